@@ -1,0 +1,129 @@
+"""Events of the identity service: accounts, sign-in, sessions; and the configuration that it publishes in full."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from .event import AccountEvent, Event
+from .sealed import Sealed
+
+IdentifierKind = Literal["username", "email", "phone"]
+
+
+class UserRegistered(AccountEvent):
+    """A pending account exists: the first registration attempt with its identifier."""
+
+    event_type = "latchkey.identity.user_registered.v1"
+    store_id: UUID
+    application: str
+    identifier_kinds: list[IdentifierKind]
+
+
+class ActivationRequested(AccountEvent):
+    """A registration attempt asks its owner to activate: the notifier sends link and code."""
+
+    event_type = "latchkey.identity.activation_requested.v1"
+    flow_id: UUID
+    application: str
+    channel: Literal["email", "sms"]
+    language: str
+    message: Sealed
+    expires_at: datetime
+
+
+class RegistrationRepeated(AccountEvent):
+    """Somebody registered with an identifier of an active account: its owner is told by mail (REG-1)."""
+
+    event_type = "latchkey.identity.registration_repeated.v1"
+    flow_id: UUID
+    application: str
+    channel: Literal["email", "sms"]
+    language: str
+    message: Sealed
+    expires_at: datetime
+
+
+class UserActivated(AccountEvent):
+    """The identifier is proven and the account can sign in."""
+
+    event_type = "latchkey.identity.user_activated.v1"
+    flow_id: UUID
+    application: str
+    store_id: UUID
+    method: Literal["link", "code", "password", "none"]
+    language: str
+    welcome: Sealed | None = None
+
+
+class RegistrationExpired(AccountEvent):
+    """A pending account was never activated and is gone; its identifiers are free again (REG-8)."""
+
+    event_type = "latchkey.identity.registration_expired.v1"
+    store_id: UUID
+
+
+class SignedIn(AccountEvent):
+    """Authentication succeeded; a session follows."""
+
+    event_type = "latchkey.identity.signed_in.v1"
+    application: str
+    session_id: UUID
+    methods: list[str]
+
+
+class SignInFailed(AccountEvent):
+    """A sign-in to an existing account failed."""
+
+    event_type = "latchkey.identity.sign_in_failed.v1"
+    application: str
+    reason: Literal["credentials_wrong", "not_active", "code_wrong"]
+
+
+class SessionStarted(AccountEvent):
+    event_type = "latchkey.identity.session_started.v1"
+    session_id: UUID
+    application: str
+    expires_at: datetime
+
+
+class SessionRevoked(AccountEvent):
+    """A session, or with session_id null every session of the account, is over from now on (CAEP session-revoked)."""
+
+    event_type = "latchkey.identity.session_revoked.v1"
+    session_id: UUID | None
+    reason: Literal["signed_out", "ended_by_user", "password_changed", "account_disabled", "account_frozen", "account_erased", "admin", "limit"]
+
+
+class PasswordChanged(AccountEvent):
+    event_type = "latchkey.identity.password_changed.v1"
+    reason: Literal["change", "reset", "rehash_forced", "admin"]
+
+
+class ConfigurationEvent(Event):
+    """Published in full, so that every service keeps its own copy (design.md §3.10)."""
+
+    name: str
+    revision: int
+    content: dict[str, Any]
+
+
+class IdentityStorePublished(ConfigurationEvent):
+    event_type = "latchkey.identity.identity_store_published.v1"
+    subject_field: ClassVar[str] = "store_id"
+    store_id: UUID
+
+
+class ApplicationPublished(ConfigurationEvent):
+    """An application with its brand, store and the names of its policies."""
+
+    event_type = "latchkey.identity.application_published.v1"
+    subject_field: ClassVar[str] = "application_id"
+    application_id: UUID
+
+
+class SelfServicePolicyPublished(ConfigurationEvent):
+    """The self-service policy (product.md §3.1)."""
+
+    event_type = "latchkey.identity.self_service_policy_published.v1"
+    subject_field: ClassVar[str] = "policy_id"
+    policy_id: UUID

@@ -1,0 +1,32 @@
+"""What lies inside a sealed envelope to the notifier: whom to reach, and the words only that person may see."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Origin(BaseModel):
+    """Who asked, in words for the reader: "Firefox on Android", a coarse place if known."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    at: datetime
+    device: str | None = None
+    place: str | None = None
+
+
+class MessageContent(BaseModel):
+    """Everything that a template may use beside brand and language. Secrets live here and nowhere else."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    channel: Literal["email", "sms", "voice"]
+    to: str
+    given_name: str | None = None
+    link: str | None = None
+    link_expires_at: datetime | None = None
+    code: str | None = None
+    code_expires_at: datetime | None = None
+    usernames: list[str] | None = None
+    asked: Origin | None = None

@@ -1,0 +1,1 @@
+"""Events of the mfa service. None yet: they come with its features."""

@@ -1,0 +1,133 @@
+"""Events as Kafka records: CloudEvents 1.0, binary mode as we publish, structured mode too when we read (EVT-1)."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from . import identity, mfa, notifier, privacy, recovery
+from .event import Event, Meta
+
+__all__ = ["Malformed", "Unknown", "decode", "encode", "peek"]
+
+# Importing the modules of all publishers fills the registry.
+MODULES = (identity, recovery, mfa, notifier, privacy)
+
+SCHEMA_BASE = "/schemas/events/"
+
+Headers = list[tuple[str, bytes]]
+
+
+class Malformed(ValueError):
+    """The record is no CloudEvent of ours; the text says why without repeating its content."""
+
+
+class Unknown(Malformed):
+    """A CloudEvent of a type that this release does not know."""
+
+
+def rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def encode(event: Event, meta: Meta) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of the record, binary content mode (CloudEvents Kafka binding §3.2)."""
+    attributes: dict[str, str] = {
+        "id": str(meta.id),
+        "source": meta.source,
+        "specversion": "1.0",
+        "type": meta.type,
+        "time": rfc3339(meta.time),
+        "subject": meta.subject,
+        "dataschema": f"{meta.source.split('/services/')[0]}{SCHEMA_BASE}{meta.type}.json",
+        "partitionkey": meta.subject,
+        "aggregateversion": str(meta.aggregateversion),
+        "correlationid": meta.correlationid,
+        "authtype": meta.authtype,
+    }
+    for name in ("causationid", "traceparent", "tenant"):
+        if (value := getattr(meta, name)) is not None:
+            attributes[name] = value
+    if meta.expirytime is not None:
+        attributes["expirytime"] = rfc3339(meta.expirytime)
+    headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
+    headers.append(("content-type", b"application/json"))
+    if meta.traceparent is not None:
+        headers.append(("traceparent", meta.traceparent.encode()))
+    return meta.subject.encode(), event.model_dump_json().encode(), headers
+
+
+def peek(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """The CloudEvents attributes in the headers, as far as they can be read; never raises."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name.startswith("ce_") and value is not None:
+            found[name[3:]] = value.decode("utf-8", "replace")
+    return found
+
+
+def decode(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Event:
+    """The event with its `meta`. Raises Unknown for a type of a later release, Malformed for anything else that can't be read."""
+    content_type = dict(headers).get("content-type", b"application/json").decode("ascii", "replace").split(";")[0].strip()
+    if value is None:
+        raise Malformed("no value")
+    try:
+        if content_type == "application/cloudevents+json":
+            attributes, data = _structured(value)
+        elif content_type == "application/json":
+            attributes, data = peek(headers), json.loads(value)
+        else:
+            raise Malformed("content-type is neither application/json nor application/cloudevents+json")
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise Malformed("value is not JSON") from error
+    if attributes.get("specversion") != "1.0":
+        raise Malformed("specversion is not 1.0")
+    cls = Event.registry.get(str(attributes.get("type")))
+    if cls is None:
+        raise Unknown("event type is not known to this release")
+    try:
+        event = cls.model_validate(data)
+        return event.received(Meta.model_validate(attributes))
+    except ValidationError as error:
+        fields = ", ".join(".".join(str(part) for part in one["loc"]) or "value" for one in error.errors())
+        raise Malformed(f"{cls.__name__} does not validate: {fields}") from None
+
+
+def _structured(value: bytes) -> tuple[dict[str, str], object]:
+    document = json.loads(value)
+    if not isinstance(document, dict):
+        raise Malformed("structured event is not an object")
+    data = document.pop("data", None)
+    return document, data
+
+
+def new_meta(  # noqa: PLR0913 - one argument per CloudEvents attribute
+    event: Event,
+    *,
+    id: UUID,  # noqa: A002 - the attribute's name
+    origin: str,
+    time: datetime,
+    aggregateversion: int,
+    correlationid: str,
+    causationid: str | None,
+    traceparent: str | None,
+    authtype: str,
+    tenant: str | None,
+    expirytime: datetime | None,
+) -> Meta:
+    return Meta(
+        id=id,
+        source=f"{origin.rstrip('/')}/services/{event.publisher}",
+        type=event.event_type,
+        time=time,
+        subject=event.subject,
+        aggregateversion=aggregateversion,
+        correlationid=correlationid,
+        causationid=causationid,
+        traceparent=traceparent,
+        authtype=authtype,  # type: ignore[arg-type]  # validated by the model
+        tenant=tenant,
+        expirytime=expirytime,
+    )

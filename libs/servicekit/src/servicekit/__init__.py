@@ -1,0 +1,1 @@
+"""What every Latchkey service is built on. Domain-free: nothing here knows what an account or a mail is."""

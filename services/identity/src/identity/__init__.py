@@ -1,0 +1,1 @@
+"""Latchkey identity: accounts, registration, activation, sign-in, sessions, configuration."""

@@ -1,0 +1,1 @@
+"""Latchkey mfa: factors and challenges."""

@@ -1,0 +1,1 @@
+"""Latchkey notifier: e-mail, SMS and voice, driven by events."""

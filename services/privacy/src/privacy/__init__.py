@@ -1,0 +1,1 @@
+"""Latchkey privacy: consents, data copy, erasure."""

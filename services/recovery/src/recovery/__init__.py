@@ -1,0 +1,1 @@
+"""Latchkey recovery: username reminder and password reset."""
