@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from . import identity, mfa, notifier, privacy, recovery
 from .event import Event, Meta
 
-__all__ = ["Malformed", "Unknown", "decode", "encode", "peek"]
+__all__ = ["Malformed", "Unknown", "attributes", "decode", "encode", "headers", "new_meta", "peek"]
 
 # Importing the modules of all publishers fills the registry.
 MODULES = (identity, recovery, mfa, notifier, privacy)
@@ -32,16 +32,16 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def encode(event: Event, meta: Meta) -> tuple[bytes, bytes, Headers]:
-    """Key, value and headers of the record, binary content mode (CloudEvents Kafka binding §3.2)."""
-    attributes: dict[str, str] = {
+def attributes(meta: Meta) -> dict[str, str]:
+    """The CloudEvents attributes as they go into headers, without the prefix."""
+    found: dict[str, str] = {
         "id": str(meta.id),
         "source": meta.source,
         "specversion": "1.0",
         "type": meta.type,
         "time": rfc3339(meta.time),
         "subject": meta.subject,
-        "dataschema": f"{meta.source.split('/services/')[0]}{SCHEMA_BASE}{meta.type}.json",
+        "dataschema": f"{meta.source.split('/services/', maxsplit=1)[0]}{SCHEMA_BASE}{meta.type}.json",
         "partitionkey": meta.subject,
         "aggregateversion": str(meta.aggregateversion),
         "correlationid": meta.correlationid,
@@ -49,35 +49,45 @@ def encode(event: Event, meta: Meta) -> tuple[bytes, bytes, Headers]:
     }
     for name in ("causationid", "traceparent", "tenant"):
         if (value := getattr(meta, name)) is not None:
-            attributes[name] = value
+            found[name] = value
     if meta.expirytime is not None:
-        attributes["expirytime"] = rfc3339(meta.expirytime)
-    headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
-    headers.append(("content-type", b"application/json"))
-    if meta.traceparent is not None:
-        headers.append(("traceparent", meta.traceparent.encode()))
-    return meta.subject.encode(), event.model_dump_json().encode(), headers
+        found["expirytime"] = rfc3339(meta.expirytime)
+    return found
 
 
-def peek(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+def headers(found: dict[str, str]) -> Headers:
+    """Record headers of the binary content mode (CloudEvents Kafka binding §3.2)."""
+    result = [(f"ce_{name}", value.encode()) for name, value in found.items()]
+    result.append(("content-type", b"application/json"))
+    if "traceparent" in found:
+        result.append(("traceparent", found["traceparent"].encode()))
+    return result
+
+
+def encode(event: Event, meta: Meta) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of the record."""
+    return meta.subject.encode(), event.model_dump_json().encode(), headers(attributes(meta))
+
+
+def peek(record_headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
     """The CloudEvents attributes in the headers, as far as they can be read; never raises."""
     found: dict[str, str] = {}
-    for name, value in headers:
+    for name, value in record_headers:
         if name.startswith("ce_") and value is not None:
             found[name[3:]] = value.decode("utf-8", "replace")
     return found
 
 
-def decode(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Event:
+def decode(value: bytes | None, record_headers: Sequence[tuple[str, bytes]]) -> Event:
     """The event with its `meta`. Raises Unknown for a type of a later release, Malformed for anything else that can't be read."""
-    content_type = dict(headers).get("content-type", b"application/json").decode("ascii", "replace").split(";")[0].strip()
+    content_type = dict(record_headers).get("content-type", b"application/json").decode("ascii", "replace").split(";")[0].strip()
     if value is None:
         raise Malformed("no value")
     try:
         if content_type == "application/cloudevents+json":
             attributes, data = _structured(value)
         elif content_type == "application/json":
-            attributes, data = peek(headers), json.loads(value)
+            attributes, data = peek(record_headers), json.loads(value)
         else:
             raise Malformed("content-type is neither application/json nor application/cloudevents+json")
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

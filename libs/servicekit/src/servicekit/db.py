@@ -1,0 +1,220 @@
+"""PostgreSQL for a service: `Conn` reads, `Tx` writes and is the only thing that can publish (design.md §3.1).
+
+The only module that imports asyncpg. Times are always parameters, taken from the clock, never SQL's now().
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Protocol, Self
+from urllib.parse import urlsplit
+
+import asyncpg
+import orjson
+from latchkey_contracts import wire
+from latchkey_contracts.event import Event
+from latchkey_contracts.topics import events_topic
+
+from .context import current_trace
+from .failpoints import failpoint
+from .ids import uuid7
+
+UniqueViolation = asyncpg.UniqueViolationError
+ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+# The database can't be reached or sheds us; nothing is known to be wrong with what was asked.
+DatabaseUnavailable = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+# Another transaction stood in the way; the same work may well succeed the next time.
+Contention = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+
+Record = asyncpg.Record
+
+
+class HasNow(Protocol):
+    def now(self) -> datetime: ...
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+    """No reset between uses: one round trip less per request (stack.md §4.1); session state is never set, by rule."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS),
+        decoder=lambda raw: orjson.loads(raw[1:]),
+    )
+
+
+class Conn:
+    """Reads. A writer asks for a `Tx`, so that the type checker notices a write outside of a transaction."""
+
+    def __init__(self, raw: asyncpg.Connection, clock: HasNow) -> None:
+        self._raw = raw
+        self.clock = clock
+        self.now = clock.now()
+
+    async def fetch(self, sql: str, *args: object) -> list[Record]:
+        return list(await self._raw.fetch(sql, *args))
+
+    async def fetchrow(self, sql: str, *args: object) -> Record | None:
+        return await self._raw.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        return await self._raw.fetchval(sql, *args)
+
+
+_EMIT = """
+WITH bumped AS (
+    INSERT INTO aggregate_version (subject, version) VALUES ($1, 1)
+    ON CONFLICT (subject) DO UPDATE SET version = aggregate_version.version + 1
+    RETURNING version
+)
+INSERT INTO outbox (topic, subject, aggregateversion, attributes, value, created_at)
+SELECT $2, $1, version, $3, $4, $5 FROM bumped
+"""
+
+
+class Tx(Conn):
+    """One transaction. `now` is one moment for all of it."""
+
+    def __init__(self, raw: asyncpg.Connection, database: "Database") -> None:
+        super().__init__(raw, database.clock)
+        self._database = database
+        self._on_commit: list[Callable[[], None]] = []
+
+    async def execute(self, sql: str, *args: object) -> int:
+        """Runs one statement; answers the number of rows it touched."""
+        status: str = await self._raw.execute(sql, *args)
+        count = status.rsplit(" ", 1)[-1]
+        return int(count) if count.isdigit() else 0
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        await self._raw.executemany(sql, rows)
+
+    async def emit(self, event: Event, *, expirytime: datetime | None = None) -> None:
+        """Publishes the event if and when this transaction commits (outbox, EVT-4).
+
+        The statement takes the row lock of the subject's version before it draws the outbox id, so that events about one
+        subject are published in the order of their commits (stack.md §3.4).
+        """
+        if event.publisher != self._database.service:
+            raise ValueError(f"{self._database.service} may not publish {event.event_type}")
+        trace = current_trace()
+        meta = wire.new_meta(
+            event,
+            id=uuid7(),
+            origin=self._database.origin,
+            time=self.now,
+            aggregateversion=1,  # the statement below counts; the relay writes the header
+            correlationid=trace.correlation_id,
+            causationid=trace.causation_id,
+            traceparent=trace.traceparent or None,
+            authtype=trace.authtype,
+            tenant=trace.tenant,
+            expirytime=expirytime,
+        )
+        topic = events_topic(event.publisher, self._database.topic_prefix)
+        await self._raw.execute(_EMIT, event.subject, topic, wire.attributes(meta), event.model_dump_json().encode(), self.now)
+        self.on_commit(lambda: self._database.signal("outbox"))
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Called in this process after the commit; for wake-ups, never for anything that must not be lost."""
+        self._on_commit.append(callback)
+
+    def signal(self, name: str) -> None:
+        """Wakes whoever waits for `name` ("work", "parked", ...) once this is committed."""
+        self.on_commit(lambda: self._database.signal(name))
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What happens inside is undone alone if it raises."""
+        callbacks = len(self._on_commit)
+        try:
+            async with self._raw.transaction():
+                yield
+        except BaseException:
+            del self._on_commit[callbacks:]
+            raise
+
+
+class Database:
+    """A service's own database: pool with admission in order of arrival (stack.md §4.2, "pool tail")."""
+
+    def __init__(self, pool: asyncpg.Pool, dsn: str, *, service: str, origin: str, clock: HasNow, size: int, topic_prefix: str) -> None:
+        self._pool = pool
+        self._admission = asyncio.Semaphore(size)
+        self.dsn = dsn
+        self.service = service
+        self.origin = origin
+        self.clock = clock
+        self.topic_prefix = topic_prefix
+        self.signal: Callable[[str], None] = lambda _name: None
+
+    @classmethod
+    async def connect(
+        cls, dsn: str, *, service: str, origin: str, clock: HasNow, pool_size: int = 10, topic_prefix: str = ""
+    ) -> Self:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=pool_size,
+            connection_class=_Connection,
+            init=_prepare,
+            command_timeout=15,
+            timeout=5,
+            server_settings={"lock_timeout": "2000", "idle_in_transaction_session_timeout": "60000", "application_name": service},
+        )
+        return cls(pool, dsn, service=service, origin=origin, clock=clock, size=pool_size, topic_prefix=topic_prefix)
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Conn]:
+        async with self._admission, self._pool.acquire() as raw:
+            yield Conn(raw, self.clock)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """State and events, both or neither. Opened in a service.py only, never in a FastAPI dependency."""
+        async with self._admission, self._pool.acquire() as raw:
+            tx = Tx(raw, self)
+            async with raw.transaction():
+                yield tx
+                failpoint("before_commit")
+            failpoint("after_commit")
+        for callback in tx._on_commit:  # noqa: SLF001 - Tx and Database are one thing
+            callback()
+
+    async def ping(self) -> None:
+        """Raises when the database doesn't answer within 2 s."""
+        async with asyncio.timeout(2), self._pool.acquire() as raw:
+            await raw.fetchval("SELECT 1")
+
+    async def dedicated(self) -> asyncpg.Connection:
+        """A connection outside of the pool, for advisory locks and LISTEN; the caller closes it."""
+        connection = await asyncpg.connect(
+            self.dsn, timeout=5, command_timeout=15, server_settings={"application_name": f"{self.service} relay"}
+        )
+        await _prepare(connection)
+        return connection
+
+
+def database_name(dsn: str) -> str:
+    return urlsplit(dsn).path.lstrip("/")
