@@ -1,0 +1,43 @@
+"""/v1/apps/{app}/links (api.md §2, LNK-*)."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from .common import ClientKind, PasswordText, Request, Response, Token
+
+LinkPurpose = Literal["activation", "password_reset", "sign_in", "contact_change", "contact_revert", "freeze", "deletion_cancel"]
+LinkStateName = Literal["valid", "used", "expired", "superseded", "ended", "other_browser", "malformed"]
+
+
+class InspectRequest(Request):
+    token: Token
+
+
+class RenewRequest(Request):
+    token: Token
+    client: ClientKind | None = None
+
+
+class ConfirmRequest(Request):
+    token: Token
+    match: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}$")] | None = None
+    password: PasswordText | None = None
+
+
+class LinkInfo(Response):
+    """What a landing page may say; reading it consumes nothing (LNK-1)."""
+
+    purpose: LinkPurpose | None
+    state: LinkStateName
+    to: str | None = None
+    requested_at: datetime | None = None
+    requested_from: str | None = None
+    expires_at: datetime | None = None
+    used_at: datetime | None = None
+    superseded_at: datetime | None = None
+
+
+class ConfirmedElsewhere(Response):
+    state: Literal["confirmed_elsewhere"] = "confirmed_elsewhere"

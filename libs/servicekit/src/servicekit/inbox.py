@@ -1,0 +1,261 @@
+"""Consumption: each event has its effect once, a bad one never blocks, none is lost (design.md §3.3, REL-3, REL-4, REL-5).
+
+`subscribe()` is the only way to consume in groups. Batches are acknowledged by hand, after one database transaction that
+holds the inbox rows and all effects. A record that can't be handled is parked in the same database with its reason:
+malformed, unknown and `Permanent` ones wait for an operator (`latchkey parked`), others are tried again by themselves.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from aiokafka import ConsumerRecord
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from latchkey_contracts import wire
+from latchkey_contracts.event import Event
+from latchkey_contracts.topics import events_topic
+
+from .context import Trace, new_trace, use_trace
+from .db import Contention, Database, DatabaseUnavailable, Tx
+from .errors import Overloaded, Permanent
+from .kafka import KafkaSettings
+from .logging import get_logger
+
+Handler = Callable[[Tx, Any], Awaitable[None]]
+
+QUICK_TRIES = 3
+# After the quick tries: when a parked record is tried again by itself; then it waits for an operator.
+RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
+KEEP_INBOX = timedelta(days=14)  # twice the topics' retention: the longest replay finds every id
+log = get_logger(__name__)
+
+_CLAIM = """
+INSERT INTO inbox (consumer, source, event_id, handled_at)
+SELECT $1, s, e, $4 FROM unnest($2::text[], $3::uuid[]) AS t (s, e)
+ON CONFLICT DO NOTHING RETURNING source, event_id
+"""
+_WAITING = "SELECT DISTINCT subject FROM parked WHERE consumer = $1 AND due_at IS NOT NULL AND subject = ANY($2::text[])"
+_PARK = """
+INSERT INTO parked (id, consumer, topic, partition, "offset", subject, event_type, headers, value, reason, attempts,
+                    parked_at, last_tried_at, due_at)
+VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)
+ON CONFLICT (consumer, topic, partition, "offset") DO NOTHING
+"""
+_PURGE = "DELETE FROM inbox WHERE handled_at < $1"
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What one service does with one publisher's events. `ordered`: a parked event holds back later ones of its subject."""
+
+    consumer: str
+    publisher: str
+    handlers: Mapping[type[Event], Handler]
+    ordered: bool = False
+
+    def __post_init__(self) -> None:
+        strangers = [cls.__name__ for cls in self.handlers if cls.publisher != self.publisher]
+        if strangers:
+            raise ValueError(f"{self.publisher} does not publish {', '.join(strangers)}")
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A record as it came, and its event where it could be read."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    event: Event | None = None
+    reason: str | None = None
+
+    @classmethod
+    def read(cls, record: "ConsumerRecord[Any, Any] | Incoming") -> "Incoming":
+        plain = cls(record.topic, record.partition, record.offset, record.value, tuple(record.headers))
+        try:
+            return replace(plain, event=wire.decode(plain.value, plain.headers))
+        except wire.Malformed as error:
+            return replace(plain, reason=f"{type(error).__name__.lower()}: {error}")
+
+
+class Inbox:
+    def __init__(self, db: Database, subscription: Subscription, *, pause_seconds: float = 1.0) -> None:
+        self.db = db
+        self.subscription = subscription
+        self._pause = pause_seconds
+        self._failures = 0
+
+    async def consume(self, records: Sequence[Any]) -> None:
+        """Handles a batch. Raises only when nothing of it is done, after a pause that grows while the trouble lasts."""
+        incoming = [Incoming.read(record) for record in records]
+        try:
+            await self._handle(incoming)
+        except (*DatabaseUnavailable, *Contention, Overloaded) as error:
+            self._failures += 1
+            seconds = min(self._pause * 2 ** (self._failures - 1), 30.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            log.warning("inbox.paused", error=type(error).__name__, seconds=round(seconds, 2), records=len(records))
+            await asyncio.sleep(seconds)
+            raise
+        self._failures = 0
+
+    async def _handle(self, incoming: list[Incoming]) -> None:
+        try:
+            async with self.db.transaction() as tx:
+                fresh = await self._claim(tx, incoming)
+                async with tx.savepoint():
+                    for one in fresh:
+                        await self._run(tx, one)
+        except (*DatabaseUnavailable, *Contention, Overloaded):
+            raise
+        except Exception:  # noqa: BLE001 - which record it was is found out below
+            await self._handle_one_by_one(incoming)
+
+    async def _handle_one_by_one(self, incoming: list[Incoming]) -> None:
+        async with self.db.transaction() as tx:
+            for one in await self._claim(tx, incoming):
+                await self._run_or_park(tx, one)
+
+    async def _claim(self, tx: Tx, incoming: list[Incoming]) -> list[Incoming]:
+        """Parks what can't be read, drops what was handled before, and answers the rest."""
+        readable: dict[tuple[str, UUID], Incoming] = {}
+        for one in incoming:
+            if one.event is None:
+                await self.park(tx, one, one.reason or "unreadable", attempts=0, due=None)
+            elif type(one.event) in self.subscription.handlers:
+                readable.setdefault((one.event.meta.source, one.event.meta.id), one)
+        if not readable:
+            return []
+        sources, ids = zip(*readable, strict=True)
+        claimed = await tx.fetch(_CLAIM, self.subscription.consumer, list(sources), list(ids), tx.now)
+        return await self._hold_back(tx, [readable[row["source"], row["event_id"]] for row in claimed])
+
+    async def _hold_back(self, tx: Tx, fresh: list[Incoming]) -> list[Incoming]:
+        order = {id(one): (one.partition, one.offset) for one in fresh}
+        fresh.sort(key=lambda one: order[id(one)])
+        if not self.subscription.ordered or not fresh:
+            return fresh
+        subjects = [one.event.subject for one in fresh if one.event]
+        waiting = {row["subject"] for row in await tx.fetch(_WAITING, self.subscription.consumer, subjects)}
+        for one in fresh:
+            if one.event and one.event.subject in waiting:
+                await self.park(tx, one, "follows a parked event of its subject", attempts=0, due=RETRY_AFTER[0])
+        return [one for one in fresh if one.event and one.event.subject not in waiting]
+
+    async def _run(self, tx: Tx, one: Incoming) -> None:
+        assert one.event is not None  # noqa: S101 - _claim let only readable ones pass
+        with use_trace(trace_of(one.event)):
+            await self.subscription.handlers[type(one.event)](tx, one.event)
+
+    async def _run_or_park(self, tx: Tx, one: Incoming) -> None:
+        if self.subscription.ordered and not await self._hold_back(tx, [one]):
+            return
+        for attempt in range(1, QUICK_TRIES + 1):
+            try:
+                async with tx.savepoint():
+                    await self._run(tx, one)
+                return
+            except (*DatabaseUnavailable, Overloaded):
+                raise
+            except Permanent as error:
+                await self.park(tx, one, f"permanent: {error}", attempts=attempt, due=None)
+                return
+            except Exception as error:  # noqa: BLE001 - whatever it is, the partition moves on
+                if attempt == QUICK_TRIES:
+                    log.exception("inbox.handler_failed", event_type=one.event and one.event.event_type, attempts=attempt)
+                    await self.park(tx, one, f"failed: {type(error).__name__}", attempts=attempt, due=RETRY_AFTER[0])
+                    return
+            await asyncio.sleep(0.05 * attempt * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+
+    async def park(self, tx: Tx, one: Incoming, reason: str, *, attempts: int, due: timedelta | None) -> None:
+        attributes = wire.peek(one.headers)
+        log.warning(
+            "inbox.parked", topic=one.topic, partition=one.partition, offset=one.offset, event_type=attributes.get("type"), reason=reason
+        )
+        await tx.execute(
+            _PARK,
+            self.subscription.consumer,
+            one.topic,
+            one.partition,
+            one.offset,
+            attributes.get("subject", "").replace("\x00", "") or None,
+            attributes.get("type", "").replace("\x00", "") or None,
+            [[name, value.hex()] for name, value in one.headers],
+            one.value,
+            reason,
+            attempts,
+            tx.now,
+            tx.now + due if due is not None else None,
+        )
+        tx.signal("parked")
+
+    async def purge(self) -> None:
+        """Forgets ids that no replay can bring back."""
+        async with self.db.transaction() as tx:
+            await tx.execute(_PURGE, tx.now - KEEP_INBOX)
+
+
+def trace_of(event: Event) -> Trace:
+    """The trace in which an event's consequences happen: caused by it, correlated with what caused it (EVT-5)."""
+    meta = event.meta
+    return new_trace(
+        correlation_id=meta.correlationid,
+        causation_id=str(meta.id),
+        traceparent=meta.traceparent,
+        authtype="system",
+        tenant=meta.tenant,
+    )
+
+
+def make_broker(kafka: KafkaSettings, *, graceful_timeout: float) -> KafkaBroker:
+    return KafkaBroker(
+        kafka.bootstrap, allow_auto_create_topics=False, graceful_timeout=graceful_timeout, logger=None, **_security(kafka)
+    )
+
+
+def _security(kafka: KafkaSettings) -> dict[str, Any]:
+    if kafka.ssl_context is None:
+        return {}
+    from faststream.security import BaseSecurity
+
+    return {"security": BaseSecurity(ssl_context=kafka.ssl_context)}
+
+
+async def _parse(records: tuple[Any, ...], original: Callable[[Any], Awaitable[KafkaMessage]]) -> KafkaMessage:
+    """FastStream decodes headers as UTF-8 while it parses, outside of its acknowledgement: one bad byte would lose the batch."""
+    message = await original(tuple(replace(record, headers=()) for record in records))
+    message.raw_message = records
+    return message
+
+
+async def _undecoded(_message: KafkaMessage) -> None:
+    """Our wire module decodes; a value that can't be decoded must not raise before our code runs."""
+
+
+def subscribe(broker: KafkaBroker, inbox: Inbox, kafka: KafkaSettings) -> None:
+    """Consumes the publisher's topic with the consumer's group (design.md §3.3; a test sees to it that nothing else is used)."""
+    subscriber = broker.subscriber(
+        events_topic(inbox.subscription.publisher, kafka.topic_prefix),
+        group_id=kafka.group(inbox.subscription.consumer),
+        batch=True,
+        max_records=500,
+        batch_timeout_ms=50,
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        auto_offset_reset="earliest",
+        session_timeout_ms=kafka.session_timeout_ms,
+        heartbeat_interval_ms=kafka.heartbeat_ms,
+        parser=_parse,
+        decoder=_undecoded,
+    )
+
+    async def consume(message: KafkaMessage) -> None:
+        raw = message.raw_message
+        await inbox.consume(raw if isinstance(raw, tuple) else (raw,))
+
+    subscriber(consume)

@@ -1,0 +1,120 @@
+"""Parked records: tried again when due, and the operator's view of them (`latchkey parked list|show|replay`, REL-6)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from latchkey_contracts import wire
+
+from .db import Conn, Database, DatabaseUnavailable, Record, Tx
+from .errors import Overloaded, Permanent
+from .inbox import RETRY_AFTER, Inbox, Incoming, trace_of
+from .context import use_trace
+from .logging import get_logger
+from .wakeups import Wakeups, wait
+
+log = get_logger(__name__)
+
+_COLUMNS = 'id, consumer, topic, partition, "offset", subject, event_type, headers, value, reason, attempts, parked_at, last_tried_at, due_at'
+# The oldest due record of each subject first, so that order is kept while a subject is worked off.
+_NEXT = f"""
+SELECT {_COLUMNS} FROM parked AS p
+WHERE due_at <= $1 AND consumer = $2 AND topic = $3
+  AND (subject IS NULL OR NOT EXISTS (
+      SELECT FROM parked AS earlier
+      WHERE earlier.consumer = p.consumer AND earlier.subject = p.subject AND earlier.topic = p.topic
+        AND earlier.due_at IS NOT NULL AND earlier."offset" < p."offset" AND $4))
+ORDER BY due_at, "offset" LIMIT 1 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608 - a constant list of columns
+_DONE = "DELETE FROM parked WHERE id = $1"
+_AGAIN = "UPDATE parked SET due_at = $2, attempts = $3, reason = $4, last_tried_at = $5 WHERE id = $1"
+_FOLLOWERS_DUE = "UPDATE parked SET due_at = $1 WHERE consumer = $2 AND subject = $3 AND due_at > $1"
+_LIST = f"SELECT {_COLUMNS} FROM parked WHERE $1::text IS NULL OR subject = $1 ORDER BY parked_at, id"  # noqa: S608
+_SHOW = f"SELECT {_COLUMNS} FROM parked WHERE id = $1"  # noqa: S608
+_REPLAY = "UPDATE parked SET due_at = $1, attempts = 0 WHERE id = ANY($2::uuid[])"
+_COUNT = "SELECT count(*) AS depth, min(parked_at) AS oldest FROM parked"
+
+
+class ParkedRetrier:
+    """Tries due records again until cancelled. After the last of RETRY_AFTER a record waits for an operator (INV-18)."""
+
+    def __init__(self, db: Database, inboxes: Sequence[tuple[Inbox, str]], wakeups: Wakeups, *, poll_seconds: float = 1.0) -> None:
+        self._db = db
+        self._inboxes = inboxes
+        self._woken = wakeups.waiter("parked")
+        self._poll = poll_seconds
+
+    async def run(self) -> None:
+        while True:
+            try:
+                while any([await self._try_one(inbox, topic) for inbox, topic in self._inboxes]):
+                    pass
+            except (*DatabaseUnavailable, Overloaded) as error:
+                log.warning("parked.paused", error=type(error).__name__)
+            await wait(self._woken, self._poll)
+
+    async def _try_one(self, inbox: Inbox, topic: str) -> bool:
+        subscription = inbox.subscription
+        async with self._db.transaction() as tx:
+            row = await tx.fetchrow(_NEXT, tx.now, subscription.consumer, topic, subscription.ordered)
+            if row is None:
+                return False
+            reason, permanent = await self._handle(tx, inbox, row)
+            if reason is None:
+                await tx.execute(_DONE, row["id"])
+                if row["subject"]:
+                    await tx.execute(_FOLLOWERS_DUE, tx.now, subscription.consumer, row["subject"])
+            else:
+                attempts = row["attempts"] + 1
+                step = max(attempts - 3, 1)  # the quick tries came first
+                again = None if permanent or step >= len(RETRY_AFTER) else RETRY_AFTER[step]
+                await tx.execute(_AGAIN, row["id"], _due(tx, again), attempts, reason, tx.now)
+            return True
+
+    async def _handle(self, tx: Tx, inbox: Inbox, row: Record) -> tuple[str | None, bool]:
+        incoming = Incoming.read(
+            Incoming(row["topic"], row["partition"], row["offset"], row["value"], [(n, bytes.fromhex(v)) for n, v in row["headers"]])
+        )
+        if incoming.event is None:
+            return incoming.reason, True
+        handler = inbox.subscription.handlers.get(type(incoming.event))
+        if handler is None:
+            return None, False
+        try:
+            async with tx.savepoint():
+                with use_trace(trace_of(incoming.event)):
+                    await handler(tx, incoming.event)
+        except (*DatabaseUnavailable, Overloaded):
+            raise
+        except Permanent as error:
+            return f"permanent: {error}", True
+        except Exception as error:  # noqa: BLE001 - parked again with its reason
+            return f"failed: {type(error).__name__}", False
+        return None, False
+
+
+def _due(tx: Tx, again: timedelta | None) -> Any:
+    return None if again is None else tx.now + again
+
+
+async def listing(conn: Conn, subject: str | None = None) -> list[Record]:
+    return await conn.fetch(_LIST, subject)
+
+
+async def show(conn: Conn, parked_id: UUID) -> Record | None:
+    return await conn.fetchrow(_SHOW, parked_id)
+
+
+async def replay(tx: Tx, ids: Sequence[UUID]) -> int:
+    """Makes the records due now; the running service handles each once, in order."""
+    tx.signal("parked")
+    return await tx.execute(_REPLAY, tx.now, list(ids))
+
+
+async def depth(conn: Conn) -> Record | None:
+    return await conn.fetchrow(_COUNT)
+
+
+def readable_headers(row: Record) -> dict[str, str]:
+    return wire.peek([(name, bytes.fromhex(value)) for name, value in row["headers"]])

@@ -1,0 +1,108 @@
+"""Work inside one service that has no public event: written in the transaction that wants it, done soon after (or when due).
+
+For instance what a registration has to look up once the customer has had the answer (design.md §3.7, REG-1). A payload holds
+ids, never a secret.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from .context import Trace, child_of, current_trace, use_trace
+from .db import Contention, Database, DatabaseUnavailable, Tx
+from .errors import Overloaded
+from .logging import get_logger
+from .wakeups import Wakeups, wait
+
+WorkHandler = Callable[[Tx, dict[str, Any]], Awaitable[None]]
+MAX_ATTEMPTS = 12  # with the delays below: given up after about three hours
+log = get_logger(__name__)
+
+_INSERT = "INSERT INTO work (kind, payload, trace, due_at) VALUES ($1, $2, $3, $4)"
+_CLAIM = """
+SELECT id, kind, payload, trace, attempts FROM work
+WHERE due_at <= $1 AND failed_at IS NULL ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+_DONE = "DELETE FROM work WHERE id = $1"
+_AGAIN = "UPDATE work SET attempts = $2, due_at = $3, reason = $4, failed_at = $5 WHERE id = $1"
+
+
+async def enqueue(tx: Tx, kind: str, payload: dict[str, Any], *, due_at: datetime | None = None) -> None:
+    await tx.execute(_INSERT, kind, payload, asdict(current_trace()), due_at or tx.now)
+    tx.signal("work")
+
+
+class Worker:
+    """Does due work until cancelled; any number of replicas, each row by one of them."""
+
+    def __init__(
+        self, db: Database, handlers: Mapping[str, WorkHandler], wakeups: Wakeups, *, poll_seconds: float = 1.0, lanes: int = 4
+    ) -> None:
+        self._db = db
+        self._handlers = handlers
+        self._wakeups = wakeups
+        self._woken = wakeups.waiter("work")
+        self._poll = poll_seconds
+        self._lanes = lanes
+
+    async def run(self) -> None:
+        self._wakeups.handled_here("work", True)
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for _ in range(self._lanes):
+                    lanes.create_task(self._lane())
+        finally:
+            self._wakeups.handled_here("work", False)
+
+    async def _lane(self) -> None:
+        while True:
+            try:
+                while await self._do_one():
+                    # Where there was one there may be more: wake a lane that sleeps.
+                    self._woken.set()
+            except (*DatabaseUnavailable, *Contention, Overloaded) as error:
+                log.warning("work.paused", error=type(error).__name__)
+                await asyncio.sleep(self._poll)
+            await wait(self._woken, self._poll)
+
+    async def _do_one(self) -> bool:
+        async with self._db.transaction() as tx:
+            row = await tx.fetchrow(_CLAIM, tx.now)
+            if row is None:
+                return False
+            trace = Trace(**row["trace"])
+            with use_trace(Trace(trace.request_id, trace.correlation_id, trace.causation_id, child_of(trace.traceparent), trace.authtype, trace.tenant)):
+                try:
+                    async with tx.savepoint():
+                        await self._handlers[row["kind"]](tx, row["payload"])
+                    await tx.execute(_DONE, row["id"])
+                except (*DatabaseUnavailable, *Contention, Overloaded):
+                    raise
+                except Exception as error:
+                    attempts = row["attempts"] + 1
+                    log.exception("work.failed", kind=row["kind"], attempts=attempts)
+                    failed = tx.now if attempts >= MAX_ATTEMPTS else None
+                    due = tx.now + timedelta(seconds=min(2.0**attempts, 3600))
+                    await tx.execute(_AGAIN, row["id"], attempts, due, type(error).__name__, failed)
+            return True
+
+
+class Periodic:
+    """Runs a sweep every so many seconds of real time; the sweep itself asks the clock what is due."""
+
+    def __init__(self, name: str, seconds: float, sweep: Callable[[], Awaitable[None]]) -> None:
+        self.name = name
+        self._seconds = seconds
+        self._sweep = sweep
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._sweep()
+            except asyncio.CancelledError:
+                raise
+            except Exception:  # a sweep that fails is tried again next time
+                log.exception("periodic.failed", sweep=self.name)
+            await asyncio.sleep(self._seconds)
