@@ -91,7 +91,16 @@ class SessionRevoked(AccountEvent):
 
     event_type = "latchkey.identity.session_revoked.v1"
     session_id: UUID | None
-    reason: Literal["signed_out", "ended_by_user", "password_changed", "account_disabled", "account_frozen", "account_erased", "admin", "limit"]
+    reason: Literal[
+        "signed_out",
+        "ended_by_user",
+        "password_changed",
+        "account_disabled",
+        "account_frozen",
+        "account_erased",
+        "admin",
+        "limit",
+    ]
 
 
 class PasswordChanged(AccountEvent):

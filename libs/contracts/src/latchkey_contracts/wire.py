@@ -113,7 +113,7 @@ def _structured(value: bytes) -> tuple[dict[str, str], object]:
     return document, data
 
 
-def new_meta(  # noqa: PLR0913 - one argument per CloudEvents attribute
+def new_meta(
     event: Event,
     *,
     id: UUID,  # noqa: A002 - the attribute's name
@@ -137,7 +137,7 @@ def new_meta(  # noqa: PLR0913 - one argument per CloudEvents attribute
         correlationid=correlationid,
         causationid=causationid,
         traceparent=traceparent,
-        authtype=authtype,  # type: ignore[arg-type]  # validated by the model
+        authtype=authtype,
         tenant=tenant,
         expirytime=expirytime,
     )

@@ -14,7 +14,9 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="latchkey", description="Latchkey: apply configuration, look after parked records and keys.")
+    parser = argparse.ArgumentParser(
+        prog="latchkey", description="Latchkey: apply configuration, look after parked records and keys."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_apply(commands)
     _add_parked(commands)
@@ -130,7 +132,9 @@ def _parked_list(arguments: argparse.Namespace) -> int:
         print(json.dumps(found, default=str))
     else:
         for one in found:
-            print("  ".join(str(one[name]) for name in ("service", "id", "event_type", "subject", "attempts", "due_at", "reason")))
+            print(
+                "  ".join(str(one[name]) for name in ("service", "id", "event_type", "subject", "attempts", "due_at", "reason"))
+            )
         print(f"{len(found)} parked")
     return 0
 
@@ -188,7 +192,10 @@ def _parked_replay(arguments: argparse.Namespace) -> int:
 def _add_keys(commands: Any) -> None:
     parser = commands.add_parser("keys", help="keys of the sealed envelopes, callers and keyed hashes")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    for name, text in (("init", "make what is missing"), ("rotate", "a new sealing key; old ones are destroyed after the topics' retention")):
+    for name, text in (
+        ("init", "make what is missing"),
+        ("rotate", "a new sealing key; old ones are destroyed after the topics' retention"),
+    ):
         action = actions.add_parser(name, help=text)
         action.add_argument("--keys-dir")
         action.set_defaults(run=_keys, action=name)
@@ -226,7 +233,10 @@ def _topics(arguments: argparse.Namespace) -> int:
 
 
 def _add_documents(commands: Any) -> None:
-    for name, text in (("openapi", "print the public API's OpenAPI document"), ("asyncapi", "print the AsyncAPI document of the events")):
+    for name, text in (
+        ("openapi", "print the public API's OpenAPI document"),
+        ("asyncapi", "print the AsyncAPI document of the events"),
+    ):
         parser = commands.add_parser(name, help=text)
         parser.set_defaults(run=_document, document=name)
 

@@ -4,10 +4,10 @@ The only module that imports asyncpg. Times are always parameters, taken from th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -34,7 +34,7 @@ DatabaseUnavailable = (
 # Another transaction stood in the way; the same work may well succeed the next time.
 Contention = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
-Record = asyncpg.Record
+Record: TypeAlias = Mapping[str, Any]
 
 
 class HasNow(Protocol):
@@ -70,7 +70,8 @@ class Conn:
         return list(await self._raw.fetch(sql, *args))
 
     async def fetchrow(self, sql: str, *args: object) -> Record | None:
-        return await self._raw.fetchrow(sql, *args)
+        row: Record | None = await self._raw.fetchrow(sql, *args)
+        return row
 
     async def fetchval(self, sql: str, *args: object) -> Any:
         return await self._raw.fetchval(sql, *args)
@@ -153,7 +154,9 @@ class Tx(Conn):
 class Database:
     """A service's own database: pool with admission in order of arrival (stack.md §4.2, "pool tail")."""
 
-    def __init__(self, pool: asyncpg.Pool, dsn: str, *, service: str, origin: str, clock: HasNow, size: int, topic_prefix: str) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, dsn: str, *, service: str, origin: str, clock: HasNow, size: int, topic_prefix: str
+    ) -> None:
         self._pool = pool
         self._admission = asyncio.Semaphore(size)
         self.dsn = dsn

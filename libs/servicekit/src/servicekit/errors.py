@@ -33,7 +33,7 @@ class ServiceError(Exception):
     registry: ClassVar[dict[str, type["ServiceError"]]] = {}
 
     def __init__(self, detail: str | None = None, **extra: Any) -> None:
-        super().__init__(detail or self.title)
+        super().__init__(detail or type(self).title)
         self.detail = detail
         self.extra = extra
 

@@ -166,7 +166,7 @@ class Inbox:
             except Permanent as error:
                 await self.park(tx, one, f"permanent: {error}", attempts=attempt, due=None)
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it is, the partition moves on
+            except Exception as error:
                 if attempt == QUICK_TRIES:
                     log.exception("inbox.handler_failed", event_type=one.event and one.event.event_type, attempts=attempt)
                     await self.park(tx, one, f"failed: {type(error).__name__}", attempts=attempt, due=RETRY_AFTER[0])
@@ -176,7 +176,12 @@ class Inbox:
     async def park(self, tx: Tx, one: Incoming, reason: str, *, attempts: int, due: timedelta | None) -> None:
         attributes = wire.peek(one.headers)
         log.warning(
-            "inbox.parked", topic=one.topic, partition=one.partition, offset=one.offset, event_type=attributes.get("type"), reason=reason
+            "inbox.parked",
+            topic=one.topic,
+            partition=one.partition,
+            offset=one.offset,
+            event_type=attributes.get("type"),
+            reason=reason,
         )
         await tx.execute(
             _PARK,

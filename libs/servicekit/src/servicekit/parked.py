@@ -7,10 +7,10 @@ from uuid import UUID
 
 from latchkey_contracts import wire
 
+from .context import use_trace
 from .db import Conn, Database, DatabaseUnavailable, Record, Tx
 from .errors import Overloaded, Permanent
 from .inbox import RETRY_AFTER, Inbox, Incoming, trace_of
-from .context import use_trace
 from .logging import get_logger
 from .wakeups import Wakeups, wait
 
@@ -39,7 +39,9 @@ _COUNT = "SELECT count(*) AS depth, min(parked_at) AS oldest FROM parked"
 class ParkedRetrier:
     """Tries due records again until cancelled. After the last of RETRY_AFTER a record waits for an operator (INV-18)."""
 
-    def __init__(self, db: Database, inboxes: Sequence[tuple[Inbox, str]], wakeups: Wakeups, *, poll_seconds: float = 1.0) -> None:
+    def __init__(
+        self, db: Database, inboxes: Sequence[tuple[Inbox, str]], wakeups: Wakeups, *, poll_seconds: float = 1.0
+    ) -> None:
         self._db = db
         self._inboxes = inboxes
         self._woken = wakeups.waiter("parked")
@@ -74,7 +76,9 @@ class ParkedRetrier:
 
     async def _handle(self, tx: Tx, inbox: Inbox, row: Record) -> tuple[str | None, bool]:
         incoming = Incoming.read(
-            Incoming(row["topic"], row["partition"], row["offset"], row["value"], [(n, bytes.fromhex(v)) for n, v in row["headers"]])
+            Incoming(
+                row["topic"], row["partition"], row["offset"], row["value"], [(n, bytes.fromhex(v)) for n, v in row["headers"]]
+            )
         )
         if incoming.event is None:
             return incoming.reason, True

@@ -144,7 +144,9 @@ class Process:
         settings, health = self._r.settings, self._r.health
         servers = [_Server(management_app(health), settings.http_host, settings.management_port)]
         if self._r.role in {"all", "api"}:
-            servers.append(_Server(self._wired.app, settings.http_host, settings.http_port, drain=settings.shutdown_grace_seconds))
+            servers.append(
+                _Server(self._wired.app, settings.http_host, settings.http_port, drain=settings.shutdown_grace_seconds)
+            )
         for start in self._wired.on_start:
             await start()
         self._spawn(health.run)

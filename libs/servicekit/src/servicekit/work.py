@@ -73,7 +73,16 @@ class Worker:
             if row is None:
                 return False
             trace = Trace(**row["trace"])
-            with use_trace(Trace(trace.request_id, trace.correlation_id, trace.causation_id, child_of(trace.traceparent), trace.authtype, trace.tenant)):
+            with use_trace(
+                Trace(
+                    trace.request_id,
+                    trace.correlation_id,
+                    trace.causation_id,
+                    child_of(trace.traceparent),
+                    trace.authtype,
+                    trace.tenant,
+                )
+            ):
                 try:
                     async with tx.savepoint():
                         await self._handlers[row["kind"]](tx, row["payload"])

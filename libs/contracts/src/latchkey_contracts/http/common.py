@@ -84,10 +84,10 @@ class Flow(Response):
     resend: Resend | None = None
     match: str | None = None
     channels: dict[str, ChannelHealth] = Field(default_factory=dict)
-    flow_token: str | None = Field(default=None, description='Only in the answer that starts a flow, for callers with "client": "api"')
+    flow_token: str | None = Field(
+        default=None, description='Only in the answer that starts a flow, for callers with "client": "api"'
+    )
     session: Session | None = None
-
-
 
 
 ClientKind = Literal["api"]

@@ -1,0 +1,128 @@
+"""Key files: sealing ring, callers' signing keys, keys of keyed hashes. `latchkey keys init|rotate` writes them.
+
+    sealing/public.jwks.json    whoever seals for the notifier needs it
+    sealing/private.jwks.json   the notifier alone
+    callers/<name>.private.pem  that service alone; callers/<name>.public.pem: everybody
+    secrets/<name>.key          32 random bytes each
+
+In production they are mounted as files, per service only those that it needs.
+"""
+
+import json
+import os
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.jwk import ECKey, KeySet
+from latchkey_contracts.topics import RETENTION_MS, SERVICES
+
+from .clock import Clock
+
+CALLERS = (*SERVICES, "operator")
+SECRETS = ("lookup", "code", "idempotency", "csrf", "flow")
+# A sealed envelope lies on a topic no longer than this; then its key has no use any more (design.md §3.5).
+KEEP_PRIVATE = timedelta(milliseconds=RETENTION_MS) + timedelta(days=1)
+
+
+class Keys:
+    """Reads key files when they are asked for, and again when they have changed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._cache: dict[str, tuple[int, Any]] = {}
+
+    def _load(self, name: str, parse: Any) -> Any:
+        path = self._directory / name
+        changed = os.stat(path).st_mtime_ns
+        cached = self._cache.get(name)
+        if cached is None or cached[0] != changed:
+            cached = self._cache[name] = (changed, parse(path.read_bytes()))
+        return cached[1]
+
+    def secret(self, name: str) -> bytes:
+        """32 bytes for a keyed hash or AES-256-GCM."""
+        found: bytes = self._load(f"secrets/{name}.key", bytes)
+        return found
+
+    def caller_private(self, name: str) -> Any:
+        return self._load(f"callers/{name}.private.pem", _import_private)
+
+    def caller_public(self, name: str) -> Any:
+        return self._load(f"callers/{name}.public.pem", _import_public)
+
+    def sealing_current(self) -> ECKey:
+        """The public key to seal with: the newest of the ring."""
+        ring: list[ECKey] = self._load("sealing/public.jwks.json", _import_ring)
+        return ring[-1]
+
+    def sealing_private(self, kid: str) -> ECKey | None:
+        ring: list[ECKey] = self._load("sealing/private.jwks.json", _import_ring)
+        return next((key for key in ring if key.kid == kid), None)
+
+
+def _import_private(data: bytes) -> Any:
+    return serialization.load_pem_private_key(data, None)
+
+
+def _import_public(data: bytes) -> Any:
+    return serialization.load_pem_public_key(data)
+
+
+def _import_ring(data: bytes) -> list[Any]:
+    return list(KeySet.import_key_set(json.loads(data)).keys)
+
+
+def _write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(path.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    part.replace(path)
+
+
+def init(directory: Path, clock: Clock | None = None) -> None:
+    """Makes what is missing; never changes what is there."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in SECRETS:
+        if not (path := directory / "secrets" / f"{name}.key").exists():
+            _write(path, secrets.token_bytes(32))
+    for name in CALLERS:
+        if not (path := directory / "callers" / f"{name}.private.pem").exists():
+            key = Ed25519PrivateKey.generate()
+            _write(
+                path,
+                key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+            )
+            public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            _write(directory / "callers" / f"{name}.public.pem", public)
+    if not (directory / "sealing" / "private.jwks.json").exists():
+        _write_ring(directory, [_new_key(clock or Clock())])
+
+
+def rotate(directory: Path, clock: Clock) -> str:
+    """Adds a sealing key that is used from now on; destroys private keys that no record on a topic can need. Answers its kid."""
+    ring = json.loads((directory / "sealing" / "private.jwks.json").read_bytes())["keys"]
+    now = clock.now()
+    superseded = [one["created_at"] for one in ring[1:]] + [now.isoformat()]
+    kept = [one for one, replaced in zip(ring, superseded, strict=True) if datetime.fromisoformat(replaced) + KEEP_PRIVATE > now]
+    fresh = _new_key(clock)
+    _write_ring(directory, [*kept, fresh])
+    return str(fresh["kid"])
+
+
+def _new_key(clock: Clock) -> dict[str, Any]:
+    now = clock.now()
+    kid = f"{now:%Y%m%d}-{secrets.token_hex(4)}"
+    key = ECKey.generate_key("P-256", {"kid": kid, "use": "enc"})
+    return {**key.as_dict(private=True), "kid": kid, "use": "enc", "created_at": now.isoformat()}
+
+
+def _write_ring(directory: Path, ring: list[dict[str, Any]]) -> None:
+    public = [{name: value for name, value in one.items() if name != "d"} for one in ring]
+    _write(directory / "sealing" / "private.jwks.json", json.dumps({"keys": ring}).encode())
+    _write(directory / "sealing" / "public.jwks.json", json.dumps({"keys": public}).encode(), 0o644)

@@ -1,0 +1,286 @@
+"""One-time secrets: the links and codes of all purposes (OTP-1 to 5 and 7, LNK-5, 6, 7, 9).
+
+Nothing here raises inside a transaction: a wrong try must stay counted, so outcomes are returned, the use case commits and
+then tells its caller. Consuming is `UPDATE ... WHERE used_at IS NULL RETURNING`, so one of many concurrent presses wins.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from .db import Conn, Record, Tx
+from .ids import random_id
+from .keys import Keys
+
+MAX_WRONG = 5
+LinkState = Literal["valid", "used", "expired", "superseded", "ended", "malformed"]
+LinkOutcome = Literal["ok", "used", "expired", "superseded", "ended", "malformed", "other_browser", "match_wrong"]
+CodeOutcome = Literal["ok", "wrong", "expired", "burned", "used"]
+
+_COLUMNS = """id, purpose, flow_id, subject, tenant, browser, match, link_expires_at, code_expires_at, created_at, used_at, superseded_at,
+ended_at"""
+_SUPERSEDE = """
+UPDATE one_time_secret SET superseded_at = $3
+WHERE flow_id = $1 AND purpose = $2 AND used_at IS NULL AND superseded_at IS NULL
+"""
+_INSERT = """
+INSERT INTO one_time_secret (id, purpose, flow_id, subject, tenant, browser, link_hash, code_hash, match, link_expires_at, code_expires_at,
+                             created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""
+_BY_LINK = f"SELECT {_COLUMNS} FROM one_time_secret WHERE link_hash = $1"  # noqa: S608 - constant columns
+_USE = f"""
+UPDATE one_time_secret SET used_at = $2
+WHERE id = $1 AND used_at IS NULL AND superseded_at IS NULL AND ended_at IS NULL RETURNING {_COLUMNS}
+"""  # noqa: S608
+_END_ONE = "UPDATE one_time_secret SET ended_at = $2 WHERE id = $1 AND used_at IS NULL AND ended_at IS NULL"
+_LATEST_CODE = """
+SELECT id, code_hash, code_expires_at, used_at, ended_at FROM one_time_secret
+WHERE flow_id = $1 AND purpose = $2 AND superseded_at IS NULL AND code_hash IS NOT NULL
+"""
+_COUNT_TRY = """
+INSERT INTO one_time_tries (flow_id, purpose, wrong) VALUES ($1, $2, 1)
+ON CONFLICT (flow_id, purpose) DO UPDATE SET wrong = one_time_tries.wrong + 1 RETURNING wrong
+"""
+_FORGIVE_TRY = "UPDATE one_time_tries SET wrong = wrong - 1 WHERE flow_id = $1 AND purpose = $2"
+_TRIES = "SELECT wrong FROM one_time_tries WHERE flow_id = $1 AND purpose = $2"
+_END_FLOWS = """
+UPDATE one_time_secret SET ended_at = $2
+WHERE flow_id = ANY($1::uuid[]) AND used_at IS NULL AND ended_at IS NULL
+"""
+_END_SUBJECT = """
+UPDATE one_time_secret SET ended_at = $2
+WHERE subject = $1 AND used_at IS NULL AND ended_at IS NULL AND ($3::text[] IS NULL OR purpose = ANY($3::text[]))
+"""
+_PURGE = """
+WITH old AS (DELETE FROM one_time_secret WHERE created_at < $1 RETURNING flow_id, purpose)
+DELETE FROM one_time_tries AS t USING old WHERE t.flow_id = old.flow_id AND t.purpose = old.purpose
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The only place where the clear values are; they go into a sealed envelope and nowhere else."""
+
+    id: UUID
+    token: str | None
+    code: str | None
+    link_expires_at: datetime | None
+    code_expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What is stored about a link, for a page that only looks (LNK-1)."""
+
+    state: LinkState
+    id: UUID | None = None
+    purpose: str | None = None
+    flow_id: UUID | None = None
+    subject: str | None = None
+    tenant: str | None = None
+    browser: bytes | None = None
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    used_at: datetime | None = None
+    superseded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkResult:
+    outcome: LinkOutcome
+    link: Link
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CodeResult:
+    outcome: CodeOutcome
+    tries_left: int = 0
+
+
+def new_token() -> str:
+    """256 random bits, url-safe: 43 characters (LNK-5)."""
+    return secrets.token_urlsafe(32)
+
+
+def new_code(length: int) -> str:
+    """Uniform digits, leading zeros included (OTP-1)."""
+    return f"{secrets.randbelow(10**length):0{length}d}"
+
+
+def new_match() -> str:
+    """Two digits for number matching (D17)."""
+    return f"{10 + secrets.randbelow(90)}"
+
+
+def hash_token(token: str) -> bytes:
+    """SHA-256 is enough for 256 random bits; sessions and flow tokens use the same."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def typed_code(text: str) -> str:
+    """As a person types it: spaces and dashes don't count (OTP-8)."""
+    return "".join(one for one in text if one not in " -\u2010\u2011\u2012\u2013\u00a0")
+
+
+class OneTimeSecrets:
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def _hash_code(self, purpose: str, flow_id: UUID, code: str) -> bytes:
+        message = b"\0".join((purpose.encode(), flow_id.bytes, code.encode("utf-8", "replace")))
+        return hmac.digest(self._keys.secret("code"), message, "sha256")
+
+    async def issue(
+        self,
+        tx: Tx,
+        *,
+        purpose: str,
+        flow_id: UUID,
+        subject: str | None,
+        tenant: str,
+        browser: bytes | None,
+        link_lifetime: timedelta | None = None,
+        code_lifetime: timedelta | None = None,
+        code_length: int = 6,
+        match: str | None = None,
+    ) -> Issued:
+        """A new link and/or code. Older ones of the same flow are superseded, other flows' are left alone (C5)."""
+        await tx.execute(_SUPERSEDE, flow_id, purpose, tx.now)
+        issued = Issued(
+            id=random_id(),
+            token=new_token() if link_lifetime else None,
+            code=new_code(code_length) if code_lifetime else None,
+            link_expires_at=tx.now + link_lifetime if link_lifetime else None,
+            code_expires_at=tx.now + code_lifetime if code_lifetime else None,
+        )
+        await tx.execute(
+            _INSERT,
+            issued.id,
+            purpose,
+            flow_id,
+            subject,
+            tenant,
+            browser,
+            hash_token(issued.token) if issued.token else None,
+            self._hash_code(purpose, flow_id, issued.code) if issued.code else None,
+            match,
+            issued.link_expires_at,
+            issued.code_expires_at,
+            tx.now,
+        )
+        return issued
+
+    async def inspect(self, conn: Conn, token: str) -> Link:
+        """Never writes (LNK-1)."""
+        row = await conn.fetchrow(_BY_LINK, hash_token(token))
+        return _link(row, conn.now)
+
+    async def consume_link(
+        self,
+        tx: Tx,
+        token: str,
+        *,
+        purposes: Sequence[str],
+        browser: bytes | None,
+        match: str | None = None,
+        from_anywhere: bool = False,
+    ) -> LinkResult:
+        """One press. From another browser only with the right number; a wrong one ends the link (LNK-3)."""
+        row = await tx.fetchrow(_BY_LINK, hash_token(token))
+        link = _link(row, tx.now)
+        if link.state == "malformed" or row is None or link.purpose not in purposes:
+            return LinkResult("malformed", Link("malformed"))
+        if link.state != "valid":
+            return LinkResult(link.state, link)
+        elsewhere = not from_anywhere and not same_browser(link.browser, browser)
+        if elsewhere:
+            if match is None:
+                return LinkResult("other_browser", link)
+            if not hmac.compare_digest(match.encode(), (row["match"] or "").encode()):
+                await tx.execute(_END_ONE, link.id, tx.now)
+                return LinkResult("match_wrong", link)
+        if await tx.fetchrow(_USE, link.id, tx.now) is None:
+            return LinkResult((await self.inspect(tx, token)).state, link)
+        return LinkResult("ok", link, elsewhere)
+
+    async def use(self, tx: Tx, link: Link) -> bool:
+        """Consumes a link whose presser was proven in another way (the password chosen at registration, REG-3)."""
+        return await tx.fetchrow(_USE, link.id, tx.now) is not None
+
+    async def consume_code(self, tx: Tx, *, flow_id: UUID, purpose: str, code: str) -> CodeResult:
+        """The try is counted before it is looked at, and the row lock makes parallel tries wait for one another."""
+        wrong = await tx.fetchval(_COUNT_TRY, flow_id, purpose)
+        if wrong > MAX_WRONG:
+            return CodeResult("burned")
+        row = await tx.fetchrow(_LATEST_CODE, flow_id, purpose)
+        if row is None or row["ended_at"] is not None:
+            return CodeResult("burned") if wrong >= MAX_WRONG else CodeResult("wrong", MAX_WRONG - wrong)
+        if not hmac.compare_digest(row["code_hash"], self._hash_code(purpose, flow_id, typed_code(code))):
+            return CodeResult("burned") if wrong >= MAX_WRONG else CodeResult("wrong", MAX_WRONG - wrong)
+        await tx.execute(_FORGIVE_TRY, flow_id, purpose)  # a right code is no wrong try, whatever became of it
+        if row["used_at"] is not None:
+            return CodeResult("used")
+        if row["code_expires_at"] <= tx.now:
+            return CodeResult("expired")
+        if await tx.fetchrow(_USE, row["id"], tx.now) is None:
+            return CodeResult("used")
+        return CodeResult("ok")
+
+    async def count_try(self, tx: Tx, *, flow_id: UUID, purpose: str) -> int:
+        """Counts a try of another kind (a password on a link) by the same rule; answers how many there were."""
+        tried: int = await tx.fetchval(_COUNT_TRY, flow_id, purpose)
+        return tried
+
+    async def tries_left(self, conn: Conn, *, flow_id: UUID, purpose: str) -> int:
+        return max(MAX_WRONG - (await conn.fetchval(_TRIES, flow_id, purpose) or 0), 0)
+
+    async def end_link(self, tx: Tx, link: Link) -> None:
+        await tx.execute(_END_ONE, link.id, tx.now)
+
+    async def end_flows(self, tx: Tx, flow_ids: Sequence[UUID]) -> None:
+        await tx.execute(_END_FLOWS, list(flow_ids), tx.now)
+
+    async def end_subject(self, tx: Tx, subject: str, purposes: Sequence[str] | None = None) -> None:
+        """First success voids all (LNK-9); so does whatever changes the account (LNK-7)."""
+        await tx.execute(_END_SUBJECT, subject, tx.now, list(purposes) if purposes else None)
+
+    async def purge(self, tx: Tx, older_than: timedelta) -> None:
+        await tx.execute(_PURGE, tx.now - older_than)
+
+
+def same_browser(asked: bytes | None, here: bytes | None) -> bool:
+    return asked is not None and here is not None and hmac.compare_digest(asked, here)
+
+
+def _link(row: Record | None, now: datetime) -> Link:
+    if row is None:
+        return Link("malformed")
+    state: LinkState = "valid"
+    if row["used_at"] is not None:
+        state = "used"
+    elif row["ended_at"] is not None:
+        state = "ended"
+    elif row["superseded_at"] is not None:
+        state = "superseded"
+    elif row["link_expires_at"] <= now:
+        state = "expired"
+    return Link(
+        state,
+        row["id"],
+        row["purpose"],
+        row["flow_id"],
+        row["subject"],
+        row["tenant"],
+        row["browser"],
+        row["created_at"],
+        row["link_expires_at"],
+        row["used_at"],
+        row["superseded_at"],
+    )
