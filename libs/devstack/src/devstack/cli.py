@@ -1,0 +1,77 @@
+"""`latchkey dev up|status|down`: what `make run` uses."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .processes import StartFailed
+
+
+def data_dir() -> Path:
+    return Path(os.environ.get("LATCHKEY_DATA_DIR", ".latchkey")).resolve()
+
+
+def status() -> dict[str, Any] | None:
+    """What runs on the data folder, or None."""
+    path = data_dir() / "status.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        os.kill(found["supervisor"], 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return found
+
+
+def add_commands(commands: Any) -> None:
+    parser = commands.add_parser("dev", help="the whole product on this machine")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    up = actions.add_parser("up", help="start everything and keep it up until Ctrl-C")
+    up.add_argument("--port", type=int, default=int(os.environ.get("LATCHKEY_PORT", "8080")))
+    up.add_argument("--config", type=Path, default=Path("config/latchkey.yaml"))
+    up.set_defaults(run=_up)
+    show = actions.add_parser("status", help="what runs where")
+    show.add_argument("--json", action="store_true")
+    show.set_defaults(run=_status)
+    actions.add_parser("down", help="stop what runs").set_defaults(run=_down)
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from .supervisor import run
+
+    try:
+        return run(data_dir(), arguments.port, arguments.config.resolve())
+    except StartFailed as error:
+        print(f"latchkey: {error}", file=sys.stderr)
+        return 1
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    found = status()
+    if found is None:
+        print(f"nothing runs on {data_dir()}", file=sys.stderr)
+        return 1
+    found.pop("supervisor")
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    print(f"portal {found['origin']}\ninbox  {found['inbox']}\nkafka  {found['kafka']}")
+    for name, one in {**found["services"], **found["processes"]}.items():
+        print(f"{name:10} pid {one['pid']}")
+    return 0
+
+
+def _down(_arguments: argparse.Namespace) -> int:
+    found = status()
+    if found is None:
+        print(f"nothing runs on {data_dir()}", file=sys.stderr)
+        return 0
+    os.kill(found["supervisor"], signal.SIGTERM)
+    end = time.monotonic() + 40
+    while status() is not None and time.monotonic() < end:
+        time.sleep(0.1)
+    return 0

@@ -1,0 +1,311 @@
+"""All of Latchkey on one machine: starts everything, keeps it up, ends it without a trace (api.md §6)."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from latchkey_contracts.topics import SERVICES
+
+from . import databases
+from .infrastructure import Infrastructure, choose
+from .processes import StartFailed, free_port, spawn, stop, taken
+
+READY_SECONDS = 60.0
+# A child that dies again and again is started ever more slowly, but at least every 8 s.
+BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+Say = Callable[[str], None]
+
+
+@dataclass
+class Child:
+    """One supervised process. `replica` 0 is the one that peers are told of."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    log: Path
+    ready_url: str | None = None
+    process: "subprocess.Popen[bytes] | None" = None
+    deaths: int = 0
+    started_at: float = 0.0
+    again_at: float = 0.0
+
+    def start(self) -> None:
+        self.process = spawn(self.command, log=self.log, environment={**os.environ, **self.environment})
+        self.started_at = time.monotonic()
+
+    def ready(self) -> bool:
+        if self.ready_url is None:
+            return True
+        try:
+            with urllib.request.urlopen(self.ready_url, timeout=1) as answer:  # noqa: S310 - our own loopback address
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+@dataclass
+class Stack:
+    """The whole product below one data folder. `extra` goes into every service's environment (tests: clock, failpoints)."""
+
+    data: Path
+    port: int = 8080
+    environment: str = "development"
+    topic_prefix: str = ""
+    database_prefix: str = "latchkey_"
+    infrastructure: Infrastructure | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    services: tuple[str, ...] = SERVICES
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    configuration: Path | None = None
+    say: Say = lambda _text: None
+    children: dict[str, Child] = field(default_factory=dict)
+    postgres: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    _owned: Infrastructure | None = None
+
+    @property
+    def origin(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def start(self) -> None:
+        """Everything up and ready, or StartFailed with a text for the person at the terminal (and nothing left running)."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        began = time.monotonic()
+        if taken(self.port):
+            raise StartFailed(f"port {self.port} is taken. End what listens there, or choose another: LATCHKEY_PORT=8081 make run")
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._remember_ports()
+        if self.infrastructure is None:
+            self.infrastructure = self._owned = choose(self.data, say=self.say, wait=False)
+        self._keys()
+        self._databases()
+        self._children()
+        for child in self.children.values():
+            child.start()
+        self.infrastructure.wait()
+        self._topics()
+        self.say("services")
+        self._wait_ready()
+        if self.configuration is not None:
+            self._apply()
+        self._write_status()
+        self.say(f"ready after {time.monotonic() - began:.1f} s")
+
+    def _remember_ports(self) -> None:
+        """Ports stay the same over restarts, as far as they are still free."""
+        path = self.data / "ports.json"
+        known: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        names = ["inbox", "smtp"]
+        for service in self.services:
+            for replica in range(self.replicas.get(service, 1)):
+                names += [f"{service}.{replica}.http", f"{service}.{replica}.management"]
+        for name in names:
+            if name == "gateway.0.http":
+                self.ports[name] = self.port
+            else:
+                self.ports[name] = known[name] if name in known and not taken(known[name]) else free_port()
+        path.write_text(json.dumps(self.ports))
+
+    def _keys(self) -> None:
+        from servicekit import keys
+
+        keys.init(self.data / "keys")
+
+    def _databases(self) -> None:
+        from servicekit.migrations import migrate
+
+        assert self.infrastructure is not None
+        self.say("databases")
+        self.postgres = databases.create(self.infrastructure.postgres_dsn, self.database_prefix, self.services)
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda one: migrate(one[1], one[0]), self.postgres.items()))
+
+    def _topics(self) -> None:
+        from servicekit.kafka import ensure_topics
+
+        assert self.infrastructure is not None
+        asyncio.run(ensure_topics(self.infrastructure.kafka_bootstrap, self.topic_prefix))
+
+    def url(self, service: str, replica: int = 0) -> str:
+        return f"http://127.0.0.1:{self.ports[f'{service}.{replica}.http']}"
+
+    @property
+    def inbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['inbox']}"
+
+    def _environment(self, service: str, replica: int) -> dict[str, str]:
+        assert self.infrastructure is not None
+        peers = {f"LATCHKEY_{name.upper()}_URL": self.url(name) for name in self.services if name != "gateway"}
+        return {
+            "LATCHKEY_ENVIRONMENT": self.environment,
+            "LATCHKEY_ORIGIN": self.origin,
+            "LATCHKEY_POSTGRES_DSN": self.postgres[service],
+            "LATCHKEY_KAFKA_BOOTSTRAP": self.infrastructure.kafka_bootstrap,
+            "LATCHKEY_TOPIC_PREFIX": self.topic_prefix,
+            "LATCHKEY_HTTP_HOST": "127.0.0.1",
+            "LATCHKEY_HTTP_PORT": str(self.ports[f"{service}.{replica}.http"]),
+            "LATCHKEY_MANAGEMENT_PORT": str(self.ports[f"{service}.{replica}.management"]),
+            "LATCHKEY_KEYS_DIR": str(self.data / "keys"),
+            "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{self.ports['smtp']}",
+            "LATCHKEY_INBOX_URL": self.inbox_url,
+            "LATCHKEY_KAFKA_SESSION_TIMEOUT_MS": "6000",
+            "LATCHKEY_KAFKA_HEARTBEAT_MS": "500",
+            "MALLOC_ARENA_MAX": "2",
+            **peers,
+            **self.extra,
+        }
+
+    def _children(self) -> None:
+        logs = self.data / "logs"
+        inbox = [sys.executable, "-m", "devstack.inbox", "--http", str(self.ports["inbox"]), "--smtp", str(self.ports["smtp"])]
+        inbox += ["--data", str(self.data / "inbox")]
+        self.children["inbox"] = Child("inbox", inbox, {}, logs / "inbox.log", f"{self.inbox_url}/inbox/messages")
+        for service in self.services:
+            for replica in range(self.replicas.get(service, 1)):
+                name = service if replica == 0 else f"{service}.{replica}"
+                ready = f"http://127.0.0.1:{self.ports[f'{service}.{replica}.management']}/health/ready"
+                command = [sys.executable, "-m", service, "all"]
+                self.children[name] = Child(name, command, self._environment(service, replica), logs / f"{name}.log", ready)
+
+    def _wait_ready(self) -> None:
+        end = time.monotonic() + READY_SECONDS
+        waiting = set(self.children)
+        while waiting:
+            for name in sorted(waiting):
+                child = self.children[name]
+                if child.process is not None and (code := child.process.poll()) is not None:
+                    raise StartFailed(f"{name} ended with code {code}; see {child.log}\n{_tail(child.log)}")
+                if child.ready():
+                    waiting.discard(name)
+            if time.monotonic() > end:
+                raise StartFailed(f"not ready in {READY_SECONDS:.0f} s: {', '.join(sorted(waiting))}; see {self.data / 'logs'}")
+            time.sleep(0.05)
+
+    def _apply(self) -> None:
+        from servicekit.apply import apply_file
+
+        assert self.configuration is not None
+        report = apply_file(self.configuration, identity_url=self.url("identity"), keys_dir=self.data / "keys")
+        if report.errors:
+            raise StartFailed("\n".join([f"{self.configuration} is refused:", *report.lines()]))
+
+    def watch_once(self) -> None:
+        """Starts again what has died (within a few seconds, slower when it keeps dying)."""
+        changed = False
+        if self._owned is not None:
+            changed |= self._owned.revive(self.say)
+        now = time.monotonic()
+        for child in self.children.values():
+            if child.process is None or child.process.poll() is None:
+                continue
+            if child.again_at == 0.0:
+                child.deaths = child.deaths + 1 if now - child.started_at < 30 else 1
+                child.again_at = now + BACKOFF[min(child.deaths - 1, len(BACKOFF) - 1)]
+                self.say(f"{child.name} ended with code {child.process.returncode}; starting it again (log: {child.log})")
+            if now >= child.again_at:
+                child.again_at = 0.0
+                child.start()
+                changed = True
+        if changed:
+            self._write_status()
+
+    def stop(self) -> None:
+        """The gateway first, so that nobody is answered by half a stack; infrastructure last."""
+        order = sorted(self.children.values(), key=lambda child: (not child.name.startswith("gateway"), child.name == "inbox"))
+        for child in order:
+            if child.process is not None and child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+        for child in order:
+            stop(child.process, seconds=20)
+        if self._owned is not None:
+            self._owned.stop()
+        with contextlib.suppress(FileNotFoundError):
+            (self.data / "status.json").unlink()
+
+    def status(self) -> dict[str, Any]:
+        """As `latchkey dev status --json` (api.md §6)."""
+        assert self.infrastructure is not None
+        processes = {name: {"pid": pid} for name, pid in self.infrastructure.pids().items()}
+        services = {}
+        for name, child in self.children.items():
+            pid = child.process.pid if child.process is not None else None
+            if name == "inbox":
+                processes["inbox"] = {"pid": pid}
+            else:
+                service, _, replica = name.partition(".")
+                services[name] = {"pid": pid, "url": self.url(service, int(replica or 0)), "log": str(child.log)}
+        return {
+            "origin": self.origin,
+            "inbox": f"{self.origin}/inbox",
+            "postgres": self.postgres,
+            "kafka": self.infrastructure.kafka_bootstrap,
+            "services": services,
+            "processes": processes,
+        }
+
+    def _write_status(self) -> None:
+        part = self.data / "status.json.part"
+        part.touch(mode=0o600)
+        part.write_text(json.dumps({**self.status(), "supervisor": os.getpid()}))
+        part.replace(self.data / "status.json")
+
+
+def _tail(path: Path) -> str:
+    from .processes import tail
+
+    return tail(path)
+
+
+def run(data: Path, port: int, configuration: Path | None) -> int:
+    """`latchkey dev up`: until Ctrl-C or SIGTERM. Exit code 1 with a plain sentence when something can't start."""
+
+    def say(text: str) -> None:
+        print(f"  {text}", flush=True)
+
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"latchkey: it runs already on {data}; see `latchkey dev status`", file=sys.stderr)
+            return 1
+        stopping: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda received, _frame: stopping.append(received))
+        print("Latchkey is starting", flush=True)
+        stack = Stack(data, port, say=say, configuration=configuration)
+        try:
+            stack.start()
+        except StartFailed as error:
+            print(f"latchkey: {error}", file=sys.stderr)
+            return 1
+        print(f"\n  Portal   {stack.origin}/go/demo\n  Inbox    {stack.origin}/inbox\n  Stop     Ctrl-C\n", flush=True)
+        while not stopping:
+            try:
+                stack.watch_once()
+            except StartFailed as error:
+                say(str(error))
+            time.sleep(0.2)
+        print("\nstopping", flush=True)
+        stack.stop()
+    return 0

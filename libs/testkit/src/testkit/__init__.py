@@ -1,0 +1,1 @@
+"""pytest plugin: infrastructure, clock, sinks, builders. Never shipped."""
