@@ -1,0 +1,66 @@
+"""Hashing in a bounded pool (PWD-5, PWD-8): Argon2id takes a core for some 25 ms, so what doesn't fit is shed, not queued."""
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from latchkey_contracts.configuration import PasswordPolicy
+from servicekit.errors import FieldError, Overloaded
+
+from .breaches import Breaches, NoBreaches
+from .rules import Context, check, normalise
+
+# Longer than any policy allows; refused before anything is computed.
+MAX_CHARACTERS = 1024
+
+
+class Passwords:
+    """`memory_kib`, `passes`: OWASP's 19 MiB and 2 are the least; p=1, since more lanes only hurt under load (stack.md §6)."""
+
+    def __init__(self, *, memory_kib: int = 19456, passes: int = 2, breaches: Breaches | None = None, threads: int | None = None) -> None:
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+        self._breaches = breaches or NoBreaches()
+        threads = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._room = threads * 10
+        self._dummy = self._hasher.hash("no account has this password")
+
+    async def _run(self, work: object, *arguments: object) -> object:
+        if self._room <= 0:
+            raise Overloaded(2)
+        self._room -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)  # type: ignore[arg-type]
+        finally:
+            self._room += 1
+
+    async def hash(self, password: str) -> str:
+        return str(await self._run(self._hasher.hash, normalise(password)))
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Without a stored hash the same work is done, and the answer is no (ENU-2)."""
+        if len(password) > MAX_CHARACTERS:
+            password = password[:MAX_CHARACTERS]
+            stored = None
+        matched = await self._run(self._verify, stored or self._dummy, normalise(password))
+        return bool(matched) and stored is not None
+
+    def _verify(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def outdated(self, stored: str) -> bool:
+        """Made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(stored)
+
+    def check(self, password: str, policy: PasswordPolicy, context: Context, *, field: str = "/password") -> list[FieldError]:
+        too_long = len(password) > MAX_CHARACTERS
+        breached = not too_long and self._breaches.contains(password)
+        return check(password, policy, context, breached=breached, field=field)
+
+    def breached(self, password: str) -> bool:
+        return self._breaches.contains(password)
