@@ -103,6 +103,12 @@ class SessionRevoked(AccountEvent):
     ]
 
 
+class AccountDisabled(AccountEvent):
+    """Nobody can sign in to it until it is enabled again."""
+
+    event_type = "latchkey.identity.account_disabled.v1"
+
+
 class PasswordChanged(AccountEvent):
     event_type = "latchkey.identity.password_changed.v1"
     reason: Literal["change", "reset", "rehash_forced", "admin"]

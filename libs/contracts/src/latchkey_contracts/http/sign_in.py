@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from .common import ClientKind, Flow, Identifier, PasswordText, Request, Response, ReturnTo
 
 
@@ -29,7 +31,7 @@ class SignInFlow(Flow):
     """status: identifier, password, needs_action, complete, ended. Alike for unknown identifiers (ENU-1)."""
 
     kind: Literal["sign_in"] = "sign_in"
-    actions: list[str] = []
+    actions: list[str] = Field(default_factory=list)
     return_to: str | None = None
 
 
@@ -43,6 +45,7 @@ class SessionInfo(Response):
     authenticated_at: datetime
     expires_at: datetime
     idle_expires_at: datetime
+    idle_seconds: int
     methods: list[str]
 
 

@@ -1,0 +1,48 @@
+"""/v1/session, /v1/me/sessions, and the gateway's look-ups."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from latchkey_contracts.http.common import Request
+from latchkey_contracts.http.sign_in import SessionInfo
+from pydantic import Field
+from servicekit.caller import CallerDep, allow
+from servicekit.errors import SessionRequired
+
+from .service import Sessions
+
+
+class LookUp(Request):
+    token_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Touch(Request):
+    seen: list[tuple[str, str]] = Field(max_length=5000)
+
+
+def router(sessions: Sessions) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.post("/internal/sessions/lookup", dependencies=[allow("gateway")])
+    async def look_up(body: LookUp) -> SessionInfo:
+        return await sessions.look_up(bytes.fromhex(body.token_hash))
+
+    @routes.post("/internal/sessions/touch", dependencies=[allow("gateway")])
+    async def touch(body: Touch) -> dict[str, int]:
+        seen = [(UUID(session_id), datetime.fromisoformat(moment)) for session_id, moment in body.seen]
+        await sessions.touch(seen)
+        return {"touched": len(seen)}
+
+    @routes.delete("/v1/session", status_code=204, dependencies=[allow("gateway")])
+    async def sign_out(caller: CallerDep) -> None:
+        await sessions.sign_out(caller)
+
+    @routes.get("/v1/me/sessions", dependencies=[allow("gateway")])
+    async def listing(caller: CallerDep) -> dict[str, Any]:
+        if caller.account_id is None:
+            raise SessionRequired
+        return {"items": await sessions.listing(caller), "next": None}
+
+    return routes

@@ -1,0 +1,145 @@
+"""Sessions: opaque tokens with idle and absolute limits, ended at the backend at once (SES-1 to SES-4, SES-7)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from latchkey_contracts.http.common import Session
+from latchkey_contracts.http.sign_in import SessionInfo
+from latchkey_contracts.identity import AccountDisabled, SessionRevoked, SessionStarted
+from servicekit.caller import Caller
+from servicekit.configuration import Resolved
+from servicekit.db import Database, Record, Tx
+from servicekit.errors import NotFound, SessionRequired
+from servicekit.ids import random_id
+from servicekit.logging import security_event
+from servicekit.onetime import hash_token, new_token
+
+from ..accounts import store as accounts
+from ..accounts.devices import in_words
+from . import store
+
+MAX_PARALLEL = 20  # SES-7: the oldest ends when one more starts
+KEEP_DEAD = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Started:
+    session_id: UUID
+    token: str
+    expires_at: datetime
+
+    def for_client(self) -> Session:
+        return Session(token=self.token, expires_at=self.expires_at)
+
+
+class Sessions:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def start(
+        self, tx: Tx, *, account_id: UUID, app: Resolved, caller: Caller, methods: Sequence[str], remember: bool = False
+    ) -> Started:
+        """A new session with a new token; the one this browser had before ends (SES-1)."""
+        if caller.session_id is not None:
+            await self.revoke(tx, caller.session_id, "signed_out")
+        await self._make_room(tx, account_id)
+        policy = app.policy.session
+        lifetime = policy.remember_me if remember else policy.lifetime
+        token, session_id = new_token(), random_id()
+        await store.insert(
+            tx,
+            session_id,
+            account_id,
+            application=app.application.slug,
+            token_hash=hash_token(token),
+            methods=methods,
+            device=in_words(caller.user_agent),
+            ip=caller.ip,
+            idle=lifetime if remember else min(policy.idle, lifetime),
+            expires_at=tx.now + lifetime,
+        )
+        expires_at = tx.now + lifetime
+        await tx.emit(SessionStarted(account_id=account_id, session_id=session_id, application=app.application.slug, expires_at=expires_at))
+        security_event("session_created", "success", account_id=str(account_id), session_id=str(session_id))
+        return Started(session_id, token, expires_at)
+
+    async def _make_room(self, tx: Tx, account_id: UUID) -> None:
+        live = await store.live(tx, account_id)
+        for row in live[: max(len(live) - MAX_PARALLEL + 1, 0)]:
+            await self.revoke(tx, row["id"], "limit")
+
+    async def revoke(self, tx: Tx, session_id: UUID, reason: str) -> None:
+        account_id = await store.revoke(tx, session_id)
+        if account_id is not None:
+            await tx.emit(SessionRevoked(account_id=account_id, session_id=session_id, reason=reason))  # type: ignore[arg-type]
+            security_event("authn_token_revoked", "success", account_id=str(account_id), session_id=str(session_id), reason=reason)
+
+    async def revoke_all(self, tx: Tx, account_id: UUID, reason: str) -> None:
+        """Whoever holds a token of this account holds nothing any more."""
+        if await store.revoke_all(tx, account_id):
+            await tx.emit(SessionRevoked(account_id=account_id, session_id=None, reason=reason))  # type: ignore[arg-type]
+
+    async def disable_account(self, account_id: UUID) -> None:
+        """SES-4: no session of a disabled account lives on."""
+        async with self._db.transaction() as tx:
+            account = await accounts.lock(tx, account_id)
+            if account is None:
+                raise NotFound
+            if account["status"] == "active":
+                await accounts.set_status(tx, account_id, "disabled")
+                await tx.emit(AccountDisabled(account_id=account_id))
+                await self.revoke_all(tx, account_id, "account_disabled")
+
+    async def look_up(self, token_hash: bytes) -> SessionInfo:
+        async with self._db.read() as conn:
+            row = await store.by_token(conn, token_hash)
+        if row is None:
+            raise SessionRequired
+        return info(row)
+
+    async def touch(self, seen: Sequence[tuple[UUID, datetime]]) -> None:
+        async with self._db.transaction() as tx:
+            now = tx.now
+            await store.touch(tx, [(session_id, min(moment, now)) for session_id, moment in seen])
+
+    async def sign_out(self, caller: Caller) -> None:
+        _, session_id = caller.account()
+        async with self._db.transaction() as tx:
+            await self.revoke(tx, session_id, "signed_out")
+
+    async def listing(self, caller: Caller) -> list[dict[str, object]]:
+        account_id, session_id = caller.account()
+        async with self._db.read() as conn:
+            rows = await store.live(conn, account_id)
+        return [
+            {
+                "id": row["id"],
+                "device": row["device"],
+                "ip": row["ip"],
+                "application": row["application"],
+                "created_at": row["created_at"],
+                "seen_at": row["seen_at"],
+                "current": row["id"] == session_id,
+            }
+            for row in rows
+        ]
+
+    async def purge(self) -> None:
+        async with self._db.transaction() as tx:
+            await store.purge(tx, tx.now - KEEP_DEAD)
+
+
+def info(row: Record) -> SessionInfo:
+    return SessionInfo(
+        id=row["id"],
+        account_id=row["account_id"],
+        application=row["application"],
+        created_at=row["created_at"],
+        authenticated_at=row["authenticated_at"],
+        expires_at=row["expires_at"],
+        idle_expires_at=min(row["seen_at"] + row["idle"], row["expires_at"]),
+        idle_seconds=int(row["idle"].total_seconds()),
+        methods=row["methods"],
+    )
