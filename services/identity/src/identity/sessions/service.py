@@ -16,8 +16,8 @@ from servicekit.ids import random_id
 from servicekit.logging import security_event
 from servicekit.onetime import hash_token, new_token
 
-from ..accounts import store as accounts
-from ..accounts.devices import in_words
+from identity.accounts import store as accounts
+from identity.accounts.devices import in_words
 from . import store
 
 MAX_PARALLEL = 20  # SES-7: the oldest ends when one more starts

@@ -1,0 +1,24 @@
+"""What became of a flow's message, from the notifier's events: the honest delivery state of the waiting page (E33)."""
+
+from latchkey_contracts.event import Event
+from latchkey_contracts.notifier import MessageEvent, MessageExpired, MessageFailed, MessageHandedOver, MessageQueued, MessageSuppressed
+from servicekit.db import Tx
+from servicekit.inbox import Handler
+
+from . import store
+
+_STATES: dict[type[Event], str] = {
+    MessageQueued: "queued",
+    MessageHandedOver: "handed_over",
+    MessageFailed: "failed",
+    MessageSuppressed: "suppressed",
+    MessageExpired: "expired",
+}
+
+
+async def remember_delivery(tx: Tx, event: MessageEvent) -> None:
+    if event.flow_id is not None and event.template in {"activation", "account_exists"}:
+        await store.set_delivery(tx, event.flow_id, _STATES[type(event)], event.at, event.meta.aggregateversion)
+
+
+HANDLERS: dict[type[Event], Handler] = dict.fromkeys(_STATES, remember_delivery)
