@@ -17,7 +17,7 @@ NAMESPACE = UUID("5b7f6c1e-2f0b-4b52-9d0e-6a1c3f0d9e77")
 RESERVED_SLUGS = frozenset({"v1", "go", "static", "inbox", "problems", "healthz", ".well-known", "console"})
 LANGUAGES = ("en", "ar", "de", "es", "fr")
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"^\s*(\d+)\s*(s|min|h|d)\s*$")
+_DURATION = re.compile(r"^\s*([0-9]{1,9})\s*(s|min|h|d)\s*$")
 
 
 def configuration_id(kind: str, name: str) -> UUID:
@@ -29,7 +29,7 @@ def parse_duration(value: Any) -> Any:
     """ "24 h", "6 min", "20 s", "30 d" or whole seconds."""
     if isinstance(value, str) and (match := _DURATION.match(value)):
         return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, bool | str | float):
         raise ValueError("a duration is written as 24 h, 6 min, 20 s, 30 d or whole seconds")
     return value
 
@@ -71,9 +71,10 @@ class Attribute(Part):
 
 
 class PasswordPolicy(Part):
-    """PWD-1: 15 where the password is the only factor."""
+    """PWD-1: 15 where the password is the only factor, 8 where a second one is always asked. No composition rules (PWD-3)."""
 
     min_length: int = Field(default=15, ge=8, le=64)
+    min_length_with_second_factor: int = Field(default=8, ge=8, le=64)
     max_length: int = Field(default=256, ge=64, le=256)
 
 

@@ -135,7 +135,10 @@ def _engine_has_images() -> bool:
             found = subprocess.run(["docker", "image", "inspect", image], capture_output=True, timeout=2, check=False)
             if found.returncode and subprocess.run(["docker", "info"], capture_output=True, timeout=2, check=False).returncode:
                 return False
-            if found.returncode and subprocess.run(["docker", "pull", "-q", image], capture_output=True, timeout=120, check=False).returncode:
+            if (
+                found.returncode
+                and subprocess.run(["docker", "pull", "-q", image], capture_output=True, timeout=120, check=False).returncode
+            ):
                 return False
         except (OSError, subprocess.TimeoutExpired):
             return False

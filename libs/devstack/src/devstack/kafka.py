@@ -21,7 +21,14 @@ from .processes import StartFailed, free_port, spawn, stop, tail, wait_until
 VERSION = "4.1.0"
 SUMS = Path(__file__).with_name("kafka.sha256")
 # Fast to start and small; on two cores the optimising compiler costs more than it earns.
-_JVM = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.awt.headless=true", "-Xlog:disable", "-Xss512k"]
+_JVM = [
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+    "-Xlog:disable",
+    "-Xss512k",
+]
 _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",

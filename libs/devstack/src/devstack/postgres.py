@@ -101,7 +101,16 @@ class Postgres:
             if as_root():
                 os.chown(self._data, _NOBODY, _NOBODY)
                 os.chown(copy.name, _NOBODY, _NOBODY)
-            command = [str(binaries() / "initdb"), "-D", str(self._data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={copy.name}"]
+            command = [
+                str(binaries() / "initdb"),
+                "-D",
+                str(self._data),
+                "-U",
+                USER,
+                "-A",
+                "scram-sha-256",
+                f"--pwfile={copy.name}",
+            ]
             command += ["--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("ab") as output:

@@ -92,7 +92,9 @@ class Stack:
     def _start(self) -> None:
         began = time.monotonic()
         if taken(self.port):
-            raise StartFailed(f"port {self.port} is taken. End what listens there, or choose another: LATCHKEY_PORT=8081 make run")
+            raise StartFailed(
+                f"port {self.port} is taken. End what listens there, or choose another: LATCHKEY_PORT=8081 make run"
+            )
         self.data.mkdir(parents=True, exist_ok=True)
         self._remember_ports()
         if self.infrastructure is None:

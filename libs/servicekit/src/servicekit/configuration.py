@@ -95,7 +95,9 @@ class ConfigurationCopy(Configuration):
         return dict.fromkeys(_KINDS, self._remember)
 
     async def _remember(self, tx: Tx, event: ConfigurationEvent) -> None:
-        await tx.execute(_UPSERT, _KINDS[type(event)], UUID(event.subject), event.name, event.meta.aggregateversion, event.content)
+        await tx.execute(
+            _UPSERT, _KINDS[type(event)], UUID(event.subject), event.name, event.meta.aggregateversion, event.content
+        )
         tx.signal("configuration")
 
     async def load(self) -> None:

@@ -18,7 +18,9 @@ from .store import Message, Store
 
 _CODE = re.compile(r"(?m)^\s*([0-9]{3} ?[0-9]{3,5})\s*$")
 _LINK = re.compile(r"https?://\S+/l/\S+")
-_PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 # A mail brings its own inline styles; it runs no script, loads nothing, and its links open beside it.
 _MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined)

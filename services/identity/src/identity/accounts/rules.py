@@ -41,7 +41,12 @@ class Identifier:
 
 def skeleton(username: str) -> str:
     folded = unicodedata.normalize("NFKD", username).casefold()
-    return "".join(one for one in folded if not unicodedata.combining(one)).translate(_LOOKS_LIKE).replace("rn", "m").replace("vv", "w")
+    return (
+        "".join(one for one in folded if not unicodedata.combining(one))
+        .translate(_LOOKS_LIKE)
+        .replace("rn", "m")
+        .replace("vv", "w")
+    )
 
 
 def canonical_email(value: str) -> str:

@@ -8,12 +8,6 @@ from datetime import timedelta
 from typing import NoReturn
 from uuid import UUID
 
-from identity.accounts import store as accounts
-from identity.accounts.devices import in_words
-from identity.accounts.rules import Identifier, mask
-from identity.credentials import store as credentials
-from identity.registration import store
-from identity.registration.service import MESSAGE, PURPOSE, Registrations, Tools
 from latchkey_contracts.http.links import ConfirmedElsewhere, ConfirmRequest, LinkInfo
 from latchkey_contracts.http.registration import RegistrationFlow
 from latchkey_contracts.identity import UserActivated
@@ -43,6 +37,13 @@ from servicekit.errors import (
 from servicekit.ids import random_id
 from servicekit.logging import security_event
 from servicekit.onetime import MAX_WRONG, Link, LinkResult, new_match, same_browser
+
+from identity.accounts import store as accounts
+from identity.accounts.devices import in_words
+from identity.accounts.rules import Identifier, mask
+from identity.credentials import store as credentials
+from identity.registration import store
+from identity.registration.service import MESSAGE, PURPOSE, Registrations, Tools
 
 # Wrong passwords on a link are counted apart from wrong codes, by the same rule.
 PASSWORD_TRIES = "activation.password"  # noqa: S105 - the name of a counter
@@ -116,7 +117,9 @@ class Activations:
         set_tenant(str(row["store_id"]), "unauthenticated")
         return await self._t.onetime.consume_link(tx, body.token, purposes=[PURPOSE], browser=caller.browser, match=body.match)
 
-    async def _confirm_with_password(self, slug: str, token: str, password: str, caller: Caller) -> RegistrationFlow | ConfirmedElsewhere:
+    async def _confirm_with_password(
+        self, slug: str, token: str, password: str, caller: Caller
+    ) -> RegistrationFlow | ConfirmedElsewhere:
         """For "that window is gone": whoever holds the mailbox and knows the password chosen at registration is the one (REG-3)."""
         async with self._t.db.read() as conn:
             link = await self._t.onetime.inspect(conn, token)

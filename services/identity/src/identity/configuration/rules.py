@@ -1,111 +1,182 @@
 """What a configuration must satisfy beyond the shape of its fields; every problem at once, with path and reason."""
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from latchkey_contracts import brand
 from latchkey_contracts.configuration import RESERVED_SLUGS, Application, Document, IdentityStore, SelfServicePolicy
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+from .reasons import reason
 
 # Easy to say on the phone and to tell apart (R31, E31): letters and single dashes.
-_SPEAKABLE = frozenset("abcdefghijklmnopqrstuvwxyz-")
+_SPEAKABLE = re.compile(r"^(?=.{3,24}$)[a-z]+(-[a-z]+)*$")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+Item = TypeVar("Item", bound=BaseModel)
+
+
+@dataclass
+class Known:
+    """What has been applied already, by name; a document may refer to it."""
+
+    stores: Mapping[str, IdentityStore] = field(default_factory=dict)
+    policies: Mapping[str, SelfServicePolicy] = field(default_factory=dict)
+    applications: Mapping[str, Application] = field(default_factory=dict)
 
 
 @dataclass
 class Checked:
+    """`errors`, `warnings`: (JSON pointer, reason). The document is there only when there is no error."""
+
     document: Document | None = None
     errors: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _reason(one: Any) -> str:
-    """Pydantic's words, with range and value for a setting out of range (product.md §3)."""
-    text = str(one["msg"]).removeprefix("Value error, ")
-    given = one.get("input")
-    return f"{text}; here: {given}" if isinstance(given, str | int | float) and not isinstance(given, bool) else text
-
-
-def check(document: Any, stores: dict[str, IdentityStore], policies: dict[str, SelfServicePolicy]) -> Checked:
-    """`stores` and `policies` are those that exist already; the document may refer to them."""
+def check(document: Any, known: Known) -> Checked:
+    checked = Checked()
+    parsed = None
     try:
         parsed = Document.model_validate(document)
     except ValidationError as error:
-        found = [("/" + "/".join(str(part) for part in one["loc"]), _reason(one)) for one in error.errors(include_url=False)]
-        return Checked(errors=found)
-    checked = Checked(parsed)
-    stores = {**stores, **{one.name: one for one in parsed.identity_stores}}
-    policies = {**policies, **{one.name: one for one in parsed.self_service_policies}}
-    _unique(checked, "/identity_stores", [one.name for one in parsed.identity_stores])
-    _unique(checked, "/self_service_policies", [one.name for one in parsed.self_service_policies])
-    _unique(checked, "/applications", [one.slug for one in parsed.applications])
-    _unique(checked, "/applications/*/friendly_urls", [url for one in parsed.applications for url in one.friendly_urls])
-    for index, store in enumerate(parsed.identity_stores):
-        _check_store(checked, f"/identity_stores/{index}", store)
-    for index, application in enumerate(parsed.applications):
-        _check_application(checked, f"/applications/{index}", application, stores, policies)
+        checked.errors += [("/" + "/".join(str(part) for part in one["loc"]), reason(one)) for one in error.errors()]
+    checked.errors += [(path, "contains a control character") for path in _with_control_characters(document, "")]
+    # What is whole is looked at even if something else is broken, so that one run tells everything.
+    stores = dict(_whole(document, "identity_stores", IdentityStore))
+    policies = dict(_whole(document, "self_service_policies", SelfServicePolicy))
+    applications = dict(_whole(document, "applications", Application))
+    _unique(checked, "/identity_stores", (one.name for one in stores.values()))
+    _unique(checked, "/self_service_policies", (one.name for one in policies.values()))
+    _unique(checked, "/applications", (one.slug for one in applications.values()))
+    for path, store in stores.items():
+        _check_store(checked, path, store)
+    for path, application in applications.items():
+        _check_application(checked, path, application)
+    _check_friendly_urls(checked, applications, known)
+    _check_references(checked, applications, _named(document, "identity_stores", known.stores), "store")
+    _check_references(checked, applications, _named(document, "self_service_policies", known.policies), "self_service_policy")
+    _check_pairs(checked, stores, policies, applications, known)
+    if not checked.errors:
+        checked.document = parsed
     return checked
 
 
+def _items(document: Any, section: str) -> list[Any]:
+    items = document.get(section) if isinstance(document, dict) else None
+    return items if isinstance(items, list) else []
+
+
+def _whole(document: Any, section: str, model: type[Item]) -> Iterator[tuple[str, Item]]:
+    """The items of a section whose fields are all right, by their path."""
+    for index, item in enumerate(_items(document, section)):
+        try:
+            yield f"/{section}/{index}", model.model_validate(item)
+        except ValidationError:
+            continue
+
+
+def _named(document: Any, section: str, known: Iterable[str]) -> set[str]:
+    """All names that may be referred to: a broken item is told itself, not again by whoever refers to it."""
+    return {*known, *(str(item["name"]) for item in _items(document, section) if isinstance(item, dict) and "name" in item)}
+
+
+def _with_control_characters(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, str) and _CONTROL.search(value):
+        yield path
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        yield from _with_control_characters(part, f"{path}/{name}")
+
+
 def _unique(checked: Checked, path: str, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            checked.errors.append((path, f"{name} stands here twice"))
-        seen.add(name)
+    checked.errors += [(path, f"{name} stands here {count} times") for name, count in Counter(names).items() if count > 1]
 
 
 def _check_store(checked: Checked, path: str, store: IdentityStore) -> None:
     if not any(one.use == "required" for one in store.used().values()):
         checked.errors.append((f"{path}/identifiers", "at least one identifier must be required"))
     if "phone" in store.used() and store.identifiers.email.use != "required":
-        checked.errors.append((f"{path}/identifiers/phone", "activation by text message is not available yet; require email, too"))
-    _unique(checked, f"{path}/attributes", [one.name for one in store.attributes])
+        checked.errors.append((f"{path}/identifiers/phone", "activation by text message is not available; require email, too"))
+    if store.password.min_length_with_second_factor > store.password.min_length:
+        reason = f"is above min_length, {store.password.min_length}"
+        checked.errors.append((f"{path}/password/min_length_with_second_factor", reason))
+    _unique(checked, f"{path}/attributes", (one.name for one in store.attributes))
     for index, attribute in enumerate(store.attributes):
         if attribute.type == "select" and not attribute.options:
             checked.errors.append((f"{path}/attributes/{index}/options", "a select needs options"))
 
 
-def _check_application(
-    checked: Checked, path: str, application: Application, stores: dict[str, IdentityStore], policies: dict[str, SelfServicePolicy]
-) -> None:
+def _check_application(checked: Checked, path: str, application: Application) -> None:
     if application.slug in RESERVED_SLUGS:
         checked.errors.append((f"{path}/slug", f"{application.slug} is reserved"))
     if application.default_language not in application.languages:
-        checked.errors.append((f"{path}/default_language", "is not among the languages"))
+        checked.errors.append((f"{path}/default_language", f"{application.default_language} is not among the languages"))
     try:
         ZoneInfo(application.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        checked.errors.append((f"{path}/timezone", "is not a time zone"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        checked.errors.append((f"{path}/timezone", f"{application.timezone} is not a time zone, as in Europe/Berlin"))
     for index, url in enumerate(application.return_urls):
         if (problem := return_url_problem(url)) is not None:
             checked.errors.append((f"{path}/return_urls/{index}", problem))
-    for index, url in enumerate(application.friendly_urls):
-        if not 3 <= len(url) <= 24 or set(url) - _SPEAKABLE or url[0] == "-" or url[-1] == "-" or "--" in url:
-            checked.errors.append((f"{path}/friendly_urls/{index}", "3 to 24 small letters, with single dashes between words"))
     checked.errors += [(f"{path}/brand{one.path}", one.message) for one in brand.check(application.brand)]
+    _unique(checked, f"{path}/consents", (one.id for one in application.consents))
     for index, consent in enumerate(application.consents):
-        missing = [language for language in application.languages if language not in consent.text or language not in consent.title]
+        missing = [one for one in application.languages if one not in consent.text or one not in consent.title]
         if missing:
             checked.errors.append((f"{path}/consents/{index}", f"no title or text in {', '.join(missing)}"))
-    store, policy = stores.get(application.store), policies.get(application.self_service_policy)
-    if store is None:
-        checked.errors.append((f"{path}/store", f"there is no identity store {application.store}"))
-    if policy is None:
-        checked.errors.append((f"{path}/self_service_policy", f"there is no self-service policy {application.self_service_policy}"))
-    if store is not None and policy is not None:
-        _check_together(checked, path, store, policy)
 
 
-def _check_together(checked: Checked, path: str, store: IdentityStore, policy: SelfServicePolicy) -> None:
-    if not store.verifiable and policy.registration.activation:
-        reason = f"registration.activation is ignored: the store {store.name} has no e-mail or phone identifier (R8)"
-        checked.warnings.append((f"{path}/self_service_policy", reason))
+def _check_friendly_urls(checked: Checked, applications: Mapping[str, Application], known: Known) -> None:
+    mine = {one.slug for one in applications.values()}
+    owners = {url: slug for slug, one in known.applications.items() if slug not in mine for url in one.friendly_urls}
+    for path, application in applications.items():
+        for index, url in enumerate(application.friendly_urls):
+            where = f"{path}/friendly_urls/{index}"
+            if not _SPEAKABLE.match(url):
+                checked.errors.append((where, f"{url}: 3 to 24 small letters, with single dashes between words"))
+            if owners.setdefault(url, f"{application.slug}#{index}") != f"{application.slug}#{index}":
+                checked.errors.append((where, f"{url} belongs to {owners[url].partition('#')[0]} already"))
+
+
+def _check_references(checked: Checked, applications: Mapping[str, Application], names: set[str], setting: str) -> None:
+    for path, application in applications.items():
+        name = getattr(application, setting)
+        if name not in names:
+            checked.errors.append((f"{path}/{setting}", f"there is no {setting.replace('_', ' ')} {name}"))
+
+
+def _check_pairs(
+    checked: Checked,
+    stores: Mapping[str, IdentityStore],
+    policies: Mapping[str, SelfServicePolicy],
+    applications: Mapping[str, Application],
+    known: Known,
+) -> None:
+    """Every application with its store and policy as they will be, also one that this document does not mention."""
+    all_stores = {**known.stores, **{one.name: one for one in stores.values()}}
+    all_policies = {**known.policies, **{one.name: one for one in policies.values()}}
+    mentioned = {one.slug: path for path, one in applications.items()}
+    everything = {**known.applications, **{one.slug: one for one in applications.values()}}
+    for slug, application in everything.items():
+        store, policy = all_stores.get(application.store), all_policies.get(application.self_service_policy)
+        if store is not None and policy is not None:
+            _check_pair(checked, f"{mentioned.get(slug, f'/applications/{slug}')}/self_service_policy", store, policy)
+
+
+def _check_pair(checked: Checked, path: str, store: IdentityStore, policy: SelfServicePolicy) -> None:
+    if not store.verifiable:
+        lacks = f"the store {store.name} has no e-mail or phone identifier"
+        if policy.registration.activation:
+            checked.warnings.append((path, f"registration.activation is ignored: {lacks} (R8)"))
+        else:
+            checked.errors.append((path, f"registration.activation can't be off in {policy.name}: {lacks}"))
     if policy.username_reminder.enabled and store.identifiers.username.use == "hidden":
-        reason = f"username_reminder is not offered: the store {store.name} has no username (R13)"
-        checked.warnings.append((f"{path}/self_service_policy", reason))
+        checked.warnings.append((path, f"username_reminder is not offered: the store {store.name} has no username (R13)"))
 
 
 def return_url_problem(url: str) -> str | None:
@@ -114,9 +185,9 @@ def return_url_problem(url: str) -> str | None:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
-        return "is not a URL"
-    if parts.scheme not in {"https", "http"} or not host or parts.username or parts.fragment or "\\" in url:
-        return "must be https://host/path without user, fragment or backslash"
+        return f"{url} is not a URL"
+    if parts.scheme not in {"https", "http"} or not host or parts.username is not None or parts.fragment or re.search(r"[\\\s]", url):
+        return f"{url}: must be https://host/path without user, fragment, space or backslash"
     if parts.scheme == "http" and host not in {"localhost", "127.0.0.1"}:
-        return "must be https"
+        return f"{url}: must be https"
     return None

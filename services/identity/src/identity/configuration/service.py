@@ -52,7 +52,9 @@ class ConfigurationService(Configuration):
         async with self._db.transaction() as tx:
             await store.lock(tx)
             rows = await store.everything(tx)
-            checked = rules.check(document, _parsed(rows, "store", IdentityStore), _parsed(rows, "self_service_policy", SelfServicePolicy))
+            checked = rules.check(
+                document, _parsed(rows, "store", IdentityStore), _parsed(rows, "self_service_policy", SelfServicePolicy)
+            )
             if checked.errors or checked.document is None:
                 raise ValidationFailed([FieldError(path, "not_allowed", reason) for path, reason in checked.errors])
             known = {(row["kind"], row["name"]): row["content"] for row in rows}
@@ -75,7 +77,10 @@ class ConfigurationService(Configuration):
         """A friendly URL that another application has already; inside one file `rules` sees it."""
         mine = {one.slug for one in document.applications}
         taken = {
-            url: name for (kind, name), content in known.items() if kind == "application" and name not in mine for url in content["friendly_urls"]
+            url: name
+            for (kind, name), content in known.items()
+            if kind == "application" and name not in mine
+            for url in content["friendly_urls"]
         }
         errors = [
             FieldError(f"/applications/{index}/friendly_urls", "not_allowed", f"{url} belongs to {taken[url]}")

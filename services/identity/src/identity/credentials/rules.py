@@ -68,7 +68,9 @@ def _contains_context(text: str, context: Context) -> bool:
     return found and len(rest) < OWN_LETTERS
 
 
-def check(password: str, policy: PasswordPolicy, context: Context, *, breached: bool, field: str = "/password") -> list[FieldError]:
+def check(
+    password: str, policy: PasswordPolicy, context: Context, *, breached: bool, field: str = "/password"
+) -> list[FieldError]:
     """All that is wrong with it; an answer says why and how to do better."""
     text = normalise(password)
     length = len(text)

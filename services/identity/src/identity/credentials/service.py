@@ -19,7 +19,9 @@ MAX_CHARACTERS = 1024
 class Passwords:
     """`memory_kib`, `passes`: OWASP's 19 MiB and 2 are the least; p=1, since more lanes only hurt under load (stack.md §6)."""
 
-    def __init__(self, *, memory_kib: int = 19456, passes: int = 2, breaches: Breaches | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self, *, memory_kib: int = 19456, passes: int = 2, breaches: Breaches | None = None, threads: int | None = None
+    ) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._breaches = breaches or NoBreaches()
         threads = threads or len(os.sched_getaffinity(0))

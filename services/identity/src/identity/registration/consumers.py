@@ -1,7 +1,14 @@
 """What became of a flow's message, from the notifier's events: the honest delivery state of the waiting page (E33)."""
 
 from latchkey_contracts.event import Event
-from latchkey_contracts.notifier import MessageEvent, MessageExpired, MessageFailed, MessageHandedOver, MessageQueued, MessageSuppressed
+from latchkey_contracts.notifier import (
+    MessageEvent,
+    MessageExpired,
+    MessageFailed,
+    MessageHandedOver,
+    MessageQueued,
+    MessageSuppressed,
+)
 from servicekit.db import Tx
 from servicekit.inbox import Handler
 

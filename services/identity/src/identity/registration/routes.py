@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from fastapi import APIRouter
-from identity.activation.service import Activations
 from latchkey_contracts.http.registration import (
     CodeRequest,
     NewPasswordRequest,
@@ -12,6 +11,8 @@ from latchkey_contracts.http.registration import (
     ResendRequest,
 )
 from servicekit.caller import CallerDep, allow
+
+from identity.activation.service import Activations
 
 from .service import Registrations
 

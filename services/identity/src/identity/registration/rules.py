@@ -4,11 +4,12 @@ import re
 from datetime import date
 from typing import Any
 
-from identity.accounts.rules import Identifier, canonical_email, canonical_phone
 from latchkey_contracts.configuration import Application, Attribute, IdentityStore
 from latchkey_contracts.http.registration import ConsentDecision
 from servicekit.errors import FieldError
 from servicekit.throttle import Limit
+
+from identity.accounts.rules import Identifier, canonical_email, canonical_phone
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -21,7 +22,11 @@ def recipient_of(identifiers: list[Identifier]) -> Identifier | None:
 def check_profile(given: dict[str, Any], store: IdentityStore) -> list[FieldError]:
     """Only what the store asks for at registration, in its form (REG-7)."""
     shown = {one.name: one for one in store.attributes if one.at_registration == "shown"}
-    errors = [FieldError(f"/profile/{name}", "unknown_field", "This application doesn't ask for it") for name in given if name not in shown]
+    errors = [
+        FieldError(f"/profile/{name}", "unknown_field", "This application doesn't ask for it")
+        for name in given
+        if name not in shown
+    ]
     for name, attribute in shown.items():
         value = given.get(name)
         if value is None or value == "":
@@ -36,8 +41,16 @@ def _attribute_problem(value: object, attribute: Attribute) -> str | None:
     if attribute.type == "checkbox":
         return None if isinstance(value, bool) else "This is yes or no"
     if attribute.type == "list":
-        fine = isinstance(value, list) and len(value) <= 50 and all(isinstance(one, str) and len(one) <= attribute.max_length for one in value)
-        return None if fine and isinstance(value, list) and not any(_CONTROL.search(one) for one in value) else "This is a list of short texts"
+        fine = (
+            isinstance(value, list)
+            and len(value) <= 50
+            and all(isinstance(one, str) and len(one) <= attribute.max_length for one in value)
+        )
+        return (
+            None
+            if fine and isinstance(value, list) and not any(_CONTROL.search(one) for one in value)
+            else "This is a list of short texts"
+        )
     if not isinstance(value, str):
         return "This is a text"
     if len(value) > attribute.max_length:

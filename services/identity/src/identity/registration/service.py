@@ -9,16 +9,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from identity.accounts import store as accounts
-from identity.accounts.devices import in_words
-from identity.accounts.rules import Identifier, mask, read_identifiers
-from identity.credentials import rules as password_rules
-from identity.credentials import store as credentials
-from identity.credentials.service import Passwords
-from identity.sessions.service import Sessions, Started
 from latchkey_contracts.http.common import Delivery, Resend
 from latchkey_contracts.http.registration import RegistrationFlow, RegistrationRequest
-from latchkey_contracts.identity import ActivationRequested, RegistrationExpired, RegistrationRepeated, UserActivated, UserRegistered
+from latchkey_contracts.identity import (
+    ActivationRequested,
+    RegistrationExpired,
+    RegistrationRepeated,
+    UserActivated,
+    UserRegistered,
+)
 from latchkey_contracts.messages import MessageContent, Origin
 from servicekit import work
 from servicekit.caller import Caller
@@ -32,6 +31,14 @@ from servicekit.logging import security_event
 from servicekit.onetime import MAX_WRONG, OneTimeSecrets, new_match, same_browser
 from servicekit.sealing import Sealer
 from servicekit.throttle import Decision, Limit, Throttle
+
+from identity.accounts import store as accounts
+from identity.accounts.devices import in_words
+from identity.accounts.rules import Identifier, mask, read_identifiers
+from identity.credentials import rules as password_rules
+from identity.credentials import store as credentials
+from identity.credentials.service import Passwords
+from identity.sessions.service import Sessions, Started
 
 from . import rules, store
 
@@ -154,7 +161,9 @@ class Registrations:
             # Another attempt made it between our look and now; this transaction's snapshot sees it on the retry.
             raise RuntimeError("lost the race for a pending account")
         kinds = [one["kind"] for one in row["identifiers"]]
-        await tx.emit(UserRegistered(account_id=account_id, store_id=app.store.id, application=row["application"], identifier_kinds=kinds))
+        await tx.emit(
+            UserRegistered(account_id=account_id, store_id=app.store.id, application=row["application"], identifier_kinds=kinds)
+        )
         security_event("user_created", "success", account_id=str(account_id))
         account = await accounts.get(tx, account_id)
         assert account is not None  # noqa: S101 - inserted above
@@ -268,7 +277,9 @@ class Registrations:
             account_id = await accounts.insert(tx, app.store.id, caller.language or app.application.default_language)
             for one in identifiers:
                 if not await accounts.add_identifier(tx, account_id, app.store.id, one, verified_at=None):
-                    raise UsernameTaken(errors=[FieldError(f"/identifiers/{one.kind}", "username_taken", "Choose another one").as_dict()])
+                    raise UsernameTaken(
+                        errors=[FieldError(f"/identifiers/{one.kind}", "username_taken", "Choose another one").as_dict()]
+                    )
             await credentials.put(tx, account_id, password_hash)
             language = body.language or caller.language or app.application.default_language
             profile, consents = rules.clean_profile(body.profile), [one.model_dump() for one in body.consents]
@@ -279,11 +290,20 @@ class Registrations:
             await tx.emit(UserRegistered(account_id=account_id, store_id=app.store.id, application=slug, identifier_kinds=kinds))
             await tx.emit(
                 UserActivated(
-                    account_id=account_id, flow_id=flow_id, application=slug, store_id=app.store.id, method="none", language=language
+                    account_id=account_id,
+                    flow_id=flow_id,
+                    application=slug,
+                    store_id=app.store.id,
+                    method="none",
+                    language=language,
                 )
             )
-            started: Started = await self._t.sessions.start(tx, account_id=account_id, app=app, caller=caller, methods=["password"])
-            answer = RegistrationFlow(id=flow_id, status="complete", expires_at=started.expires_at, next=[], session=started.for_client())
+            started: Started = await self._t.sessions.start(
+                tx, account_id=account_id, app=app, caller=caller, methods=["password"]
+            )
+            answer = RegistrationFlow(
+                id=flow_id, status="complete", expires_at=started.expires_at, next=[], session=started.for_client()
+            )
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 

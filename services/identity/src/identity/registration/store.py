@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from identity.accounts.rules import Identifier
 from servicekit.db import Conn, Record, Tx
+
+from identity.accounts.rules import Identifier
 
 _COLUMNS = """id, store_id, application, account_id, identifiers, recipient_kind, recipient, recipient_value, password_hash, profile, consents,
 language, return_to, browser, match, requested_from, status, proven_by, link_ended, delivery_state, delivery_at, created_at, expires_at"""

@@ -18,6 +18,7 @@ from servicekit.onetime import hash_token, new_token
 
 from identity.accounts import store as accounts
 from identity.accounts.devices import in_words
+
 from . import store
 
 MAX_PARALLEL = 20  # SES-7: the oldest ends when one more starts
@@ -61,7 +62,9 @@ class Sessions:
             expires_at=tx.now + lifetime,
         )
         expires_at = tx.now + lifetime
-        await tx.emit(SessionStarted(account_id=account_id, session_id=session_id, application=app.application.slug, expires_at=expires_at))
+        await tx.emit(
+            SessionStarted(account_id=account_id, session_id=session_id, application=app.application.slug, expires_at=expires_at)
+        )
         security_event("session_created", "success", account_id=str(account_id), session_id=str(session_id))
         return Started(session_id, token, expires_at)
 
@@ -74,7 +77,9 @@ class Sessions:
         account_id = await store.revoke(tx, session_id)
         if account_id is not None:
             await tx.emit(SessionRevoked(account_id=account_id, session_id=session_id, reason=reason))  # type: ignore[arg-type]
-            security_event("authn_token_revoked", "success", account_id=str(account_id), session_id=str(session_id), reason=reason)
+            security_event(
+                "authn_token_revoked", "success", account_id=str(account_id), session_id=str(session_id), reason=reason
+            )
 
     async def revoke_all(self, tx: Tx, account_id: UUID, reason: str) -> None:
         """Whoever holds a token of this account holds nothing any more."""

@@ -42,7 +42,9 @@ async def insert(
     idle: timedelta,
     expires_at: datetime,
 ) -> None:
-    await tx.execute(_INSERT, session_id, account_id, application, token_hash, list(methods), device, ip, idle, tx.now, expires_at)
+    await tx.execute(
+        _INSERT, session_id, account_id, application, token_hash, list(methods), device, ip, idle, tx.now, expires_at
+    )
 
 
 async def by_token(conn: Conn, token_hash: bytes) -> Record | None:

@@ -1,0 +1,7 @@
+"""`python -m identity all|api|worker|migrate`."""
+
+from servicekit.run import main
+
+from identity.wiring import SERVICE
+
+main(SERVICE)

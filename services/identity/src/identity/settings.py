@@ -1,0 +1,15 @@
+"""Settings of the identity service, beside those of every service."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field
+from servicekit.settings import ServiceSettings
+
+
+class IdentitySettings(ServiceSettings):
+    argon2_memory_kib: int = Field(19456, ge=19456, description="OWASP's least (PWD-5)")
+    argon2_passes: int = Field(2, ge=2)
+    breach_file: Path | None = Field(None, description="Sorted SHA-1 list of breached passwords; unreadable refuses the start")
+    keep_pending: timedelta = Field(timedelta(days=30), description="Never-activated accounts are deleted after this (REG-8)")
+    sweep_seconds: float = Field(60, gt=0, description="How often purges look for what is due")

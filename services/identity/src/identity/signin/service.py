@@ -1,0 +1,195 @@
+"""Sign-in with a password: the same answer and the same work for every identifier (ENU-1, ENU-2)."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from latchkey_contracts.http.sign_in import PasswordRequest, SignInFlow, SignInRequest
+from latchkey_contracts.identity import SignedIn, SignInFailed
+from servicekit.caller import Caller
+from servicekit.configuration import Configuration, Resolved
+from servicekit.context import set_tenant
+from servicekit.db import Conn, Database, Record, Tx
+from servicekit.errors import CredentialsWrong, FieldError, FlowEnded, NotFound, StepMissing, TooManyRequests, ValidationFailed
+from servicekit.idempotency import Idempotency
+from servicekit.ids import random_id
+from servicekit.logging import security_event
+from servicekit.onetime import same_browser
+from servicekit.throttle import Throttle
+
+from identity.accounts import store as accounts
+from identity.accounts.rules import Identifier, candidates, canonical_username
+from identity.credentials import store as credentials
+from identity.credentials.service import Passwords
+from identity.sessions.service import Sessions
+
+from . import rules, store
+
+KEEP_FLOWS = timedelta(days=1)
+
+
+class SignIns:
+    def __init__(
+        self,
+        *,
+        db: Database,
+        configuration: Configuration,
+        passwords: Passwords,
+        sessions: Sessions,
+        throttle: Throttle,
+        idempotency: Idempotency,
+    ) -> None:
+        self._db = db
+        self._configuration = configuration
+        self._passwords = passwords
+        self._sessions = sessions
+        self._throttle = throttle
+        self._idempotency = idempotency
+
+    async def start(self, slug: str, body: SignInRequest, caller: Caller) -> SignInFlow:
+        """Nothing is looked up, so there is nothing to tell apart."""
+        app = self._configuration.application(slug)
+        if body.return_to is not None and body.return_to not in app.application.return_urls:
+            raise ValidationFailed([FieldError("/return_to", "not_an_option", "This address is not registered")])
+        async with self._db.transaction() as tx:
+            await self._idempotency.begin(tx, caller)
+            flow_id = random_id()
+            await store.insert(
+                tx,
+                flow_id,
+                store_id=app.store.id,
+                application=slug,
+                identifier=body.identifier,
+                browser=caller.browser,
+                return_to=body.return_to,
+                expires_at=tx.now + app.policy.sign_in.attempt_lifetime,
+            )
+            row = await store.get(tx, flow_id)
+            assert row is not None  # noqa: S101 - inserted above
+            answer = _view(tx, row)
+            await self._idempotency.store(tx, caller, 200, answer)
+        return answer
+
+    async def read(self, slug: str, flow_id: UUID, caller: Caller) -> SignInFlow:
+        async with self._db.read() as conn:
+            return _view(conn, await self._mine(conn, slug, flow_id, caller))
+
+    async def password(self, slug: str, flow_id: UUID, body: PasswordRequest, caller: Caller) -> SignInFlow:
+        """One try. The third wrong one ends the attempt; many wrong ones for one identifier are slowed down."""
+        app = self._configuration.application(slug)
+        set_tenant(str(app.store.id), "user")
+        async with self._db.read() as conn:
+            row = await self._mine(conn, slug, flow_id, caller)
+            typed = row["identifier"] or body.identifier
+            self._check_step(conn, row, typed)
+            slow = await self._throttle.peek(conn, [(self._key(app, typed or ""), rules.FAILURES)])
+            account = await accounts.find(conn, app.store.id, candidates(typed or "", app.store))
+            stored = await credentials.get(conn, account["id"] if account else random_id())
+        if not slow.allowed:
+            security_event("excess_rate_limit_exceeded", "fail", limit="password", flow_id=str(flow_id))
+            raise TooManyRequests(slow.retry_after_seconds)
+        active = account is not None and account["status"] == "active"
+        right = await self._passwords.verify(stored if active else None, body.password)
+        if not right or account is None:
+            await self._failed(app, flow_id, typed or "", account["id"] if active and account else None)
+            raise CredentialsWrong
+        fresh = await self._passwords.hash(body.password) if stored and self._passwords.outdated(stored) else None
+        async with self._db.transaction() as tx:
+            await self._idempotency.begin(tx, caller)
+            locked = await store.lock(tx, flow_id)
+            current = await accounts.lock(tx, account["id"])
+            # What was verified must still be so: no session for a password that was changed while it was checked.
+            same = await credentials.get(tx, account["id"]) == stored
+            if locked is None or locked["status"] != "password" or current is None or current["status"] != "active" or not same:
+                raise FlowEnded
+            await self._throttle.forget(tx, self._key(app, typed or ""))
+            if fresh is not None and stored is not None:
+                await credentials.replace(tx, account["id"], stored, fresh)
+            answer = await self._complete(tx, app, locked, account["id"], remember=body.remember_me, caller=caller)
+            await self._idempotency.store(tx, caller, 200, answer)
+        return answer
+
+    async def choose_username(self, slug: str, flow_id: UUID, username: str, caller: Caller) -> SignInFlow:
+        """D32: the username of the registration was taken; another is asked before the first session."""
+        app = self._configuration.application(slug)
+        try:
+            chosen = Identifier("username", username, canonical_username(username))
+        except ValueError as error:
+            raise ValidationFailed([FieldError("/username", "username_not_valid", str(error))]) from None
+        set_tenant(str(app.store.id), "user")
+        async with self._db.transaction() as tx:
+            await self._idempotency.begin(tx, caller)
+            await self._mine(tx, slug, flow_id, caller)
+            row = await store.lock(tx, flow_id)
+            if row is None or row["status"] != "needs_action" or row["expires_at"] <= tx.now:
+                raise StepMissing
+            if not await accounts.add_identifier(tx, row["account_id"], app.store.id, chosen, verified_at=None):
+                raise ValidationFailed([FieldError("/username", "username_taken", "This username is taken. Choose another one")])
+            await accounts.no_longer_required(tx, row["account_id"], "username")
+            answer = await self._complete(tx, app, row, row["account_id"], remember=row["remember"], caller=caller)
+            await self._idempotency.store(tx, caller, 200, answer)
+        return answer
+
+    async def purge(self) -> None:
+        async with self._db.transaction() as tx:
+            await store.purge(tx, tx.now - KEEP_FLOWS)
+
+    # --- parts -----------------------------------------------------------------------------------------------------------
+
+    async def _complete(
+        self, tx: Tx, app: Resolved, row: Record, account_id: UUID, *, remember: bool, caller: Caller
+    ) -> SignInFlow:
+        actions = await accounts.required(tx, account_id)
+        if actions:
+            await store.progress(tx, row["id"], "needs_action", account_id, remember=remember)
+            return SignInFlow(id=row["id"], status="needs_action", expires_at=row["expires_at"], next=["action"], actions=actions)
+        started = await self._sessions.start(
+            tx, account_id=account_id, app=app, caller=caller, methods=["password"], remember=remember
+        )
+        await tx.emit(
+            SignedIn(account_id=account_id, application=row["application"], session_id=started.session_id, methods=["password"])
+        )
+        await store.progress(tx, row["id"], "complete", account_id, remember=remember)
+        security_event("authn_login_success", "success", account_id=str(account_id), flow_id=str(row["id"]))
+        return SignInFlow(
+            id=row["id"],
+            status="complete",
+            expires_at=row["expires_at"],
+            next=[],
+            session=started.for_client(),
+            return_to=row["return_to"],
+        )
+
+    async def _failed(self, app: Resolved, flow_id: UUID, typed: str, account_id: UUID | None) -> None:
+        """Counted for unknown identifiers, too; the event is for an account that exists."""
+        async with self._db.transaction() as tx:
+            await store.failed(tx, flow_id, app.policy.sign_in.max_failures)
+            await self._throttle.take(tx, [(self._key(app, typed), rules.FAILURES)])
+            if account_id is not None:
+                await tx.emit(SignInFailed(account_id=account_id, application=app.application.slug, reason="credentials_wrong"))
+        security_event("authn_login_fail", "fail", flow_id=str(flow_id), reason="credentials_wrong")
+
+    def _key(self, app: Resolved, typed: str) -> bytes:
+        known = candidates(typed, app.store)
+        return self._throttle.key("password", str(app.store.id), known[0][1] if known else typed.casefold())
+
+    @staticmethod
+    def _check_step(conn: Conn, row: Record, typed: str | None) -> None:
+        if row["expires_at"] <= conn.now or row["status"] in {"ended", "complete"}:
+            raise FlowEnded
+        if row["status"] != "password":
+            raise StepMissing
+        if typed is None:
+            raise ValidationFailed([FieldError("/identifier", "required", "This is needed")])
+
+    @staticmethod
+    async def _mine(conn: Conn, slug: str, flow_id: UUID, caller: Caller) -> Record:
+        row = await store.get(conn, flow_id)
+        if row is None or row["application"] != slug or not same_browser(row["browser"], caller.browser):
+            raise NotFound
+        return row
+
+
+def _view(conn: Conn, row: Record) -> SignInFlow:
+    status = "ended" if row["status"] in {"password", "needs_action"} and row["expires_at"] <= conn.now else row["status"]
+    following = {"password": ["password"], "needs_action": ["action"]}.get(status, [])
+    return SignInFlow(id=row["id"], status=status, expires_at=row["expires_at"], next=following)

@@ -1,0 +1,75 @@
+"""What the identity service is made of."""
+
+from servicekit.http import create_internal_app
+from servicekit.idempotency import Idempotency
+from servicekit.onetime import OneTimeSecrets
+from servicekit.run import Resources, Service, Wired
+from servicekit.sealing import Sealer
+from servicekit.throttle import Throttle
+
+from identity.activation import routes as activation_routes
+from identity.activation.service import Activations
+from identity.configuration import routes as configuration_routes
+from identity.configuration.service import REPUBLISH, ConfigurationService
+from identity.credentials.breaches import open_breaches
+from identity.credentials.service import Passwords
+from identity.profile import routes as profile_routes
+from identity.profile.service import Profiles
+from identity.registration import consumers as registration_consumers
+from identity.registration import routes as registration_routes
+from identity.registration.service import MESSAGE, Registrations, Tools
+from identity.sessions import routes as session_routes
+from identity.sessions.service import Sessions
+from identity.settings import IdentitySettings
+from identity.signin import routes as sign_in_routes
+from identity.signin.service import SignIns
+
+
+async def build(r: Resources) -> Wired:
+    settings: IdentitySettings = r.settings
+    configuration = ConfigurationService(r.db, r.wakeups)
+    passwords = Passwords(
+        memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, breaches=open_breaches(settings.breach_file)
+    )
+    sessions = Sessions(r.db)
+    throttle, idempotency = Throttle(r.keys), Idempotency(r.keys)
+    tools = Tools(
+        db=r.db,
+        configuration=configuration,
+        passwords=passwords,
+        sessions=sessions,
+        onetime=OneTimeSecrets(r.keys),
+        throttle=throttle,
+        idempotency=idempotency,
+        sealer=Sealer(r.keys),
+        keep_pending=settings.keep_pending,
+    )
+    registrations = Registrations(tools)
+    activations = Activations(tools, registrations)
+    sign_ins = SignIns(
+        db=r.db, configuration=configuration, passwords=passwords, sessions=sessions, throttle=throttle, idempotency=idempotency
+    )
+    routers = [
+        configuration_routes.router(configuration),
+        registration_routes.router(registrations, activations),
+        activation_routes.router(activations),
+        sign_in_routes.router(sign_ins),
+        session_routes.router(sessions),
+        profile_routes.router(Profiles(r.db)),
+    ]
+    return Wired(
+        app=create_internal_app("identity", routers, keys=r.keys, clock=r.clock),
+        consumes={"notifier": registration_consumers.HANDLERS},
+        work={MESSAGE: registrations.send_message},
+        sweeps=[
+            ("registration.purge", settings.sweep_seconds, registrations.purge),
+            ("sign_in.purge", settings.sweep_seconds, sign_ins.purge),
+            ("sessions.purge", settings.sweep_seconds, sessions.purge),
+            ("configuration.republish", REPUBLISH.total_seconds(), configuration.republish),
+        ],
+        loops=[configuration.run],
+        on_start=[configuration.load],
+    )
+
+
+SERVICE = Service("identity", IdentitySettings, build)

@@ -1,0 +1,7 @@
+"""`python -m mfa all|api|worker|migrate`."""
+
+from servicekit.run import main
+
+from mfa.wiring import SERVICE
+
+main(SERVICE)

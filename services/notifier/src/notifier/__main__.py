@@ -1,0 +1,7 @@
+"""`python -m notifier all|api|worker|migrate`."""
+
+from servicekit.run import main
+
+from notifier.wiring import SERVICE
+
+main(SERVICE)

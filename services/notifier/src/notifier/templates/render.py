@@ -1,0 +1,129 @@
+"""From a template, a language and a sealed content to a mail. Copy is data in files; the engine runs no code of theirs (WEB-14).
+
+A message is a folder, a language a file in it: adding a language means adding one file per message (and the layout's words).
+"""
+
+import textwrap
+import tomllib
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_skeleton, format_time
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from latchkey_contracts import brand as brands
+from latchkey_contracts.configuration import Application
+from latchkey_contracts.messages import MessageContent
+from notifier.channels.base import Mail
+
+FOLDER = Path(__file__).parent
+RIGHT_TO_LEFT = frozenset({"ar"})
+MESSAGES = ("activation", "account_exists", "welcome")
+WIDTH = 72
+
+_COPY = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - escaped once, in the layout
+_LAYOUT = Environment(
+    loader=FileSystemLoader(FOLDER / "layout"), undefined=StrictUndefined, autoescape=lambda name: name is not None and name.endswith(".html"),
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
+
+
+@cache
+def copy_of(message: str, language: str) -> dict[str, str]:
+    """The words of one message in one language, never mixed with another's (WEB-16)."""
+    return tomllib.loads((FOLDER / message / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def languages(message: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (FOLDER / message).glob("*.toml")))
+
+
+@cache
+def _template(text: str) -> Any:
+    return _COPY.from_string(text)
+
+
+def moment(at: datetime, now: datetime, zone: ZoneInfo, language: str) -> str:
+    """14:08 today, else 25 November, 14:02, as the language writes it."""
+    local = at.astimezone(zone)
+    clock = str(format_time(local, "HH:mm", locale=language))
+    if local.date() == now.astimezone(zone).date():
+        return clock
+    return f"{format_skeleton('MMMMd', local, locale=language)}, {clock}"
+
+
+def spaced(code: str) -> str:
+    """482913 reads better as 482 913 and is typed as either."""
+    middle = len(code) // 2
+    return f"{code[:middle]} {code[middle:]}"
+
+
+class Renderer:
+    def __init__(self, sender_address: str) -> None:
+        self._sender_address = sender_address
+
+    def render(
+        self, message: str, language: str, application: Application, content: MessageContent, message_id: str, now: datetime
+    ) -> Mail:
+        """A code whose time is over is left out; the link in the same mail may live on (EVT-9, OTP-2)."""
+        chosen = language if language in languages(message) else application.default_language
+        if chosen not in languages(message):
+            chosen = "en"
+        words = self._words(message, chosen, application, content, now)
+        brand = application.brand
+        values = {
+            **words,
+            "language": chosen,
+            "direction": "rtl" if chosen in RIGHT_TO_LEFT else "ltr",
+            "brand": brand,
+            "light": brands.tokens(brand)["light"],
+            "dark": brands.tokens(brand)["dark"],
+            "radius": min(brands.RADII[brand.radii][1], 14),
+            "link": content.link,
+        }
+        return Mail(
+            message_id=message_id,
+            sender_name=brand.sender_name or brand.name,
+            sender_address=brand.sender_address or self._sender_address,
+            to=content.to,
+            subject=words["subject"],
+            text=_plain(values),
+            html=_LAYOUT.get_template("mail.html").render(values),
+            language=chosen,
+        )
+
+    @staticmethod
+    def _words(message: str, language: str, application: Application, content: MessageContent, now: datetime) -> dict[str, Any]:
+        zone = ZoneInfo(application.timezone)
+
+        def said(at: datetime | None) -> str:
+            return moment(at, now, zone, language) if at is not None else ""
+
+        live = content.code if content.code_expires_at is not None and content.code_expires_at > now else None
+        facts = {
+            "brand": application.brand.name,
+            "short": application.brand.said,
+            "name": content.given_name,
+            "device": content.asked.device if content.asked else None,
+            "asked_at": said(content.asked.at if content.asked else None),
+            "link_until": said(content.link_expires_at),
+            "code_until": said(content.code_expires_at),
+            "code": live,
+        }
+        copy = {name: " ".join(_template(text).render(facts).split()) for name, text in copy_of(message, language).items()}
+        footer = {name: _template(text).render(facts) for name, text in copy_of("layout", language).items()}
+        return {"code_intro": "", "life": "", "button": "", "closing": "", **copy, **footer, "code": spaced(live) if live else None}
+
+
+def _plain(values: dict[str, Any]) -> str:
+    """The same words in the same order; link and code each on a line of its own, the rest in lines of 72."""
+    text = _LAYOUT.get_template("mail.txt").render(values)
+    lines: list[str] = []
+    for line in text.splitlines():
+        alone = line.startswith(("http://", "https://")) or len(line) <= WIDTH
+        lines += [line] if alone else textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).strip() + "\n"
