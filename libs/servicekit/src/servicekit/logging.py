@@ -1,15 +1,21 @@
 """Structured logs: one JSON object a line on stdout, without secrets or personal data (LOG-1, LOG-2, LOG-3).
 
 What a log call may carry are ids and facts. As the second line of defence a processor masks what looks like a secret or a
-contact, whatever it was called.
+contact, whatever it was called, and objects of unknown classes show their class only.
 """
 
+import json
 import logging
 import re
 import sys
 import time
 from collections.abc import MutableMapping
-from typing import Any, Literal
+from datetime import date, datetime
+from enum import Enum
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any, BinaryIO, Literal
+from uuid import UUID
 
 import orjson
 import structlog
@@ -17,8 +23,10 @@ import structlog
 from .context import _current
 
 REDACTED = "[redacted]"
+MAX_DEPTH = 4
 _SECRET_NAMES = re.compile(
-    r"passw|secret|token|cookie|authorization|^code$|otp|^match$|email|e_mail|phone|^to$|address|identifier|username|^name$|given_name",
+    r"passw|secret|token|cookie|authorization|^code$|otp|^match$|grant|seed|credential|dsn|email|e_mail|phone|^to$|address"
+    r"|identifier|username|^((given|family|display|full|first|last)_)?name$",
     re.IGNORECASE,
 )
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+")
@@ -44,6 +52,7 @@ SecurityEvent = Literal[
     "user_deleted",
     "sys_startup",
     "sys_shutdown",
+    "sensitive_read",
     "sensitive_update",
 ]
 
@@ -57,19 +66,25 @@ def mask(text: str) -> str:
 
 
 def _clean(value: Any, depth: int = 0) -> Any:
+    if value is None or isinstance(value, bool | int | float | UUID | date | datetime | Enum):
+        return value
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, bytes):
         return mask(value.decode("utf-8", "replace"))
-    if depth < 4 and isinstance(value, dict):
+    if isinstance(value, Path):
+        return mask(str(value))
+    if depth < MAX_DEPTH and isinstance(value, dict):
         return {key: _clean_field(str(key), one, depth + 1) for key, one in value.items()}
-    if depth < 4 and isinstance(value, list | tuple | set):
+    if depth < MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
         return [_clean(one, depth + 1) for one in value]
-    return value
+    return f"<{type(value).__name__}>"  # an object's own text may hold anything
 
 
 def _clean_field(name: str, value: Any, depth: int = 0) -> Any:
-    if _SECRET_NAMES.search(name) and value is not None and not isinstance(value, bool | int | float):
+    # Small numbers under such a name are counts (tries, tokens); a code that travels as a number is not.
+    harmless = value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < 1000)
+    if not harmless and _SECRET_NAMES.search(name):
         return REDACTED
     return _clean(value, depth)
 
@@ -90,46 +105,90 @@ def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
     return event
 
 
+def _add_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Class and places, never the message: PostgreSQL, Pydantic and int() repeat in it what somebody typed (LOG-2)."""
+    found = event.pop("exc_info", None)
+    if isinstance(found, tuple):
+        found = found[1]
+    elif found is True:
+        found = sys.exc_info()[1]
+    if isinstance(found, BaseException):
+        event["exception"] = _described(found)
+    return event
+
+
+def _described(error: BaseException) -> dict[str, Any]:
+    frames = [f"{'/'.join(Path(one.filename).parts[-3:])}:{one.lineno} {one.name}" for one in extract_tb(error.__traceback__)]
+    described: dict[str, Any] = {"type": f"{type(error).__module__}.{type(error).__qualname__}", "frames": frames[-15:]}
+    for name in ("sqlstate", "constraint_name"):  # of PostgreSQL's errors: names of ours, no values
+        if isinstance(value := getattr(error, name, None), str):
+            described[name] = value
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        described["cause"] = f"{type(cause).__module__}.{type(cause).__qualname__}"
+    return described
+
+
 def _dump(event: Any, **_: Any) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    """One line, whatever is in it: outside of ASCII there are line ends (U+2028, U+0085) and terminal controls (LOG-3)."""
+    try:
+        line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # a lone surrogate, or a number that orjson can't hold
+        return json.dumps(event, default=str).encode()
+    return line if line.isascii() and b"\x7f" not in line else json.dumps(orjson.loads(line)).replace("\x7f", "\\u007f").encode()
 
 
-def configure(service: str, level: str = "INFO") -> None:
-    """Once per process, first thing."""
+class _Output:
+    """Where the lines go; loggers are made once, their output may change (tests)."""
 
-    def name_service(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event["service"] = service
+    def __init__(self) -> None:
+        self.service = ""
+        self.stream: BinaryIO | None = None
+
+    def write(self, data: bytes) -> None:
+        (self.stream or sys.stdout.buffer).write(data)
+
+    def flush(self) -> None:
+        (self.stream or sys.stdout.buffer).flush()
+
+    def name_service(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"] = self.service
         return event
 
+
+_output = _Output()
+
+
+def configure(service: str, level: str = "INFO", *, stream: BinaryIO | None = None) -> None:
+    """Once per process, first thing. Lines go to stdout unless a stream is given."""
+    _output.service, _output.stream = service, stream
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            name_service,
+            _output.name_service,
             _add_trace,
-            structlog.processors.format_exc_info,
+            _add_exception,
             redact,
             structlog.processors.JSONRenderer(serializer=_dump),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(_output),  # type: ignore[arg-type]  # write and flush are all it needs
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     root.handlers = [_Bridge()]
     root.setLevel(max(number, logging.WARNING))
-    logging.getLogger("aiokafka").addFilter(_RateLimit())
 
 
-class _RateLimit(logging.Filter):
+class _RateLimit:
     """aiokafka writes a hundred lines a second while a broker is away (stack.md §2.4); two a second say the same."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._next = 0.0
 
-    def filter(self, _record: logging.LogRecord) -> bool:
+    def allows(self) -> bool:
         now = time.monotonic()
         if now < self._next:
             return False
@@ -142,20 +201,24 @@ class _Bridge(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._limit = _RateLimit()
+        self._kafka = _RateLimit()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.startswith("aiokafka") and not self._limit.filter(record):
+        if record.name.startswith("aiokafka") and not self._kafka.allows():
             return
-        logger = structlog.get_logger()
-        fields: dict[str, Any] = {"logger": record.name}
+        fields: dict[str, Any] = {"module": record.name}
         if record.exc_info:
             fields["exc_info"] = record.exc_info
-        logger.log(max(record.levelno, logging.DEBUG), record.getMessage()[:2000], **fields)
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):  # arguments that don't fit the text
+            text = str(record.msg)
+        structlog.get_logger().log(max(record.levelno, logging.DEBUG), text[:2000], **fields)
 
 
 def get_logger(name: str) -> Any:
-    return structlog.get_logger().bind(logger=name)
+    """Bound lazily: modules ask for theirs when they are imported, which is before `configure`."""
+    return structlog.get_logger(module=name)
 
 
 def security_event(event: SecurityEvent, result: Literal["success", "fail"], **ids: Any) -> None:
