@@ -1,0 +1,99 @@
+"""What servicekit's own tests stand on: one PostgreSQL with servicekit's tables, keys, a clock that is moved by hand."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import structlog
+from devstack.postgres import Postgres
+from servicekit import keys as key_files
+from servicekit import logging as kit_logging
+from servicekit.clock import ManualClock
+from servicekit.db import Database
+from servicekit.keys import Keys
+from servicekit.migrations import OWN
+
+ORIGIN = "https://id.example"
+
+
+@pytest.fixture(scope="session")
+def kit_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = Postgres(tmp_path_factory.mktemp("kit") / "postgres", durable=False, connections=150)
+    server.start()
+    try:
+        with psycopg.connect(server.dsn, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE kit")
+        dsn = server.dsn.rsplit("/", 1)[0] + "/kit"
+        with psycopg.connect(dsn) as connection:
+            for path in sorted(OWN.glob("*.sql")):
+                connection.execute(path.read_text())  # type: ignore[arg-type]
+        yield dsn
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("keys")
+    key_files.init(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def keys(keys_dir: Path) -> Keys:
+    return Keys(keys_dir)
+
+
+@pytest.fixture
+async def db(kit_dsn: str, clock: ManualClock) -> AsyncIterator[Database]:
+    database = await connect(kit_dsn, clock)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def replica(kit_dsn: str, clock: ManualClock) -> AsyncIterator[Database]:
+    """A second process' pool on the same database (THR-5, LNK-6)."""
+    database = await connect(kit_dsn, clock)
+    yield database
+    await database.close()
+
+
+async def connect(dsn: str, clock: ManualClock) -> Database:
+    return await Database.connect(dsn, service="identity", origin=ORIGIN, clock=clock, pool_size=20)
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The log lines written since, parsed; each must be one JSON object on one line (LOG-3)."""
+    stream = io.BytesIO()
+    kit_logging.configure("kit", "INFO", stream=stream)
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in stream.getvalue().decode().splitlines()]
+
+    lines.raw = stream.getvalue  # type: ignore[attr-defined]
+    yield lines
+    kit_logging.configure("kit", "INFO")
+    structlog.reset_defaults()
+
+
+async def race(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """Runs work(0) ... work(count - 1), released at one barrier; exceptions are results."""
+    barrier = asyncio.Barrier(count)
+
+    async def one(number: int) -> Any:
+        await barrier.wait()
+        return await work(number)
+
+    return await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
