@@ -4,6 +4,6 @@ CREATE TABLE configuration (
     name text NOT NULL,
     revision int NOT NULL,
     content jsonb NOT NULL,
-    updated_at timestamptz NOT NULL,
+    published_at timestamptz NOT NULL,      -- last, changed or as it was (once a day again)
     PRIMARY KEY (kind, id)
 );

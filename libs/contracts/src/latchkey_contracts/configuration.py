@@ -26,11 +26,11 @@ def configuration_id(kind: str, name: str) -> UUID:
 
 
 def parse_duration(value: Any) -> Any:
-    """ "24 h", "6 min", "20 s", "30 d" or whole seconds."""
+    """As an operator writes it: 24 h, 6 min, 20 s, 30 d, or a whole number of seconds."""
     if isinstance(value, str) and (match := _DURATION.match(value)):
         return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
     if isinstance(value, bool | str | float):
-        raise ValueError("a duration is written as 24 h, 6 min, 20 s, 30 d or whole seconds")
+        raise ValueError("a duration is written as 24 h, 6 min, 20 s, 30 d or whole seconds")  # noqa: TRY004 - for Pydantic
     return value
 
 

@@ -1,15 +1,17 @@
 """`latchkey apply FILE`: a configuration file to identity, all or nothing, with every error at once."""
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import orjson
 import yaml
 
 from .caller import Caller, Signer
 from .client import InternalClient
-from .clock import Clock
-from .errors import ServiceError
+from .clock import make_clock
+from .errors import Overloaded, ServiceError
 from .keys import Keys
 
 
@@ -31,46 +33,61 @@ class Report:
         return [*said, f"{len(self.applied)} applied, {len(self.unchanged)} unchanged"]
 
 
-class _NoDuplicates(yaml.SafeLoader):
-    """A key that stands twice is a mistake that YAML would hide."""
+class _Strict(yaml.SafeLoader):
+    """A name that stands twice is a mistake that YAML would hide."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        seen = set()
+        seen: set[str] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)  # type: ignore[no-untyped-call]
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands here twice", key_node.start_mark)
-            seen.add(key)
-        return dict(super().construct_mapping(node, deep=deep))
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a name must be a plain text", key_node.start_mark)
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key_node.value} stands here twice", key_node.start_mark)
+            seen.add(key_node.value)
+        return {str(name): value for name, value in super().construct_mapping(node, deep=deep).items()}
+
+
+# What looks like a date is a text: JSON knows no dates.
+_Strict.add_constructor("tag:yaml.org,2002:timestamp", _Strict.construct_yaml_str)  # type: ignore[type-var]  # the stubs' own slip
 
 
 def read(path: Path) -> tuple[object, list[tuple[str, str]]]:
+    """The document, or where and why it can't be read."""
     try:
         text = path.read_text(encoding="utf-8")
-        return yaml.load(text, _NoDuplicates) or {}, []  # noqa: S506 - a SafeLoader
+        document = yaml.load(text, _Strict) or {}  # noqa: S506 - a SafeLoader
+        orjson.dumps(document)
+        return document, []
     except (OSError, UnicodeDecodeError) as error:
         return None, [(str(path), f"can't be read: {error}")]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         return None, [(where, str(getattr(error, "problem", None) or "is not YAML"))]
+    except (RecursionError, orjson.JSONEncodeError) as error:
+        return None, [(str(path), f"holds what JSON can't: {error}")]
 
 
 def apply_file(path: Path, *, identity_url: str, keys_dir: Path) -> Report:
     document, problems = read(path)
     if problems:
         return Report(errors=problems)
-    return asyncio.run(_apply(document, identity_url, keys_dir))
+    return asyncio.run(apply_document(document, identity_url, keys_dir))
 
 
-async def _apply(document: object, identity_url: str, keys_dir: Path) -> Report:
-    clock = Clock()
+async def apply_document(document: object, identity_url: str, keys_dir: Path) -> Report:
+    clock_file = os.environ.get("LATCHKEY_CLOCK_FILE")
+    clock = make_clock(Path(clock_file) if clock_file else None)
     client = InternalClient("identity", identity_url, Signer("operator", Keys(keys_dir), clock), clock, timeout=30)
     try:
         answer = await client.request("POST", "/internal/configuration", caller=Caller("operator"), json=document)
+    except Overloaded:
+        return Report(errors=[(identity_url, "identity does not answer")])
     except ServiceError as error:
         found = [(one["field"], one["message"]) for one in error.extra.get("errors", [])]
         return Report(errors=found or [("", f"identity answered {error.code}")])
+    except FileNotFoundError as error:
+        return Report(errors=[(str(error.filename), "there is no operator's key; `latchkey keys init` makes it")])
     finally:
         await client.close()
     return Report(answer["applied"], answer["unchanged"], [(one["path"], one["reason"]) for one in answer["warnings"]])

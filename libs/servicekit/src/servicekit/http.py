@@ -5,7 +5,7 @@ Pure ASGI middlewares only: BaseHTTPMiddleware costs more than everything else t
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -203,6 +203,7 @@ class Guard:
     access_log: bool = True
     before: Callable[[Scope], None] | None = None  # may raise a ServiceError
     plain: Callable[[Scope], bool] = field(default=lambda _scope: False)
+    body_limits: Mapping[str, int] = field(default_factory=dict)  # bytes, for paths that take more than 64 KiB
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -245,8 +246,9 @@ class Guard:
 
     async def _checked_body(self, scope: Scope, receive: Receive) -> bytes:
         _check_query(scope)
+        limit = self.body_limits.get(scope["path"], MAX_BODY)
         declared = header(scope, b"content-length")
-        if declared is not None and (not declared.isdigit() or int(declared) > MAX_BODY):
+        if declared is not None and (not declared.isdigit() or int(declared) > limit):
             raise errors.BodyTooLarge
         body = b""
         while True:
@@ -254,7 +256,7 @@ class Guard:
             if message["type"] == "http.disconnect":
                 raise errors.MalformedRequest
             body += message.get("body", b"")
-            if len(body) > MAX_BODY:
+            if len(body) > limit:
                 raise errors.BodyTooLarge
             if not message.get("more_body", False):
                 break
@@ -311,7 +313,9 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def create_internal_app(service: str, routers: Iterable[APIRouter], *, keys: Keys, clock: Clock) -> ASGIApp:
+def create_internal_app(
+    service: str, routers: Iterable[APIRouter], *, keys: Keys, clock: Clock, body_limits: Mapping[str, int] | None = None
+) -> ASGIApp:
     """The API of a service behind the gateway: every route wants a caller token (API-3); nothing is documented publicly."""
     app = FastAPI(title=service, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     install_handlers(app)
@@ -321,7 +325,7 @@ def create_internal_app(service: str, routers: Iterable[APIRouter], *, keys: Key
     def check_caller(scope: Scope) -> None:
         scope["latchkey.caller"] = verify(header(scope, HEADER.encode()) or "", service, keys, clock)
 
-    return Guard(app, trust_request_id=True, before=check_caller)
+    return Guard(app, trust_request_id=True, before=check_caller, body_limits=body_limits or {})
 
 
 async def shielded(work: Awaitable[Any]) -> Any:

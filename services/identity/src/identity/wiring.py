@@ -1,5 +1,6 @@
 """What the identity service is made of."""
 
+from servicekit.configuration import first_load
 from servicekit.http import create_internal_app
 from servicekit.idempotency import Idempotency
 from servicekit.onetime import OneTimeSecrets
@@ -10,7 +11,7 @@ from servicekit.throttle import Throttle
 from identity.activation import routes as activation_routes
 from identity.activation.service import Activations
 from identity.configuration import routes as configuration_routes
-from identity.configuration.service import REPUBLISH, ConfigurationService
+from identity.configuration.service import ConfigurationService
 from identity.credentials.breaches import open_breaches
 from identity.credentials.service import Passwords
 from identity.profile import routes as profile_routes
@@ -58,17 +59,17 @@ async def build(r: Resources) -> Wired:
         profile_routes.router(Profiles(r.db)),
     ]
     return Wired(
-        app=create_internal_app("identity", routers, keys=r.keys, clock=r.clock),
+        app=create_internal_app("identity", routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS),
         consumes={"notifier": registration_consumers.HANDLERS},
         work={MESSAGE: registrations.send_message},
         sweeps=[
             ("registration.purge", settings.sweep_seconds, registrations.purge),
             ("sign_in.purge", settings.sweep_seconds, sign_ins.purge),
             ("sessions.purge", settings.sweep_seconds, sessions.purge),
-            ("configuration.republish", REPUBLISH.total_seconds(), configuration.republish),
+            ("configuration.republish", settings.sweep_seconds, configuration.republish),
         ],
         loops=[configuration.run],
-        on_start=[configuration.load],
+        on_start=[lambda: first_load(configuration)],
     )
 
 

@@ -10,6 +10,16 @@ from pydantic.fields import FieldInfo
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such setting",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "model_type": "must be a group of settings",
+    "dict_type": "must be a group of settings",
+}
+
 
 def in_words(value: Any) -> str:
     """A value as one writes it in the file: 24 h, 6 min, true."""
@@ -29,13 +39,11 @@ def in_words(value: Any) -> str:
 def reason(one: Any) -> str:
     """`one` is an entry of ValidationError.errors()."""
     kind, given = one["type"], one.get("input")
-    if kind == "missing":
-        return "is missing"
-    if kind == "extra_forbidden":
-        return "there is no such setting"
+    if kind in _WORDS:
+        return _WORDS[kind]
     if kind in {"greater_than_equal", "less_than_equal"} and (found := _range(one["loc"])) is not None:
         return f"must be {found}; here: {in_words(given)}"
-    text = str(one["msg"]).removeprefix("Value error, ")
+    text = str(one["msg"]).removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
     shown = isinstance(given, str | int | float | timedelta)
     return f"{text}; here: {in_words(given)}" if shown else text
 

@@ -1,22 +1,25 @@
 """POST /internal/configuration (latchkey apply) and GET /v1/apps/{app}."""
 
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body
 from latchkey_contracts.http import apps
 from servicekit.caller import CallerDep, allow
 from servicekit.configuration import Resolved
 
 from .service import ConfigurationService, readable
 
+APPLY = "/internal/configuration"
+BODY_LIMITS = {APPLY: 4 * 1024 * 1024}  # an operator's file with hundreds of applications
+
 
 def router(configuration: ConfigurationService) -> APIRouter:
     routes = APIRouter()
 
-    @routes.post("/internal/configuration", dependencies=[allow("operator")])
-    async def apply(request: Request) -> dict[str, Any]:
-        return await configuration.apply(await request.json())
+    @routes.post(APPLY, dependencies=[allow("operator")])
+    async def apply(document: Annotated[Any, Body()]) -> dict[str, Any]:
+        return await configuration.apply(document)
 
     @routes.get("/v1/apps/{app}")
     async def application(app: str, caller: CallerDep) -> apps.Application:
@@ -35,7 +38,13 @@ def describe(found: Resolved, language: str | None) -> apps.Application:
         languages=list(application.languages),
         identifiers=[apps.IdentifierField(kind=kind, required=one.use == "required") for kind, one in store.used().items()],
         attributes=[
-            apps.AttributeField(name=one.name, type=one.type, label=readable(application, said, one.label), required=one.required)
+            apps.AttributeField(
+                name=one.name,
+                type=one.type,
+                label=readable(application, said, one.label),
+                required=one.required,
+                options=[{"value": option, "label": option} for option in one.options] if one.options else None,
+            )
             for one in store.attributes
             if one.at_registration == "shown"
         ],

@@ -58,8 +58,8 @@ def check(document: Any, known: Known) -> Checked:
     for path, application in applications.items():
         _check_application(checked, path, application)
     _check_friendly_urls(checked, applications, known)
-    _check_references(checked, applications, _named(document, "identity_stores", known.stores), "store")
-    _check_references(checked, applications, _named(document, "self_service_policies", known.policies), "self_service_policy")
+    _check_references(checked, document, "identity_stores", "store", known.stores)
+    _check_references(checked, document, "self_service_policies", "self_service_policy", known.policies)
     _check_pairs(checked, stores, policies, applications, known)
     if not checked.errors:
         checked.document = parsed
@@ -80,11 +80,6 @@ def _whole(document: Any, section: str, model: type[Item]) -> Iterator[tuple[str
             continue
 
 
-def _named(document: Any, section: str, known: Iterable[str]) -> set[str]:
-    """All names that may be referred to: a broken item is told itself, not again by whoever refers to it."""
-    return {*known, *(str(item["name"]) for item in _items(document, section) if isinstance(item, dict) and "name" in item)}
-
-
 def _with_control_characters(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, str) and _CONTROL.search(value):
         yield path
@@ -103,8 +98,8 @@ def _check_store(checked: Checked, path: str, store: IdentityStore) -> None:
     if "phone" in store.used() and store.identifiers.email.use != "required":
         checked.errors.append((f"{path}/identifiers/phone", "activation by text message is not available; require email, too"))
     if store.password.min_length_with_second_factor > store.password.min_length:
-        reason = f"is above min_length, {store.password.min_length}"
-        checked.errors.append((f"{path}/password/min_length_with_second_factor", reason))
+        above = f"is above min_length, {store.password.min_length}"
+        checked.errors.append((f"{path}/password/min_length_with_second_factor", above))
     _unique(checked, f"{path}/attributes", (one.name for one in store.attributes))
     for index, attribute in enumerate(store.attributes):
         if attribute.type == "select" and not attribute.options:
@@ -139,15 +134,18 @@ def _check_friendly_urls(checked: Checked, applications: Mapping[str, Applicatio
             where = f"{path}/friendly_urls/{index}"
             if not _SPEAKABLE.match(url):
                 checked.errors.append((where, f"{url}: 3 to 24 small letters, with single dashes between words"))
-            if owners.setdefault(url, f"{application.slug}#{index}") != f"{application.slug}#{index}":
-                checked.errors.append((where, f"{url} belongs to {owners[url].partition('#')[0]} already"))
+            if url in owners:
+                checked.errors.append((where, f"{url} belongs to {owners[url]} already"))
+            owners[url] = application.slug
 
 
-def _check_references(checked: Checked, applications: Mapping[str, Application], names: set[str], setting: str) -> None:
-    for path, application in applications.items():
-        name = getattr(application, setting)
-        if name not in names:
-            checked.errors.append((f"{path}/{setting}", f"there is no {setting.replace('_', ' ')} {name}"))
+def _check_references(checked: Checked, document: Any, section: str, setting: str, known: Iterable[str]) -> None:
+    """A broken store or policy is told itself, not again by every application that refers to it."""
+    names = {*known, *(str(item.get("name")) for item in _items(document, section) if isinstance(item, dict))}
+    for index, item in enumerate(_items(document, "applications")):
+        name = item.get(setting, "Default") if isinstance(item, dict) else None
+        if isinstance(name, str) and name not in names:
+            checked.errors.append((f"/applications/{index}/{setting}", f"there is no {setting.replace('_', ' ')} {name}"))
 
 
 def _check_pairs(
@@ -186,7 +184,13 @@ def return_url_problem(url: str) -> str | None:
         host = parts.hostname
     except ValueError:
         return f"{url} is not a URL"
-    if parts.scheme not in {"https", "http"} or not host or parts.username is not None or parts.fragment or re.search(r"[\\\s]", url):
+    if (
+        parts.scheme not in {"https", "http"}
+        or not host
+        or parts.username is not None
+        or parts.fragment
+        or re.search(r"[\\\s]", url)
+    ):
         return f"{url}: must be https://host/path without user, fragment, space or backslash"
     if parts.scheme == "http" and host not in {"localhost", "127.0.0.1"}:
         return f"{url}: must be https"

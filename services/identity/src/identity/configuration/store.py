@@ -1,17 +1,26 @@
 """SQL of the configuration: stores, self-service policies, applications."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from servicekit.db import Conn, Record, Tx
 
+_REVISIONS = "SELECT kind, name, revision FROM configuration ORDER BY kind, name"
 _ALL = "SELECT kind, id, name, revision, content FROM configuration ORDER BY kind, name"
 _LOCK = "SELECT pg_advisory_xact_lock(7201)"
 _UPSERT = """
-INSERT INTO configuration (kind, id, name, revision, content, updated_at) VALUES ($1, $2, $3, 1, $4, $5)
-ON CONFLICT (kind, id) DO UPDATE SET name = $3, revision = configuration.revision + 1, content = $4, updated_at = $5
+INSERT INTO configuration (kind, id, name, revision, content, published_at) VALUES ($1, $2, $3, 1, $4, $5)
+ON CONFLICT (kind, id) DO UPDATE SET name = $3, revision = configuration.revision + 1, content = $4, published_at = $5
 RETURNING revision
 """
+_REPUBLISH = """
+UPDATE configuration SET published_at = $2 WHERE published_at <= $1 RETURNING kind, name, revision, content
+"""
+
+
+async def revisions(conn: Conn) -> list[Record]:
+    return await conn.fetch(_REVISIONS)
 
 
 async def everything(conn: Conn) -> list[Record]:
@@ -26,3 +35,8 @@ async def lock(tx: Tx) -> None:
 async def put(tx: Tx, kind: str, item_id: UUID, name: str, content: dict[str, Any]) -> int:
     revision: int = await tx.fetchval(_UPSERT, kind, item_id, name, content, tx.now)
     return revision
+
+
+async def published_before(tx: Tx, moment: datetime) -> list[Record]:
+    """Those, marked as published now."""
+    return await tx.fetch(_REPUBLISH, moment, tx.now)
