@@ -199,10 +199,9 @@ class Guard:
 
     app: ASGIApp
     trust_request_id: bool = False
-    forms: bool = False
+    forms: Callable[[Scope], bool] = field(default=lambda _scope: False)  # where a form may be posted
     access_log: bool = True
     before: Callable[[Scope], None] | None = None  # may raise a ServiceError
-    plain: Callable[[Scope], bool] = field(default=lambda _scope: False)
     body_limits: Mapping[str, int] = field(default_factory=dict)  # bytes, for paths that take more than 64 KiB
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -269,7 +268,7 @@ class Guard:
         kind = (header(scope, b"content-type") or "").split(";")[0].strip().lower()
         if kind == JSON:
             _check_json(body)
-        elif not (self.forms and kind == "application/x-www-form-urlencoded") and not self.plain(scope):
+        elif not (kind == "application/x-www-form-urlencoded" and self.forms(scope)):
             raise errors.UnsupportedMediaType
 
 

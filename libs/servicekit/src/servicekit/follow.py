@@ -1,0 +1,87 @@
+"""Follows a topic without a group: every replica sees every event from now on, to keep a cache honest (design.md §3.8).
+
+Not for effects: nothing is acknowledged and nothing is repeated. `current` says whether the follower has lately confirmed that
+it is at the end of the topic; whoever relies on it must do without when it is not.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from latchkey_contracts import wire
+from latchkey_contracts.event import Event
+from latchkey_contracts.topics import events_topic
+
+from .clock import Clock
+from .kafka import KafkaSettings
+from .logging import get_logger
+
+CONFIRM_SECONDS = 0.5
+STALE_SECONDS = 1.5
+log = get_logger(__name__)
+
+
+class Follower:
+    def __init__(self, kafka: KafkaSettings, publisher: str, clock: Clock, seen: Callable[[Event], None], lost: Callable[[], None]) -> None:
+        """`seen`: each event as it comes; `lost`: events may have been missed, forget what rests on them."""
+        self._kafka = kafka
+        self._topic = events_topic(publisher, kafka.topic_prefix)
+        self._clock = clock
+        self._seen = seen
+        self._lost = lost
+        self._confirmed = float("-inf")
+
+    @property
+    def current(self) -> bool:
+        return self._clock.monotonic() - self._confirmed < STALE_SECONDS
+
+    async def run(self) -> None:
+        while True:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._kafka.bootstrap, enable_auto_commit=False, auto_offset_reset="latest", **self._kafka.security()
+            )
+            try:
+                await consumer.start()
+                await self._follow(consumer)
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("follow.disconnected", error=type(error).__name__)
+            finally:
+                self._confirmed = float("-inf")
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(consumer.stop(), 3)
+            await asyncio.sleep(0.5)
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        numbers = await self._partitions(consumer)
+        partitions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
+        consumer.assign(partitions)
+        await consumer.seek_to_end(*partitions)
+        for partition in partitions:
+            await consumer.position(partition)
+        self._lost()  # whatever happened before this moment was not seen
+        while True:
+            began = self._clock.monotonic()
+            ends = await asyncio.wait_for(consumer.end_offsets(partitions), 3)
+            while any([await consumer.position(one) < ends[one] for one in partitions]):
+                await self._read(consumer, 100)
+            self._confirmed = began
+            until = began + CONFIRM_SECONDS
+            while (left := until - self._clock.monotonic()) > 0:
+                await self._read(consumer, int(left * 1000) + 1)
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[int]:
+        while not (numbers := consumer.partitions_for_topic(self._topic)):
+            await consumer.topics()
+            await asyncio.sleep(0.2)
+        return set(numbers)
+
+    async def _read(self, consumer: AIOKafkaConsumer, milliseconds: int) -> None:
+        for records in (await consumer.getmany(timeout_ms=milliseconds)).values():
+            for record in records:
+                try:
+                    self._seen(wire.decode(record.value, record.headers))
+                except wire.Malformed as error:
+                    log.warning("follow.not_understood", reason=str(error))
+                    self._lost()

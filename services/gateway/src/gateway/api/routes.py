@@ -1,0 +1,175 @@
+"""The JSON API (api.md §2, §3): typed at the edge, passed to the service that owns it under the same path."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Request
+from latchkey_contracts.http import apps, links, registration, sign_in
+from latchkey_contracts.http.common import Problem
+from pydantic import BaseModel
+from servicekit.errors import ServiceError, SessionRequired
+from servicekit.http import JSONResponse
+from starlette.responses import Response
+
+from gateway.web.visitor import Visitor
+
+from .service import Gateway
+
+Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+def _visitor(request: Request) -> Visitor:
+    found: Visitor = request.scope["latchkey.visitor"]
+    return found
+
+
+VisitorDep = Annotated[Visitor, Depends(_visitor)]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: every route may also be malformed, cross-site, too often or too much."""
+    texts = {status: set[str]() for status in (400, 403, 404, 413, 415, 422, 429, 503, *statuses)}
+    for cls in ServiceError.registry.values():
+        if cls.status in texts:
+            texts[cls.status].add(cls.code)
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    headers = {"Retry-After": {"description": "Whole seconds", "schema": {"type": "integer"}}}
+    return {
+        status: {
+            "description": ", ".join(sorted(codes)) or "Problem",
+            "content": content,
+            **({"headers": headers} if status in {429, 503} else {}),
+        }
+        for status, codes in sorted(texts.items())
+    }
+
+
+def _body(model: BaseModel) -> Any:
+    return model.model_dump(mode="json", exclude_unset=True)
+
+
+def router(gateway: Gateway) -> APIRouter:
+    routes = APIRouter(prefix="/v1/apps/{app}", responses=problems(409, 410))
+
+    async def answer(visitor: Visitor, flow: Any, status: int = 200) -> Response:
+        response = JSONResponse(None, status)
+        body = await gateway.finish(visitor, flow, response)
+        response.body = response.render(body)
+        response.headers["content-length"] = str(len(response.body))
+        gateway.set_flow_cookie(response, visitor)
+        return response
+
+    async def start(request: Request, visitor: Visitor, app: str, path: str, body: Any, status: int) -> Response:
+        await gateway.limits.check("start", visitor.ip)
+        await gateway.with_session(visitor)
+        api = getattr(body, "client", None) == "api"
+        gateway.ensure_flow(request, visitor, api=api)
+        return await answer(visitor, await gateway.call(request, visitor, "POST", f"/v1/apps/{app}{path}", _body(body)), status)
+
+    async def go_on(request: Request, visitor: Visitor, path: str, body: Any, status: int = 200, *, limit: bool = True) -> Response:
+        if limit:
+            await gateway.limits.check("try", visitor.ip)
+        await gateway.with_session(visitor)
+        return await answer(visitor, await gateway.call(request, visitor, "POST", path, _body(body)), status)
+
+    async def read(request: Request, visitor: Visitor, path: str) -> Response:
+        return await answer(visitor, await gateway.call(request, visitor, "GET", path))
+
+    @routes.get("", response_model=apps.Application, tags=["application"], summary="What a sign-up page needs to know")
+    async def application(request: Request, app: Slug, visitor: VisitorDep) -> Response:
+        return JSONResponse(await gateway.call(request, visitor, "GET", f"/v1/apps/{app}"))
+
+    @routes.post("/registrations", status_code=202, response_model=registration.RegistrationFlow, tags=["registration"])
+    async def register(request: Request, app: Slug, body: registration.RegistrationRequest, visitor: VisitorDep) -> Response:
+        """Starts a registration; the answer is the same for new and known identifiers."""
+        return await start(request, visitor, app, "/registrations", body, 202)
+
+    @routes.get("/registrations/{id}", response_model=registration.RegistrationFlow, tags=["registration"])
+    async def read_registration(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:  # noqa: A002 - the name in api.md
+        return await read(request, visitor, f"/v1/apps/{app}/registrations/{id}")
+
+    @routes.post("/registrations/{id}/resend", status_code=202, response_model=registration.RegistrationFlow, tags=["registration"])
+    async def resend(request: Request, app: Slug, id: UUID, body: registration.ResendRequest, visitor: VisitorDep) -> Response:  # noqa: A002
+        """Sends link and code again; 429 with Retry-After when too early."""
+        return await go_on(request, visitor, f"/v1/apps/{app}/registrations/{id}/resend", body, 202)
+
+    @routes.post("/registrations/{id}/code", response_model=registration.RegistrationFlow, tags=["registration"])
+    async def code(request: Request, app: Slug, id: UUID, body: registration.CodeRequest, visitor: VisitorDep) -> Response:  # noqa: A002
+        return await go_on(request, visitor, f"/v1/apps/{app}/registrations/{id}/code", body)
+
+    @routes.post("/registrations/{id}/password", response_model=registration.RegistrationFlow, tags=["registration"])
+    async def password(
+        request: Request,
+        app: Slug,
+        id: UUID,  # noqa: A002
+        body: registration.NewPasswordRequest,
+        visitor: VisitorDep,
+    ) -> Response:
+        return await go_on(request, visitor, f"/v1/apps/{app}/registrations/{id}/password", body)
+
+    @routes.post("/sign-ins", response_model=sign_in.SignInFlow, tags=["sign-in"])
+    async def sign_in_start(request: Request, app: Slug, body: sign_in.SignInRequest, visitor: VisitorDep) -> Response:
+        return await start(request, visitor, app, "/sign-ins", body, 200)
+
+    @routes.get("/sign-ins/{id}", response_model=sign_in.SignInFlow, tags=["sign-in"])
+    async def read_sign_in(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:  # noqa: A002
+        return await read(request, visitor, f"/v1/apps/{app}/sign-ins/{id}")
+
+    @routes.post("/sign-ins/{id}/password", response_model=sign_in.SignInFlow, tags=["sign-in"])
+    async def sign_in_password(request: Request, app: Slug, id: UUID, body: sign_in.PasswordRequest, visitor: VisitorDep) -> Response:  # noqa: A002
+        return await go_on(request, visitor, f"/v1/apps/{app}/sign-ins/{id}/password", body)
+
+    @routes.post("/sign-ins/{id}/action", response_model=sign_in.SignInFlow, tags=["sign-in"])
+    async def action(request: Request, app: Slug, id: UUID, body: sign_in.RequiredActionRequest, visitor: VisitorDep) -> Response:  # noqa: A002
+        return await go_on(request, visitor, f"/v1/apps/{app}/sign-ins/{id}/action", body)
+
+    @routes.post("/links/inspect", response_model=links.LinkInfo, tags=["links"])
+    async def inspect(request: Request, app: Slug, body: links.InspectRequest, visitor: VisitorDep) -> Response:
+        """What a link is for and whether it works; changes nothing."""
+        return await go_on(request, visitor, f"/v1/apps/{app}/links/inspect", body)
+
+    @routes.post("/links/confirm", response_model=registration.RegistrationFlow | links.ConfirmedElsewhere, tags=["links"])
+    async def confirm(request: Request, app: Slug, body: links.ConfirmRequest, visitor: VisitorDep) -> Response:
+        return await go_on(request, visitor, f"/v1/apps/{app}/links/confirm", body)
+
+    @routes.post("/links/renew", status_code=202, response_model=registration.RegistrationFlow, tags=["links"])
+    async def renew(request: Request, app: Slug, body: links.RenewRequest, visitor: VisitorDep) -> Response:
+        return await start(request, visitor, app, "/links/renew", body, 202)
+
+    return routes
+
+
+def me_router(gateway: Gateway) -> APIRouter:
+    routes = APIRouter(prefix="/v1", responses=problems(401), tags=["signed in"])
+
+    async def signed_in(visitor: Visitor) -> Visitor:
+        await gateway.with_session(visitor)
+        if visitor.session is None:
+            raise SessionRequired
+        return visitor
+
+    @routes.get("/session", response_model=sign_in.SessionInfo)
+    async def session(visitor: VisitorDep) -> Response:
+        """Who am I. (Answered in front of this route; it stands here for the documentation and unusual requests.)"""
+        found = (await signed_in(visitor)).session
+        return JSONResponse(found.model_dump(mode="json") if found else None)
+
+    @routes.delete("/session", status_code=204)
+    async def sign_out(request: Request, visitor: VisitorDep) -> Response:
+        await signed_in(visitor)
+        response = Response(status_code=204)
+        await gateway.sign_out(request, visitor, response)
+        return response
+
+    @routes.get("/me", response_model=sign_in.Me)
+    async def me(request: Request, visitor: VisitorDep) -> Response:
+        return JSONResponse(await gateway.call(request, await signed_in(visitor), "GET", "/v1/me"))
+
+    @routes.get("/me/sessions")
+    async def sessions(request: Request, visitor: VisitorDep) -> Response:
+        return JSONResponse(await gateway.call(request, await signed_in(visitor), "GET", "/v1/me/sessions"))
+
+    return routes
+
+
+__all__ = ["Problem", "me_router", "problems", "router"]

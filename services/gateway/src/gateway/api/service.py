@@ -1,0 +1,121 @@
+"""What API routes and pages have in common: one call to the service behind, cookies and tokens on the way back.
+
+Internal path = public path: the gateway adds who is calling and takes care of what only browsers or only API clients get.
+"""
+
+import hmac
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from servicekit.client import InternalClient
+from servicekit.clock import Clock
+from servicekit.configuration import ConfigurationCopy
+from servicekit.errors import ServiceError, SessionRequired
+from servicekit.keys import Keys
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.clients.channels import Channels
+from gateway.limits.service import NetworkLimits
+from gateway.sessions.cache import SessionCache
+from gateway.settings import GatewaySettings
+from gateway.web.visitor import FLOW, SESSION, Visitor, cookie_name, make_flow_token
+
+FLOW_COOKIE_SECONDS = 24 * 3600 * 5
+
+
+@dataclass
+class Gateway:
+    settings: GatewaySettings
+    clock: Clock
+    keys: Keys
+    identity: InternalClient
+    configuration: ConfigurationCopy
+    sessions: SessionCache
+    channels: Channels
+    limits: NetworkLimits
+
+    # --- who is calling --------------------------------------------------------------------------------------------------
+
+    async def with_session(self, visitor: Visitor) -> Visitor:
+        """Looks the session up, if a token came; a dead one is no error here."""
+        if visitor.session is None and visitor.session_token is not None:
+            try:
+                visitor.session = (await self.sessions.find(visitor.session_token)).info
+            except SessionRequired:
+                visitor.session_token = None
+        return visitor
+
+    def ensure_flow(self, request: Request, visitor: Visitor, *, api: bool = False) -> None:
+        """A flow belongs to the browser that asked; a first-time visitor gets the token that says so."""
+        if visitor.flow_token is None or (api and visitor.api):
+            key = request.headers.get("idempotency-key")
+            visitor.new_flow_token = make_flow_token(self.keys.secret("flow"), key, request.scope.get("latchkey.body", b""))
+            visitor.flow_token = visitor.new_flow_token
+
+    # --- calls to identity -----------------------------------------------------------------------------------------------
+
+    async def call(self, request: Request, visitor: Visitor, method: str, path: str, json: Any = None, *, idempotent: bool = True) -> Any:
+        """The peer's answer; its errors come as the same classes."""
+        key = fingerprint = None
+        given = request.headers.get("idempotency-key")
+        if idempotent and given is not None and method != "GET":
+            holder = visitor.session_token or visitor.flow_token or ""
+            scope = "\0".join((sha256(holder.encode()).hexdigest(), method, path, given[:200]))
+            key = sha256(scope.encode()).hexdigest()
+            fingerprint = hmac.new(self.keys.secret("flow"), request.scope.get("latchkey.body", b""), sha256).hexdigest()
+        caller = visitor.caller(idempotency_key=key, fingerprint=fingerprint)
+        return await self.identity.request(method, path, caller=caller, json=json)
+
+    # --- the way back ----------------------------------------------------------------------------------------------------
+
+    async def finish(self, visitor: Visitor, flow: Any, response: Response | None = None) -> Any:
+        """A flow for its caller: tokens in the body for API clients, in cookies for browsers (SES-2); the channels' health."""
+        if not isinstance(flow, dict) or "kind" not in flow:
+            return flow
+        flow = dict(flow)
+        session = flow.pop("session", None)
+        flow.pop("flow_token", None)
+        if visitor.api:
+            if session is not None:
+                flow["session"] = session
+            if visitor.new_flow_token is not None:
+                flow["flow_token"] = visitor.new_flow_token
+        elif session is not None and response is not None:
+            self.set_session(response, session)
+        if flow["status"] == "check_your_messages":
+            flow["channels"] = await self.channels.states()
+        return flow
+
+    def set_flow_cookie(self, response: Response, visitor: Visitor) -> None:
+        if visitor.new_flow_token is not None and not visitor.api:
+            self.set_cookie(response, FLOW, visitor.new_flow_token, FLOW_COOKIE_SECONDS)
+
+    def set_session(self, response: Response, session: dict[str, Any]) -> None:
+        from datetime import datetime
+
+        expires = datetime.fromisoformat(session["expires_at"])
+        self.set_cookie(response, SESSION, session["token"], max(int((expires - self.clock.now()).total_seconds()), 1))
+
+    def set_cookie(self, response: Response, name: str, value: str, seconds: int) -> None:
+        secure = self.settings.secure
+        response.set_cookie(
+            cookie_name(name, secure=secure), value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="lax"
+        )
+
+    def drop_cookie(self, response: Response, name: str) -> None:
+        secure = self.settings.secure
+        response.set_cookie(cookie_name(name, secure=secure), "", max_age=0, path="/", secure=secure, httponly=True, samesite="lax")
+
+    async def sign_out(self, request: Request, visitor: Visitor, response: Response) -> None:
+        """Ended at identity first; then this gateway forgets it, the others hear of it (SES-4)."""
+        await self.with_session(visitor)
+        if visitor.session is not None:
+            await self.call(request, visitor, "DELETE", "/v1/session", idempotent=False)
+            self.sessions.forget(visitor.session.id)
+        self.drop_cookie(response, SESSION)
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+
+
+__all__ = ["Gateway", "ServiceError"]

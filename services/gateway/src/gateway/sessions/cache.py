@@ -1,0 +1,119 @@
+"""Sessions that identity has confirmed, kept close for the hot path (design.md §3.8).
+
+An entry goes when Kafka says that its session or account is over. When the follower can't be sure to have heard everything,
+nothing here counts and identity is asked each time: the cache fails closed.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from latchkey_contracts.event import Event
+from latchkey_contracts.http.sign_in import SessionInfo
+from latchkey_contracts.identity import AccountDisabled, SessionRevoked
+from servicekit.caller import Caller
+from servicekit.client import InternalClient
+from servicekit.clock import Clock
+from servicekit.errors import Overloaded, SessionRequired
+from servicekit.follow import Follower
+from servicekit.kafka import KafkaSettings
+from servicekit.onetime import hash_token
+from servicekit.work import Periodic
+
+TOUCH_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Entry:
+    info: SessionInfo
+    body: bytes
+    seen_at: datetime
+    idle: timedelta
+    touched: bool = False
+
+
+class SessionCache:
+    def __init__(self, identity: InternalClient, kafka: KafkaSettings, clock: Clock, *, size: int) -> None:
+        self._identity = identity
+        self._clock = clock
+        self._size = size
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self._by_session: dict[UUID, bytes] = {}
+        self._generation = 0
+        self.follower = Follower(kafka, "identity", clock, self.heard, self.clear)
+        self.touching = Periodic("sessions.touch", TOUCH_SECONDS, self.touch)
+
+    def get(self, token: str) -> Entry | None:
+        """From memory alone; None: ask identity."""
+        if not self.follower.current:
+            return None
+        key = hash_token(token)
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        now = self._clock.now()
+        if now >= entry.info.expires_at or now >= entry.seen_at + entry.idle:
+            self._drop(key)
+            return None
+        entry.seen_at, entry.touched = now, True
+        return entry
+
+    async def find(self, token: str) -> Entry:
+        """Raises SessionRequired, or Overloaded when identity can't be asked."""
+        found = self.get(token)
+        if found is not None:
+            return found
+        key, generation = hash_token(token), self._generation
+        answer = await self._identity.request(
+            "POST", "/internal/sessions/lookup", caller=Caller("gateway"), json={"token_hash": key.hex()}
+        )
+        info = SessionInfo.model_validate(answer)
+        entry = Entry(info, info.model_dump_json().encode(), self._clock.now(), timedelta(seconds=info.idle_seconds), touched=True)
+        if generation == self._generation:  # nothing was revoked while we asked
+            self._put(key, entry)
+        return entry
+
+    def _put(self, key: bytes, entry: Entry) -> None:
+        self._entries[key] = entry
+        self._by_session[entry.info.id] = key
+        while len(self._entries) > self._size:
+            oldest, _ = next(iter(self._entries.items()))
+            self._drop(oldest)
+
+    def _drop(self, key: bytes) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._by_session.pop(entry.info.id, None)
+
+    def forget(self, session_id: UUID) -> None:
+        self._generation += 1
+        if (key := self._by_session.get(session_id)) is not None:
+            self._drop(key)
+
+    def clear(self) -> None:
+        self._generation += 1
+        self._entries.clear()
+        self._by_session.clear()
+
+    def heard(self, event: Event) -> None:
+        if isinstance(event, SessionRevoked) and event.session_id is not None:
+            self.forget(event.session_id)
+        elif isinstance(event, SessionRevoked | AccountDisabled):
+            self._generation += 1
+            for key in [key for key, entry in self._entries.items() if entry.info.account_id == event.account_id]:
+                self._drop(key)
+
+    async def touch(self) -> None:
+        """Identity learns when each session was last used, in one call for all."""
+        used = [entry for entry in self._entries.values() if entry.touched]
+        for start in range(0, len(used), 500):
+            part = used[start : start + 500]
+            seen: list[Any] = [[str(entry.info.id), entry.seen_at.isoformat()] for entry in part]
+            try:
+                await self._identity.request("POST", "/internal/sessions/touch", caller=Caller("gateway"), json={"seen": seen})
+            except (Overloaded, SessionRequired):
+                return
+            for entry in part:
+                entry.touched = False

@@ -1,0 +1,51 @@
+"""GET /v1/session in front of everything else: who am I, asked by every page of every application."""
+
+import secrets
+
+from servicekit.errors import ServiceError, SessionRequired
+from servicekit.http import header, problem_response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.web.visitor import SESSION, cookie_name
+
+from .cache import SessionCache
+
+
+class HotPath:
+    def __init__(self, app: ASGIApp, sessions: SessionCache, *, secure: bool) -> None:
+        self._app = app
+        self._sessions = sessions
+        self._mark = f"{cookie_name(SESSION, secure=secure)}="
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/v1/session" or scope["method"] != "GET" or scope["query_string"]:
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(16)
+        token = self._token(scope)
+        try:
+            if token is None:
+                raise SessionRequired
+            entry = self._sessions.get(token) or await self._sessions.find(token)
+        except ServiceError as error:
+            response = problem_response(error, request_id)
+            response.headers["x-request-id"] = request_id
+            await response(scope, receive, send)
+            return
+        body = entry.body
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-request-id", request_id.encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _token(self, scope: Scope) -> str | None:
+        cookie = header(scope, b"cookie")
+        if cookie is not None:
+            for part in cookie.split("; "):
+                if part.startswith(self._mark):
+                    return part[len(self._mark) :]
+        authorization = header(scope, b"authorization")
+        return authorization[7:] if authorization is not None and authorization[:7].lower() == "bearer " else None

@@ -1,0 +1,43 @@
+"""State changes only from our own pages or from API clients (SES-8)."""
+
+import hmac
+from urllib.parse import urlsplit
+
+from servicekit.errors import CrossSiteRequest
+from servicekit.http import header
+from starlette.types import Scope
+
+from .visitor import Visitor
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def same_origin(origin: str, ours: str) -> bool:
+    one, other = urlsplit(origin), urlsplit(ours)
+    return (one.scheme, one.hostname, one.port) == (other.scheme, other.hostname, other.port)
+
+
+def check(scope: Scope, visitor: Visitor, origin: str) -> None:
+    """Raises CrossSiteRequest. A form's own token is checked where the form is read."""
+    if scope["method"] in SAFE or visitor.api:
+        return
+    site, said = header(scope, b"sec-fetch-site"), header(scope, b"origin")
+    if site is not None and site != "same-origin":
+        raise CrossSiteRequest
+    if said is not None and not same_origin(said, origin):
+        raise CrossSiteRequest
+    if site is None and said is None:
+        raise CrossSiteRequest
+    if scope["path"].startswith("/v1/") and header(scope, b"latchkey-client") != "web":
+        raise CrossSiteRequest
+
+
+def form_token(key: bytes, visitor: Visitor) -> str:
+    """Bound to the session, before sign-in to the flow cookie."""
+    holder = visitor.session_token or visitor.flow_token or ""
+    return hmac.new(key, f"form\0{holder}".encode(), "sha256").hexdigest()
+
+
+def check_form(key: bytes, visitor: Visitor, given: str | None) -> None:
+    if not (visitor.session_token or visitor.flow_token) or not hmac.compare_digest(form_token(key, visitor), given or ""):
+        raise CrossSiteRequest

@@ -1,0 +1,115 @@
+"""Who is calling, as the gateway sees it: browser or API client, its tokens, its address, its language."""
+
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from latchkey_contracts.http.sign_in import SessionInfo
+from servicekit.caller import Caller
+from servicekit.http import header
+from starlette.types import Scope
+
+SESSION, FLOW, LINK, LANGUAGE = "latchkey_session", "latchkey_flow", "latchkey_link", "latchkey_language"
+_TOKEN_LENGTH = range(40, 90)
+
+
+@dataclass
+class Visitor:
+    """`api`: no cookies, tokens in headers (api.md §1). `session_token` and `flow_token` are secrets: never log them."""
+
+    ip: str
+    user_agent: str | None
+    cookies: Mapping[str, str]
+    session_token: str | None
+    flow_token: str | None
+    api: bool
+    language: str | None = None
+    session: SessionInfo | None = None
+    new_flow_token: str | None = None
+
+    def caller(self, *, idempotency_key: str | None = None, fingerprint: str | None = None) -> Caller:
+        return Caller(
+            service="gateway",
+            ip=self.ip,
+            user_agent=(self.user_agent or "")[:300] or None,
+            flow=sha256(self.flow_token.encode()).hexdigest() if self.flow_token else None,
+            session_id=self.session.id if self.session else None,
+            account_id=self.session.account_id if self.session else None,
+            language=self.language,
+            api_client=self.api,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+        )
+
+
+def cookie_name(name: str, *, secure: bool) -> str:
+    """__Host- where TLS allows it; plain names over http on localhost, in development only (SES-2)."""
+    return f"__Host-{name}" if secure else name
+
+
+def read_cookies(scope: Scope) -> dict[str, str]:
+    raw = header(scope, b"cookie")
+    if not raw:
+        return {}
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(raw).items()}
+    except CookieError:
+        return {}
+
+
+def _plausible(token: str | None) -> str | None:
+    """What can't be one of our tokens is none; client-made values are hashed and never found anyway (SES-1)."""
+    return token if token and len(token) in _TOKEN_LENGTH and token.isascii() else None
+
+
+def client_address(scope: Scope, proxies: Sequence[IPv4Network | IPv6Network]) -> str:
+    """The peer, or behind trusted proxies the nearest address that is none of theirs (THR-4)."""
+    peer = scope["client"][0] if scope.get("client") else "0.0.0.0"  # noqa: S104 - "unknown", not a listener
+    hops = [one.strip() for one in (header(scope, b"x-forwarded-for") or "").split(",") if one.strip()]
+    try:
+        while hops and any(ip_address(peer) in network for network in proxies):
+            candidate = hops.pop()
+            ip_address(candidate)
+            peer = candidate
+    except ValueError:
+        pass
+    return str(peer)
+
+
+def network_of(address: str) -> str:
+    """/32 for IPv4, /64 for IPv6: what one customer's line usually has."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    return ":".join(found.exploded.split(":")[:4]) + "::/64"
+
+
+def read_visitor(scope: Scope, *, proxies: Sequence[IPv4Network | IPv6Network], secure: bool) -> Visitor:
+    cookies = read_cookies(scope)
+    authorization = header(scope, b"authorization") or ""
+    bearer = authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
+    flow_header = header(scope, b"latchkey-flow")
+    ours = {name: cookies.get(cookie_name(name, secure=secure)) for name in (SESSION, FLOW)}
+    api = not any(ours.values()) and header(scope, b"origin") is None and header(scope, b"sec-fetch-site") is None
+    return Visitor(
+        ip=client_address(scope, proxies),
+        user_agent=header(scope, b"user-agent"),
+        cookies=cookies,
+        session_token=_plausible(bearer if api else ours[SESSION]),
+        flow_token=_plausible(flow_header if api else ours[FLOW]),
+        api=api,
+    )
+
+
+def make_flow_token(key: bytes, idempotency: str | None, body: bytes) -> str:
+    """256 bits; for a repeated request with the same Idempotency-Key and body the same ones, so that its stored answer fits."""
+    if idempotency is None:
+        return secrets.token_urlsafe(32)
+    return hmac.new(key, b"\0".join((idempotency.encode(), body)), sha256).hexdigest()

@@ -1,0 +1,47 @@
+"""What the gateway is made of."""
+
+from servicekit.client import InternalClient
+from servicekit.configuration import ConfigurationCopy, first_load
+from servicekit.caller import Signer
+from servicekit.run import Resources, Service, Wired
+from servicekit.throttle import Throttle
+
+from gateway.api.service import Gateway
+from gateway.app import create_app
+from gateway.clients.channels import Channels
+from gateway.limits.service import NetworkLimits
+from gateway.sessions.cache import SessionCache
+from gateway.settings import GatewaySettings
+
+
+async def build(r: Resources) -> Wired:
+    settings: GatewaySettings = r.settings
+    signer = Signer("gateway", r.keys, r.clock)
+    identity = InternalClient("identity", settings.identity_url or "http://identity:8080", signer, r.clock)
+    notifier = InternalClient("notifier", settings.notifier_url or "http://notifier:8080", signer, r.clock, timeout=1.0)
+    configuration = ConfigurationCopy(r.db, r.wakeups)
+    sessions = SessionCache(identity, r.kafka, r.clock, size=settings.session_cache)
+    limits = NetworkLimits(
+        r.db, Throttle(r.keys), starts_per_minute=settings.starts_per_minute, tries_per_minute=settings.tries_per_minute
+    )
+    gateway = Gateway(
+        settings=settings,
+        clock=r.clock,
+        keys=r.keys,
+        identity=identity,
+        configuration=configuration,
+        sessions=sessions,
+        channels=Channels(notifier, r.clock),
+        limits=limits,
+    )
+    return Wired(
+        app=create_app(gateway),
+        consumes={"identity": configuration.handlers},
+        sweeps=[("limits.purge", 60, limits.purge)],
+        loops=[configuration.run, sessions.follower.run, sessions.touching.run],
+        on_start=[lambda: first_load(configuration)],
+        on_stop=[sessions.touch, identity.close, notifier.close],
+    )
+
+
+SERVICE = Service("gateway", GatewaySettings, build)
