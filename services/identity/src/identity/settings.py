@@ -3,8 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from servicekit.settings import ServiceSettings
+
+from identity.credentials.breaches import open_breaches
 
 
 class IdentitySettings(ServiceSettings):
@@ -13,3 +15,13 @@ class IdentitySettings(ServiceSettings):
     breach_file: Path | None = Field(None, description="Sorted SHA-1 list of breached passwords; unreadable refuses the start")
     keep_pending: timedelta = Field(timedelta(days=30), description="Never-activated accounts are deleted after this (REG-8)")
     sweep_seconds: float = Field(60, gt=0, description="How often purges look for what is due")
+
+    @field_validator("breach_file")
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        """Fail closed at the start, not at somebody's registration (PWD-4)."""
+        try:
+            open_breaches(path)
+        except OSError as error:
+            raise ValueError(f"can't be read: {error.strerror}") from None
+        return path

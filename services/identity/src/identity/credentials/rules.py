@@ -1,15 +1,18 @@
 """Which passwords are refused, and why (PWD-1 to PWD-4, D38). Pure functions."""
 
+import gzip
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
+from pathlib import Path
 
 from latchkey_contracts.configuration import PasswordPolicy
 from servicekit.errors import FieldError
 
 PRODUCT_WORDS = ("latchkey",)
+COMMON = Path(__file__).with_name("data") / "common-passwords.txt.gz"
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
 # What a password may consist of beside context words before it counts as a password of its own.
 OWN_LETTERS = 5
@@ -19,18 +22,20 @@ OWN_LETTERS = 5
 class Context:
     """Words that a guesser tries first: product, brand, application, the person's own identifiers and names."""
 
-    words: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # letters only, longest first
+    whole: frozenset[str] = frozenset()  # as they are, digits and signs included
 
 
 def context_of(*texts: str | None) -> Context:
-    words: list[str] = []
+    """Of names and identifiers as they were given; an e-mail address counts whole, by its local part and in pieces."""
+    words: list[str] = [*PRODUCT_WORDS]
+    whole: set[str] = set()
     for text in texts:
-        if not text:
-            continue
-        whole = fold(text)
-        local = whole.partition("@")[0]
-        words += [_NOT_LETTERS.sub("", whole), _NOT_LETTERS.sub("", local), *_NOT_LETTERS.split(whole)]
-    return Context(tuple(sorted({word for word in (*words, *PRODUCT_WORDS) if len(word) >= 4}, key=len, reverse=True)))
+        folded = fold(text or "")
+        local = folded.partition("@")[0]
+        whole |= {folded, local}
+        words += [_NOT_LETTERS.sub("", folded), _NOT_LETTERS.sub("", local), *_NOT_LETTERS.split(folded)]
+    return Context(tuple(sorted({word for word in words if len(word) >= 4}, key=len, reverse=True)), frozenset(whole))
 
 
 def normalise(password: str) -> str:
@@ -44,22 +49,27 @@ def fold(text: str) -> str:
 
 @cache
 def common() -> frozenset[str]:
-    """The passwords that people choose most (the list of the package zxcvbn, MIT)."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+    """The passwords that people choose most, folded (data/README.md)."""
+    with gzip.open(COMMON, "rt", encoding="utf-8") as file:
+        return frozenset(file.read().split("\n"))
 
-    return frozenset(FREQUENCY_LISTS["passwords"])
 
-
-def _repeats(text: str) -> bool:
-    """aaaaaaaaaaaaaaa, 123123123123123, abcdefghijklmno: long, and yet among the first guesses."""
-    for width in range(1, 5):
-        if text == (text[:width] * len(text))[: len(text)]:
+def _is_common(text: str) -> bool:
+    """On the list, the same few characters or a listed password again and again, or a run like abcdefghijklmno."""
+    if text in common():
+        return True
+    for width in range(1, len(text) // 2 + 1):
+        unit = text[:width]
+        if text == (unit * len(text))[: len(text)] and (width <= 4 or unit in common()):
             return True
-    steps = {ord(after) - ord(before) for before, after in zip(text, text[1:], strict=False)}
-    return len(text) > 3 and steps in ({1}, {-1})
+    steps = {ord(after) - ord(before) for before, after in pairwise(text)}
+    return steps in ({1}, {-1})
 
 
-def _contains_context(text: str, context: Context) -> bool:
+def _is_context(text: str, context: Context) -> bool:
+    """A word of the context with little of its own around it: elmstead2026, the own address, latchkeylatchkey!!"""
+    if text in context.whole:
+        return True
     rest = _NOT_LETTERS.sub("", text)
     found = False
     for word in context.words:
@@ -69,30 +79,33 @@ def _contains_context(text: str, context: Context) -> bool:
 
 
 def check(
-    password: str, policy: PasswordPolicy, context: Context, *, breached: bool, field: str = "/password"
+    password: str,
+    policy: PasswordPolicy,
+    context: Context,
+    *,
+    breached: bool,
+    second_factor: bool = False,
+    field: str = "/password",
 ) -> list[FieldError]:
-    """All that is wrong with it; an answer says why and how to do better."""
+    """All that is wrong with it; an answer says why and how to do better. `second_factor`: one is always asked, too (PWD-1)."""
     text = normalise(password)
     length = len(text)
-    if length < policy.min_length:
-        message = f"Use {policy.min_length} characters or more: {length} so far"
-        return [FieldError(field, "password_too_short", message, {"min": policy.min_length, "length": length})]
+    least = policy.min_length_with_second_factor if second_factor else policy.min_length
+    if length < least:
+        message = f"Use {least} characters or more: {length} so far"
+        return [FieldError(field, "password_too_short", message, {"min": least, "length": length})]
     if length > policy.max_length:
         message = f"Use at most {policy.max_length} characters"
         return [FieldError(field, "password_too_long", message, {"max": policy.max_length})]
     folded = fold(password)
     errors = []
-    if folded in common() or _repeats(folded):
+    if _is_common(folded):
         message = "This password is among the first that are guessed. A few words that don't belong together are better"
         errors.append(FieldError(field, "password_common", message))
-    if _contains_context(folded, context):
+    if _is_context(folded, context):
         message = "This password is made of your name or ours. A few words that don't belong together are better"
         errors.append(FieldError(field, "password_contains_context", message))
     if breached:
         message = "This password is known from a data leak elsewhere. Choose one you use nowhere else"
         errors.append(FieldError(field, "password_breached", message))
     return errors
-
-
-def words_of(values: Iterable[object]) -> list[str]:
-    return [value for value in values if isinstance(value, str)]

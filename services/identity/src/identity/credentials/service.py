@@ -10,7 +10,7 @@ from latchkey_contracts.configuration import PasswordPolicy
 from servicekit.errors import FieldError, Overloaded
 
 from .breaches import Breaches, NoBreaches
-from .rules import Context, check, normalise
+from .rules import Context, check, common, normalise
 
 # Longer than any policy allows; refused before anything is computed.
 MAX_CHARACTERS = 1024
@@ -28,6 +28,7 @@ class Passwords:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
         self._room = threads * 10
         self._dummy = self._hasher.hash("no account has this password")
+        common()  # read now, not in somebody's request
 
     async def _run(self, work: object, *arguments: object) -> object:
         if self._room <= 0:
@@ -59,10 +60,11 @@ class Passwords:
         """Made with other parameters than today's."""
         return self._hasher.check_needs_rehash(stored)
 
-    def check(self, password: str, policy: PasswordPolicy, context: Context, *, field: str = "/password") -> list[FieldError]:
-        too_long = len(password) > MAX_CHARACTERS
-        breached = not too_long and self._breaches.contains(password)
-        return check(password, policy, context, breached=breached, field=field)
+    def check(
+        self, password: str, policy: PasswordPolicy, context: Context, *, second_factor: bool = False, field: str = "/password"
+    ) -> list[FieldError]:
+        breached = len(password) <= MAX_CHARACTERS and self._breaches.contains(password)
+        return check(password, policy, context, breached=breached, second_factor=second_factor, field=field)
 
     def breached(self, password: str) -> bool:
         return self._breaches.contains(password)
