@@ -23,7 +23,10 @@ SKEW = timedelta(seconds=30)  # REL-15
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`flow` is the hex SHA-256 of the flow token: "the browser that asked" (api.md §1). `fingerprint` names method, path and body."""
+    """`flow` is the hex SHA-256 of the flow token: "the browser that asked" (api.md §1).
+
+    `idempotency_key` is already scoped by the gateway (caller, method, path); `fingerprint` stands for the body.
+    """
 
     service: str
     ip: str | None = None
@@ -81,12 +84,13 @@ def verify(token: str, audience: str, keys: Keys, clock: Clock) -> Caller:
         for name in ("session_id", "account_id"):
             if name in claims:
                 claims[name] = UUID(claims[name])
-        return Caller(**claims)
+        # A newer gateway may say more than this release knows (REL-14).
+        return Caller(**{name: claims[name] for name in Caller.__slots__ if name in claims})
     except (ValueError, KeyError, TypeError, InvalidSignature, OSError):
         raise CallerNotAllowed from None
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:  # async: FastAPI runs plain functions in a thread, for many times the price
     found: Caller = request.scope["latchkey.caller"]
     return found
 
@@ -97,7 +101,7 @@ CallerDep = Annotated[Caller, Depends(_caller)]
 def allow(*services: str) -> Any:
     """A route dependency: only these services may call here."""
 
-    def check(caller: CallerDep) -> None:
+    async def check(caller: CallerDep) -> None:
         if caller.service not in services:
             raise CallerNotAllowed
 

@@ -3,7 +3,8 @@
 Titles are English; the gateway translates them by code (catalogues). A detail never repeats what the caller sent.
 """
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 
@@ -18,10 +19,12 @@ class FieldError:
     field: str
     code: str
     message: str
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"field": self.field, "code": self.code, "message": self.message}
+        """`params` go along, so that the gateway can say it in another language."""
+        shown = {"field": self.field, "code": self.code, "message": self.message}
+        return {**shown, "params": self.params} if self.params else shown
 
 
 class ServiceError(Exception):

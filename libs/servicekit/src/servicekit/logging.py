@@ -32,7 +32,7 @@ _SECRET_NAMES = re.compile(
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+")
 _PHONE = re.compile(r"\+[0-9][0-9 ()./-]{6,}[0-9]")
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9_-]{43,}")
-_LINK_PATH = re.compile(r"(/l/)[^\s/?#\"']+")
+_LINK_PATH = re.compile(r"(/l/)(?!\{)[^\s/?#\"']+")
 
 # The closed list of security events (OWASP Logging Vocabulary); LOG-1.
 SecurityEvent = Literal[

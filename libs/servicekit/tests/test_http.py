@@ -1,0 +1,504 @@
+"""API-2 and the conventions of api.md §1: what HTTP refuses, and how it says so. LOG-2: what an error shows nobody."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import APIRouter, Query, Request
+from latchkey_contracts.http.common import Identifier
+from latchkey_contracts.http.common import Request as Body
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+from servicekit import errors
+from servicekit.caller import HEADER, Caller, CallerDep, Signer, allow
+from servicekit.clock import ManualClock
+from servicekit.context import current_trace
+from servicekit.guard import BODY_SECONDS, MAX_BODY
+from servicekit.http import Guard, create_internal_app, problem_response
+from servicekit.idempotency import Replay
+from servicekit.keys import Keys
+
+
+class Identifiers(Body):
+    email: Identifier | None = None
+    nickname: str = Field("", max_length=5)
+
+
+class Example(Body):
+    identifiers: Identifiers
+    password: str = Field(min_length=1, max_length=300)
+    count: int = Field(0, ge=0, le=10)
+    remember_me: bool = False
+    channel: Literal["email", "sms"] = "email"
+    tags: list[str] = Field(default_factory=list)
+
+    @field_validator("password")
+    @classmethod
+    def _custom(cls, value: str) -> str:
+        if value == "short":
+            raise PydanticCustomError("password_too_short", "At least {min} characters", {"min": 8})
+        if value == "value":
+            raise ValueError("says why")
+        return value
+
+
+GOOD: dict[str, Any] = {"identifiers": {"email": "a@b.example"}, "password": "correct horse battery staple"}
+
+
+def routes() -> APIRouter:
+    router = APIRouter(prefix="/v1/apps/{app}")
+
+    @router.post("/things", status_code=202)
+    async def make(app: str, body: Example) -> dict[str, Any]:
+        return {"app": app, "password_length": len(body.password)}
+
+    @router.get("/things/{id}")
+    async def read(app: str, id: UUID, status: str | None = None, limit: Annotated[int, Query(le=50)] = 10) -> dict[str, Any]:  # noqa: A002
+        return {"id": str(id), "status": status, "limit": limit}
+
+    @router.get("/l/{token}")
+    async def link(token: str) -> dict[str, str]:
+        return {"request_id": current_trace().request_id, "traceparent": current_trace().traceparent}
+
+    @router.get("/caller", dependencies=[allow("gateway")])
+    async def who(caller: CallerDep) -> dict[str, Any]:
+        return {"service": caller.service, "account_id": str(caller.account_id)}
+
+    @router.get("/fails/{how}")
+    async def fail(request: Request, how: str) -> None:
+        found: dict[str, Exception] = {
+            "bug": RuntimeError("SELECT secret FROM users -- bob@example.com"),
+            "wait": errors.TooManyRequests(19.2),
+            "busy": errors.Overloaded(1),
+            "session": errors.SessionRequired(),
+            "database": ConnectionRefusedError("10.0.0.1:5432"),
+            "code": errors.CodeWrong(tries_left=3),
+            "replay": Replay(202, {"stored": True}),
+        }
+        raise found[how]
+
+    return router
+
+
+class Api:
+    """An internal application and a signed caller in front of it."""
+
+    def __init__(self, keys: Keys, clock: ManualClock) -> None:
+        self.app = create_internal_app("identity", [routes()], keys=keys, clock=clock, body_limits={"/big": 200_000})
+        self.signer = Signer("gateway", keys, clock)
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=True)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://identity")
+
+    def headers(self, **more: str) -> dict[str, str]:
+        return {HEADER: self.signer.sign(Caller("gateway"), "identity"), **more}
+
+    async def post(self, content: bytes, path: str = "/v1/apps/demo/things", kind: str = "application/json") -> httpx.Response:
+        return await self.client.post(path, content=content, headers=self.headers(**{"content-type": kind} if kind else {}))
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self.client.get(path, headers=self.headers(**headers))
+
+
+@pytest.fixture
+async def api(keys: Keys, clock: ManualClock) -> AsyncIterator[Api]:
+    found = Api(keys, clock)
+    yield found
+    await found.client.aclose()
+
+
+def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Every refusal has the same head (RFC 9457)."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert document["code"] == code
+    assert document["status"] == status
+    assert document["type"] == f"/problems/{code}"
+    assert document["title"]
+    assert document["request_id"] == response.headers["x-request-id"]
+    return document
+
+
+class TestBody:
+    """API-2: 4xx naming the field, never 5xx."""
+
+    async def test_a_good_one_passes(self, api):
+        response = await api.post(json.dumps(GOOD).encode())
+        assert response.status_code == 202
+
+    @pytest.mark.parametrize(
+        ("change", "field", "code"),
+        [
+            ({"surprise": 1}, "/surprise", "unknown_field"),
+            ({"identifiers": {"email": "a@b.example", "role": "admin"}}, "/identifiers/role", "unknown_field"),
+            ({"a/b~c": 1}, "/a~1b~0c", "unknown_field"),
+            ({"password": 12345678}, "/password", "wrong_type"),
+            ({"password": None}, "/password", "wrong_type"),
+            ({"password": ["x"]}, "/password", "wrong_type"),
+            ({"remember_me": "yes"}, "/remember_me", "wrong_type"),
+            ({"remember_me": 1}, "/remember_me", "wrong_type"),
+            ({"count": "3"}, "/count", "wrong_type"),
+            ({"count": 1.5}, "/count", "wrong_type"),
+            ({"count": 10**400}, "/count", "out_of_range"),
+            ({"count": 11}, "/count", "out_of_range"),
+            ({"channel": "pigeon"}, "/channel", "not_an_option"),
+            ({"identifiers": {"nickname": "abcdef"}}, "/identifiers/nickname", "too_long"),
+            ({"password": ""}, "/password", "too_short"),
+            ({"password": "x" * 301}, "/password", "too_long"),
+            ({"identifiers": {"email": "x" * 400}}, "/identifiers/email", "too_long"),
+            ({"tags": ["ok", 7]}, "/tags/1", "wrong_type"),
+            ({"tags": {"a": 1}}, "/tags", "wrong_type"),
+            ({"password": "short"}, "/password", "password_too_short"),
+            ({"password": "value"}, "/password", "not_allowed"),
+        ],
+    )
+    async def test_schema(self, api, change, field, code):
+        document = problem_of(await api.post(json.dumps(GOOD | change).encode()), 422, "validation_failed")
+        (wrong,) = document["errors"]
+        assert (wrong["field"], wrong["code"]) == (field, code)
+        assert wrong["message"]
+        assert "{" not in wrong["message"]
+
+    async def test_all_wrong_fields_are_named_at_once(self, api):
+        body = b'{"identifiers": {"email": 1}, "count": 99, "extra": true}'
+        document = problem_of(await api.post(body), 422, "validation_failed")
+        assert {one["field"] for one in document["errors"]} == {"/identifiers/email", "/count", "/extra", "/password"}
+
+    async def test_messages_carry_their_parameters(self, api):
+        document = (await api.post(json.dumps(GOOD | {"password": "short", "count": 11}).encode())).json()
+        assert [(one["message"], one["params"]) for one in document["errors"]] == [
+            ("At least 8 characters", {"min": 8}),
+            ("At most 10", {"le": 10}),
+        ]
+
+    async def test_what_was_sent_is_not_repeated(self, api):
+        response = await api.post(json.dumps(GOOD | {"password": "s3cret" * 100, "count": "s3cret"}).encode())
+        assert "s3cret" not in response.text
+
+    @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"7", b"true", b"[{}]"])
+    async def test_something_else_than_an_object(self, api, body):
+        document = problem_of(await api.post(body), 422, "validation_failed")
+        assert document["errors"][0]["field"] == ""
+
+    async def test_no_body(self, api):
+        document = problem_of(await api.client.post("/v1/apps/demo/things", headers=api.headers()), 422, "validation_failed")
+        assert document["errors"][0]["code"] == "required"
+
+    @pytest.mark.parametrize(
+        "body",
+        [b"{", b'{"a": }', b"{'a': 1}", b'{"a": NaN}', b'{"a": -Infinity}', b"\xff\xfe{}", b'{"a": "\xff"}', b'{"a": "\xed\xa0\x80"}',
+         b'{"a": "\x01"}', b'{"a": "\n"}', b"[" * 60_000, b'{"a": ' + b"9" * 5000 + b"}", b"\xef\xbb\xbf{}", b"{} {}", b"\x00"],
+        ids=lambda body: repr(body[:16]),
+    )  # fmt: skip
+    async def test_malformed(self, api, body):
+        problem_of(await api.post(body), 400, "malformed_request")
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            (b'{"password": "a", "password": "b"}', "/password"),
+            (b'{"identifiers": {"email": "a", "email": "b"}}', "/email"),
+            (b'{"pass\\u0077ord": "a", "password": "b"}', "/password"),
+        ],
+    )
+    async def test_a_field_given_twice(self, api, body, field):
+        document = problem_of(await api.post(body), 400, "malformed_request")
+        assert [(one["field"], one["code"]) for one in document["errors"]] == [(field, "duplicate")]
+
+    @pytest.mark.parametrize(
+        "character", ["\x00", "\x01", "\x08", "\x0b", "\x0c", "\x1b", "\x7f", "\x80", "\x9f", "\\ud800", "\\udfff"], ids=repr
+    )
+    async def test_control_characters(self, api, character):
+        """In any string however deep, escaped or not; PostgreSQL could not even store some of them."""
+        escaped = character if character.startswith("\\u") else f"\\u{ord(character):04x}"
+        bodies = [f'{{"identifiers": {{"email": "a{escaped}b"}}, "password": "x"}}'.encode()]
+        if ord(character[0]) >= 0x7F:
+            bodies.append(f'{{"identifiers": {{"email": "a{character}b"}}, "password": "x"}}'.encode())
+        for body in bodies:
+            document = problem_of(await api.post(body), 422, "validation_failed")
+            assert [(one["field"], one["code"]) for one in document["errors"]] == [("/identifiers/email", "control_character")]
+
+    async def test_control_character_in_a_list_or_a_name(self, api):
+        document = problem_of(await api.post(b'{"tags": ["a", "\\u0000"]}'), 422, "validation_failed")
+        assert document["errors"][0]["field"] == "/tags/1"
+        document = problem_of(await api.post(b'{"x\\u0000y": 1}'), 422, "validation_failed")
+        assert document["errors"][0]["field"] == "/x\ufffdy"
+
+    async def test_passwords_may_hold_every_other_character(self, api):
+        """PWD-2."""
+        for text in ("pass word 🔑", "tab\tand\nline", "\u00e9 \u0301", "\u202eabc", "\U0010ffff"):
+            assert (await api.post(json.dumps(GOOD | {"password": text}).encode())).json()["password_length"] == len(text)
+
+    @pytest.mark.parametrize(
+        "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx"]
+    )
+    async def test_wrong_content_type(self, api, kind):
+        problem_of(await api.post(json.dumps(GOOD).encode(), kind=kind), 415, "unsupported_media_type")
+
+    @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON"])
+    async def test_content_type_with_parameters(self, api, kind):
+        assert (await api.post(json.dumps(GOOD).encode(), kind=kind)).status_code == 202
+
+    async def test_utf_16_is_not_guessed(self, api):
+        problem_of(await api.post(json.dumps(GOOD).encode("utf-16")), 400, "malformed_request")
+
+
+class TestSize:
+    async def test_exactly_64_kib_is_read(self, api):
+        body = json.dumps(GOOD).encode()
+        response = await api.post(body + b" " * (MAX_BODY - len(body)))
+        assert response.status_code == 202
+
+    async def test_one_byte_more_is_refused(self, api):
+        body = json.dumps(GOOD).encode()
+        problem_of(await api.post(body + b" " * (MAX_BODY - len(body) + 1)), 413, "body_too_large")
+
+    async def test_the_limit_holds_while_it_streams(self, api):
+        """Without Content-Length: reading stops as soon as it is too much."""
+        taken = 0
+
+        async def chunks() -> AsyncIterator[bytes]:
+            nonlocal taken
+            for _ in range(1000):
+                taken += 4096
+                yield b" " * 4096
+
+        sent = []
+
+        async def receive() -> dict[str, Any]:
+            async for chunk in source:
+                return {"type": "http.request", "body": chunk, "more_body": True}
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        source = chunks()
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/apps/demo/things", "raw_path": b"/v1/apps/demo/things", "query_string": b"",
+            "headers": [(HEADER.encode(), api.headers()[HEADER].encode()), (b"content-type", b"application/json")],
+        }  # fmt: skip
+        await api.app(scope, receive, send)
+        assert sent[0]["status"] == 413
+        assert taken <= MAX_BODY + 2 * 4096
+
+    @pytest.mark.parametrize("length", ["-1", "+5", "abc", "9" * 30, "1e3", "\u0665"])
+    async def test_a_declared_length_that_can_t_be(self, api, length):
+        headers = [(HEADER, api.headers()[HEADER]), ("content-length", length.encode())]
+        problem_of(await api.client.get("/v1/apps/demo/caller", headers=headers), 413, "body_too_large")
+
+    async def test_a_route_may_take_more(self, api):
+        response = await api.post(b'"' + b"x" * 100_000 + b'"', path="/big")
+        assert response.status_code == 404  # it was read, there is only no such route here
+        problem_of(await api.post(b" " * 200_001, path="/big"), 413, "body_too_large")
+
+    async def test_a_body_that_never_comes(self, api, monkeypatch):
+        """REL-16: nobody holds a connection by dripping."""
+        monkeypatch.setattr("servicekit.guard.BODY_SECONDS", 0.05)
+        assert BODY_SECONDS == 20
+
+        async def drip() -> AsyncIterator[bytes]:
+            yield b"{"
+            await asyncio.sleep(10)
+
+        response = await api.client.post("/v1/apps/demo/things", content=drip(), headers=api.headers())
+        problem_of(response, 400, "malformed_request")
+
+
+class TestPathAndQuery:
+    async def test_parameters_are_read(self, api):
+        response = await api.get(f"/v1/apps/demo/things/{UUID(int=1)}?status=open&limit=50")
+        assert response.json() == {"id": str(UUID(int=1)), "status": "open", "limit": 50}
+
+    async def test_given_twice(self, api):
+        document = problem_of(await api.get(f"/v1/apps/demo/things/{UUID(int=1)}?status=a&status=b"), 400, "malformed_request")
+        assert [(one["field"], one["code"]) for one in document["errors"]] == [("/status", "duplicate")]
+
+    async def test_control_characters(self, api):
+        document = problem_of(await api.get(f"/v1/apps/demo/things/{UUID(int=1)}?status=a%00b"), 422, "validation_failed")
+        assert document["errors"][0]["field"] == "/status"
+
+    @pytest.mark.parametrize(
+        "query", ["status=%ff", "status=%ed%a0%80", "&".join(f"p{n}=1" for n in range(300))], ids=lambda one: one[:14]
+    )
+    async def test_what_can_t_be_read(self, api, query):
+        problem_of(await api.get(f"/v1/apps/demo/things/{UUID(int=1)}?{query}"), 400, "malformed_request")
+
+    async def test_wrong_value(self, api):
+        for value, code in (("51", "out_of_range"), ("many", "wrong_type")):
+            document = problem_of(await api.get(f"/v1/apps/demo/things/{UUID(int=1)}?limit={value}"), 422, "validation_failed")
+            assert [(one["field"], one["code"]) for one in document["errors"]] == [("/limit", code)]
+
+    @pytest.mark.parametrize(
+        "path", ["/v1/apps/demo/things/not-a-uuid", "/nothing", "/v1/apps/demo/things/", "//", "/v1/apps/demo/caller/"]
+    )
+    async def test_nothing_there(self, api, path):
+        problem_of(await api.get(path), 404, "not_found")
+
+    @pytest.mark.parametrize("path", ["/v1/apps/a%00b/caller", "/v1/apps/%ff/caller", "/v1/apps/a%0ab%1b/caller"])
+    async def test_a_path_that_can_t_be_read(self, api, path):
+        problem_of(await api.get(path), 400, "malformed_request")
+
+    @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "TRACE", "PATCH", "BREW"])
+    async def test_wrong_method(self, api, method):
+        response = await api.client.request(method, "/v1/apps/demo/things", headers=api.headers())
+        problem_of(response, 405, "method_not_allowed")
+        assert response.headers["allow"] == "POST"
+
+
+class TestAnswers:
+    async def test_unexpected_errors_tell_nobody_anything(self, api, logged):
+        """LOG-2: neither to the client nor, in its words, to the log."""
+        document = problem_of(await api.get("/v1/apps/demo/fails/bug"), 500, "internal_error")
+        assert set(document) == {"type", "code", "title", "status", "request_id"}
+        text = logged.raw().decode()
+        assert "SELECT" not in text
+        assert "bob@" not in text
+        (line,) = [one for one in logged() if one["event"] == "http.unexpected"]
+        assert line["exception"]["type"] == "builtins.RuntimeError"
+        assert line["request_id"] == document["request_id"]
+
+    async def test_retry_after_is_whole_seconds_rounded_up(self, api):
+        response = await api.get("/v1/apps/demo/fails/wait")
+        document = problem_of(response, 429, "too_many_requests")
+        assert response.headers["retry-after"] == "20"
+        assert document["retry_after_seconds"] == 20
+        assert (await api.get("/v1/apps/demo/fails/busy")).headers["retry-after"] == "1"
+
+    async def test_database_away_is_no_500(self, api):
+        document = problem_of(await api.get("/v1/apps/demo/fails/database"), 503, "overloaded")
+        assert "10.0.0.1" not in str(document)
+
+    async def test_extras_stand_in_the_document(self, api):
+        assert problem_of(await api.get("/v1/apps/demo/fails/code"), 403, "code_wrong")["tries_left"] == 3
+
+    async def test_401_says_how(self, api):
+        response = await api.get("/v1/apps/demo/fails/session")
+        problem_of(response, 401, "session_required")
+        assert response.headers["www-authenticate"] == "Bearer"
+
+    async def test_a_stored_answer_is_given_again(self, api):
+        """API-4."""
+        response = await api.get("/v1/apps/demo/fails/replay")
+        assert (response.status_code, response.json()) == (202, {"stored": True})
+
+    async def test_nothing_is_documented_inside(self, api):
+        for path in ("/docs", "/redoc", "/openapi.json"):
+            problem_of(await api.get(path), 404, "not_found")
+
+
+class TestRequestId:
+    async def test_every_answer_has_one(self, api):
+        seen = {
+            (await api.get(path)).headers["x-request-id"]
+            for path in ("/nothing", "/v1/apps/demo/caller", "/v1/apps/demo/fails/bug")
+        }
+        assert len(seen) == 3
+        assert all(len(one) == 32 for one in seen)
+
+    async def test_a_caller_of_ours_may_name_it(self, api):
+        response = await api.get(
+            "/v1/apps/demo/l/x", **{"x-request-id": "0123456789abcdef", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+        )
+        assert response.headers["x-request-id"] == response.json()["request_id"] == "0123456789abcdef"
+        assert response.json()["traceparent"].split("-")[1] == "a" * 32
+        assert response.json()["traceparent"].split("-")[2] != "b" * 16
+
+    @pytest.mark.parametrize(
+        "name", ["short", "x" * 65, "with space and more", "a\x1b[31mbcdefgh", '{"json":"yes"}', "ünicode-request"]
+    )
+    async def test_only_a_sane_one(self, api, name):
+        response = await api.get("/v1/apps/demo/l/x", **{"x-request-id": name.encode("latin-1")})
+        assert response.headers["x-request-id"] != name
+        assert len(response.headers["x-request-id"]) == 32
+
+    async def test_nobody_else_may(self, api):
+        headers = {"x-request-id": "0123456789abcdef"}
+        assert (await api.client.get("/v1/apps/demo/l/x", headers=headers)).headers["x-request-id"] != "0123456789abcdef"
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await problem_response(errors.NotFound(), scope["latchkey.request_id"])(scope, receive, send)
+
+        public = httpx.AsyncClient(transport=httpx.ASGITransport(app=Guard(app)), base_url="http://public")
+        response = await public.get("/", headers=headers)
+        assert response.headers.get_list("x-request-id") == [response.json()["request_id"]]
+        assert response.json()["request_id"] != "0123456789abcdef"
+
+
+class TestAccessLog:
+    async def test_one_line_with_the_template_of_the_path(self, api, logged):
+        """LOG-1, LNK-8: no tokens."""
+        await api.get("/v1/apps/demo/l/" + "T" * 43 + "?q=Q" + "T" * 43)
+        (line,) = [one for one in logged() if one["event"] == "http.request"]
+        assert (line["method"], line["route"], line["status"]) == ("GET", "/v1/apps/{app}/l/{token}", 200)
+        assert line["ms"] >= 0
+        assert line["request_id"]
+        assert "TTTT" not in logged.raw().decode()
+
+    async def test_also_for_refusals_and_bugs(self, api, logged):
+        await api.post(b"{")
+        await api.get("/nothing?email=bob@example.com")
+        await api.get("/v1/apps/demo/fails/bug")
+        lines = [(one["route"], one["status"]) for one in logged() if one["event"] == "http.request"]
+        assert lines == [("(none)", 400), ("(none)", 404), ("/v1/apps/{app}/fails/{how}", 500)]
+        assert "bob@" not in logged.raw().decode()
+
+    async def test_refused_input_is_a_security_event(self, api, logged):
+        """LOG-1: names of fields, no values."""
+        await api.post(json.dumps(GOOD | {"password": 123456, "evil\r\nname": 1}).encode())
+        await api.post(b"{")
+        await api.client.get("/v1/apps/demo/caller")
+        found = [(one["event"], one["result"], one["reason"]) for one in logged() if one.get("security")]
+        assert found == [
+            ("input_validation_fail", "fail", "validation_failed"),
+            ("input_validation_fail", "fail", "malformed_request"),
+            ("authz_fail", "fail", "caller_not_allowed"),
+        ]
+        assert "123456" not in logged.raw().decode()
+
+
+class TestCaller:
+    """API-3: every route wants a caller of ours."""
+
+    async def test_without_one(self, api):
+        problem_of(await api.client.get("/v1/apps/demo/caller"), 403, "caller_not_allowed")
+        problem_of(await api.client.get("/nothing"), 403, "caller_not_allowed")
+        problem_of(await api.client.post("/v1/apps/demo/things", json={}), 403, "caller_not_allowed")
+
+    async def test_only_the_services_that_a_route_allows(self, api, keys, clock):
+        assert (await api.get("/v1/apps/demo/caller")).json()["service"] == "gateway"
+        token = Signer("recovery", keys, clock).sign(Caller("recovery"), "identity")
+        problem_of(await api.client.get("/v1/apps/demo/caller", headers={HEADER: token}), 403, "caller_not_allowed")
+
+
+class TestForms:
+    @pytest.fixture
+    async def portal(self) -> AsyncIterator[httpx.AsyncClient]:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            body = (await receive())["body"]
+            await problem_response(errors.NotFound(length=len(body)), "id")(scope, receive, send)
+
+        guard = Guard(app, forms=lambda scope: scope["path"].startswith("/demo"))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=guard), base_url="http://portal") as client:
+            yield client
+
+    async def test_only_where_they_are_taken(self, portal):
+        assert (await portal.post("/demo/sign-in", data={"identifier": "bob"})).json()["length"] == len("identifier=bob")
+        problem_of(await portal.post("/v1/x", data={"identifier": "bob"}), 415, "unsupported_media_type")
+
+    async def test_multipart_is_not(self, portal):
+        problem_of(await portal.post("/demo/sign-in", files={"a": b"x"}), 415, "unsupported_media_type")
+
+    @pytest.mark.parametrize(
+        ("content", "status", "field"),
+        [("a=1&a=2", 400, "/a"), ("a=%00", 422, "/a"), ("a=%ff", 400, None), ("a=%1b", 422, "/a"), ("a=1%0d%0a2", 404, None)],
+    )
+    async def test_the_same_rules(self, portal, content, status, field):
+        response = await portal.post("/demo/x", content=content, headers={"content-type": "application/x-www-form-urlencoded"})
+        assert response.status_code == status
+        if field:
+            assert response.json()["errors"][0]["field"] == field
