@@ -132,7 +132,7 @@ def _check_friendly_urls(checked: Checked, applications: Mapping[str, Applicatio
     for path, application in applications.items():
         for index, url in enumerate(application.friendly_urls):
             where = f"{path}/friendly_urls/{index}"
-            if not _SPEAKABLE.match(url):
+            if not _SPEAKABLE.fullmatch(url):
                 checked.errors.append((where, f"{url}: 3 to 24 small letters, with single dashes between words"))
             if url in owners:
                 checked.errors.append((where, f"{url} belongs to {owners[url]} already"))
