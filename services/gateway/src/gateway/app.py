@@ -67,5 +67,7 @@ def _proxy_inbox(app: FastAPI, base_url: str) -> None:
             found = await client.request(request.method, url, content=await request.body(), headers=headers)
         except httpx.HTTPError:
             raise Overloaded from None
-        kept = {name: found.headers[name] for name in ("content-type", "content-security-policy", "location") if name in found.headers}
+        kept = {
+            name: found.headers[name] for name in ("content-type", "content-security-policy", "location") if name in found.headers
+        }
         return Response(found.content, found.status_code, kept)

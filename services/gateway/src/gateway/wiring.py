@@ -1,8 +1,8 @@
 """What the gateway is made of."""
 
+from servicekit.caller import Signer
 from servicekit.client import InternalClient
 from servicekit.configuration import ConfigurationCopy, first_load
-from servicekit.caller import Signer
 from servicekit.run import Resources, Service, Wired
 from servicekit.throttle import Throttle
 

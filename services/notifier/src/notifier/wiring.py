@@ -1,5 +1,10 @@
 """What the notifier is made of."""
 
+from servicekit.configuration import ConfigurationCopy, first_load
+from servicekit.http import create_internal_app
+from servicekit.run import Resources, Service, Wired
+from servicekit.sealing import Opener
+
 from notifier.channels.health import ChannelHealth
 from notifier.channels.smtp import SmtpProvider
 from notifier.delivery import routes
@@ -7,10 +12,6 @@ from notifier.delivery.service import Delivery
 from notifier.intake.consumers import HANDLERS
 from notifier.settings import NotifierSettings
 from notifier.templates.render import Renderer
-from servicekit.configuration import ConfigurationCopy, first_load
-from servicekit.http import create_internal_app
-from servicekit.run import Resources, Service, Wired
-from servicekit.sealing import Opener
 
 
 async def build(r: Resources) -> Wired:

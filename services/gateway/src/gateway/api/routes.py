@@ -66,7 +66,9 @@ def router(gateway: Gateway) -> APIRouter:
         gateway.ensure_flow(request, visitor, api=api)
         return await answer(visitor, await gateway.call(request, visitor, "POST", f"/v1/apps/{app}{path}", _body(body)), status)
 
-    async def go_on(request: Request, visitor: Visitor, path: str, body: Any, status: int = 200, *, limit: bool = True) -> Response:
+    async def go_on(
+        request: Request, visitor: Visitor, path: str, body: Any, status: int = 200, *, limit: bool = True
+    ) -> Response:
         if limit:
             await gateway.limits.check("try", visitor.ip)
         await gateway.with_session(visitor)
@@ -88,7 +90,9 @@ def router(gateway: Gateway) -> APIRouter:
     async def read_registration(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:  # noqa: A002 - the name in api.md
         return await read(request, visitor, f"/v1/apps/{app}/registrations/{id}")
 
-    @routes.post("/registrations/{id}/resend", status_code=202, response_model=registration.RegistrationFlow, tags=["registration"])
+    @routes.post(
+        "/registrations/{id}/resend", status_code=202, response_model=registration.RegistrationFlow, tags=["registration"]
+    )
     async def resend(request: Request, app: Slug, id: UUID, body: registration.ResendRequest, visitor: VisitorDep) -> Response:  # noqa: A002
         """Sends link and code again; 429 with Retry-After when too early."""
         return await go_on(request, visitor, f"/v1/apps/{app}/registrations/{id}/resend", body, 202)
@@ -116,7 +120,9 @@ def router(gateway: Gateway) -> APIRouter:
         return await read(request, visitor, f"/v1/apps/{app}/sign-ins/{id}")
 
     @routes.post("/sign-ins/{id}/password", response_model=sign_in.SignInFlow, tags=["sign-in"])
-    async def sign_in_password(request: Request, app: Slug, id: UUID, body: sign_in.PasswordRequest, visitor: VisitorDep) -> Response:  # noqa: A002
+    async def sign_in_password(
+        request: Request, app: Slug, id: UUID, body: sign_in.PasswordRequest, visitor: VisitorDep
+    ) -> Response:
         return await go_on(request, visitor, f"/v1/apps/{app}/sign-ins/{id}/password", body)
 
     @routes.post("/sign-ins/{id}/action", response_model=sign_in.SignInFlow, tags=["sign-in"])

@@ -56,7 +56,9 @@ class Gateway:
 
     # --- calls to identity -----------------------------------------------------------------------------------------------
 
-    async def call(self, request: Request, visitor: Visitor, method: str, path: str, json: Any = None, *, idempotent: bool = True) -> Any:
+    async def call(
+        self, request: Request, visitor: Visitor, method: str, path: str, json: Any = None, *, idempotent: bool = True
+    ) -> Any:
         """The peer's answer; its errors come as the same classes."""
         key = fingerprint = None
         given = request.headers.get("idempotency-key")
@@ -106,7 +108,9 @@ class Gateway:
 
     def drop_cookie(self, response: Response, name: str) -> None:
         secure = self.settings.secure
-        response.set_cookie(cookie_name(name, secure=secure), "", max_age=0, path="/", secure=secure, httponly=True, samesite="lax")
+        response.set_cookie(
+            cookie_name(name, secure=secure), "", max_age=0, path="/", secure=secure, httponly=True, samesite="lax"
+        )
 
     async def sign_out(self, request: Request, visitor: Visitor, response: Response) -> None:
         """Ended at identity first; then this gateway forgets it, the others hear of it (SES-4)."""

@@ -70,7 +70,9 @@ class SessionCache:
             "POST", "/internal/sessions/lookup", caller=Caller("gateway"), json={"token_hash": key.hex()}
         )
         info = SessionInfo.model_validate(answer)
-        entry = Entry(info, info.model_dump_json().encode(), self._clock.now(), timedelta(seconds=info.idle_seconds), touched=True)
+        entry = Entry(
+            info, info.model_dump_json().encode(), self._clock.now(), timedelta(seconds=info.idle_seconds), touched=True
+        )
         if generation == self._generation:  # nothing was revoked while we asked
             self._put(key, entry)
         return entry

@@ -8,9 +8,6 @@ from uuid import UUID, uuid4
 from latchkey_contracts.messages import MessageContent
 from latchkey_contracts.notifier import MessageExpired, MessageFailed, MessageHandedOver
 from latchkey_contracts.sealed import Sealed
-from notifier.channels.base import EmailProvider, Mail, Refused, Transient, Unknown
-from notifier.channels.health import ChannelHealth
-from notifier.templates.render import Renderer
 from servicekit.configuration import Configuration
 from servicekit.context import Trace, use_trace
 from servicekit.db import Contention, Database, DatabaseUnavailable, Record
@@ -19,6 +16,10 @@ from servicekit.failpoints import failpoint
 from servicekit.logging import get_logger
 from servicekit.sealing import Opener, SealBroken, SealExpired
 from servicekit.wakeups import Wakeups, wait
+
+from notifier.channels.base import EmailProvider, Mail, Refused, Transient, Unknown
+from notifier.channels.health import ChannelHealth
+from notifier.templates.render import Renderer
 
 from . import rules, store
 
@@ -123,7 +124,9 @@ class Delivery:
         except NotFound:
             await self._again(row, lease, "the application is not known yet", not_sent=row["state"] != "submitting")
             return
-        mail = self._renderer.render(row["template"], row["language"], app.application, content, str(row["id"]), self._db.clock.now())
+        mail = self._renderer.render(
+            row["template"], row["language"], app.application, content, str(row["id"]), self._db.clock.now()
+        )
         failpoint("before_provider")
         async with self._db.transaction() as tx:
             if not await store.submitting(tx, row["id"], lease):

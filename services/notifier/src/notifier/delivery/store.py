@@ -69,7 +69,9 @@ async def again(tx: Tx, message_id: UUID, lease: UUID, *, due_at: datetime, reas
     return await tx.execute(_AGAIN, message_id, lease, due_at, reason, 1 if not_sent else 0) == 1
 
 
-async def finish(tx: Tx, message_id: UUID, lease: UUID, state: str, *, reason: str | None = None, provider: str | None = None) -> int | None:
+async def finish(
+    tx: Tx, message_id: UUID, lease: UUID, state: str, *, reason: str | None = None, provider: str | None = None
+) -> int | None:
     """Over; the content is forgotten. None: the lease was lost."""
     attempts: int | None = await tx.fetchval(_FINISH, message_id, lease, state, reason, provider, tx.now)
     return attempts

@@ -13,7 +13,9 @@ async def activation(tx: Tx, event: ActivationRequested) -> None:
 
 
 async def account_exists(tx: Tx, event: RegistrationRepeated) -> None:
-    await queue(tx, event, template="account_exists", sealed=event.message, language=event.language, application=event.application)
+    await queue(
+        tx, event, template="account_exists", sealed=event.message, language=event.language, application=event.application
+    )
 
 
 async def welcome(tx: Tx, event: UserActivated) -> None:

@@ -6,9 +6,10 @@ from uuid import UUID, uuid5
 from latchkey_contracts.event import AccountEvent
 from latchkey_contracts.notifier import MessageQueued
 from latchkey_contracts.sealed import Sealed
-from notifier.delivery import store
 from servicekit.context import current_trace
 from servicekit.db import Tx
+
+from notifier.delivery import store
 
 _NAMESPACE = UUID("6f0f6a51-8f1e-4f6d-9f43-2f2b7a0c9d11")
 
@@ -37,6 +38,8 @@ async def queue(tx: Tx, event: AccountEvent, *, template: str, sealed: Sealed, l
     )
     if fresh:
         await tx.emit(
-            MessageQueued(account_id=event.account_id, message_id=one, flow_id=flow_id, template=template, channel="email", at=tx.now)
+            MessageQueued(
+                account_id=event.account_id, message_id=one, flow_id=flow_id, template=template, channel="email", at=tx.now
+            )
         )
         tx.signal("delivery")

@@ -17,6 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from latchkey_contracts import brand as brands
 from latchkey_contracts.configuration import Application
 from latchkey_contracts.messages import MessageContent
+
 from notifier.channels.base import Mail
 
 FOLDER = Path(__file__).parent
@@ -24,7 +25,7 @@ RIGHT_TO_LEFT = frozenset({"ar"})
 MESSAGES = ("activation", "account_exists", "welcome")
 WIDTH = 72
 
-_COPY = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - escaped once, in the layout
+_COPY = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 _LAYOUT = Environment(
     loader=FileSystemLoader(FOLDER / "layout"), undefined=StrictUndefined, autoescape=lambda name: name is not None and name.endswith(".html"),
     trim_blocks=True, lstrip_blocks=True,
@@ -116,7 +117,15 @@ class Renderer:
         }
         copy = {name: " ".join(_template(text).render(facts).split()) for name, text in copy_of(message, language).items()}
         footer = {name: _template(text).render(facts) for name, text in copy_of("layout", language).items()}
-        return {"code_intro": "", "life": "", "button": "", "closing": "", **copy, **footer, "code": spaced(live) if live else None}
+        return {
+            "code_intro": "",
+            "life": "",
+            "button": "",
+            "closing": "",
+            **copy,
+            **footer,
+            "code": spaced(live) if live else None,
+        }
 
 
 def _plain(values: dict[str, Any]) -> str:

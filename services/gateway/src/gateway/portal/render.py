@@ -1,0 +1,92 @@
+"""From a template and what it needs to a page. No inline styles or scripts; every asset has its content's hash in its name."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from latchkey_contracts import brand as brands
+from latchkey_contracts.brand import Brand
+from latchkey_contracts.configuration import Application
+
+from . import i18n
+
+FOLDER = Path(__file__).parent
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    extensions=["jinja2.ext.i18n"],
+)  # fmt: skip
+
+
+@cache
+def assets() -> dict[str, tuple[bytes, str]]:
+    """{name with hash: (content, type)}."""
+    found = {}
+    for path in sorted((FOLDER / "static").iterdir()):
+        content = path.read_bytes()
+        found[f"{path.stem}.{sha256(content).hexdigest()[:12]}{path.suffix}"] = (content, _TYPES[path.suffix])
+    return found
+
+
+@cache
+def asset_url(name: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return "/static/" + next(one for one in assets() if one.startswith(f"{stem}.") and one.endswith(f".{suffix}"))
+
+
+def brand_style(brand: Brand) -> tuple[str, str]:
+    """Name (with hash) and content of a brand's style sheet."""
+    text = brands.stylesheet(brand)
+    return f"brand.{sha256(text.encode()).hexdigest()[:12]}.css", text
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """What every page knows: whose it is, in which language, for whom."""
+
+    application: Application
+    language: str
+    nonce: str
+    path: str
+    csrf: str
+    now: datetime
+    signed_in: bool = False
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.application.timezone)
+
+
+def render(template: str, page: PageContext, **values: Any) -> str:
+    catalogue = i18n.catalogue(page.language)
+    environment = ENVIRONMENT.overlay()
+    environment.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    brand = page.application.brand
+    shared = {
+        "app": page.application,
+        "brand": brand,
+        "base": f"/{page.application.slug}",
+        "language": page.language,
+        "direction": "rtl" if page.language in i18n.RIGHT_TO_LEFT else "ltr",
+        "languages": [(one, i18n.NAMES[one]) for one in i18n.offered(page.application)],
+        "path": page.path,
+        "nonce": page.nonce,
+        "csrf": page.csrf,
+        "signed_in": page.signed_in,
+        "asset": asset_url,
+        "brand_css": f"/static/{page.application.slug}/{brand_style(brand)[0]}",
+        "moment": lambda at: i18n.moment(at, page.now, page.zone, page.language),
+        "clock_time": lambda at: i18n.clock_time(at, page.zone),
+        "day": lambda at: i18n.day(at, page.now, page.zone, page.language),
+        "errors": {},
+        "values": {},
+        "notice": None,
+        "now": page.now,
+    }
+    return environment.get_template(template).render({**shared, **values})

@@ -1,0 +1,77 @@
+// Progressive only: every page works without this file. No innerHTML anywhere (Trusted Types).
+const main = document.getElementById("main");
+
+document.getElementById("summary")?.focus();
+for (const one of document.querySelectorAll("[data-noscript]")) one.hidden = true;
+
+for (const button of document.querySelectorAll("[data-reveal]")) {
+  const input = document.getElementById(button.dataset.reveal);
+  button.hidden = false;
+  button.setAttribute("aria-controls", input.id);
+  button.addEventListener("click", () => {
+    const show = input.type === "password";
+    input.type = show ? "text" : "password";
+    button.textContent = show ? button.dataset.hide : button.dataset.show;
+    button.setAttribute("aria-pressed", String(show));
+  });
+}
+
+for (const form of document.querySelectorAll("form")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "1";
+    event.submitter?.setAttribute("aria-disabled", "true");
+  });
+}
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  for (const button of document.querySelectorAll("form [aria-disabled]")) button.removeAttribute("aria-disabled");
+});
+
+for (const button of document.querySelectorAll("[data-countdown]")) {
+  const end = performance.now() + Number(button.dataset.countdown) * 1000;
+  const label = button.textContent;
+  const meter = button.form.querySelector("meter");
+  const tick = () => {
+    const left = Math.ceil((end - performance.now()) / 1000);
+    meter.parentElement.hidden = left <= 0;
+    meter.value = Math.max(left, 0);
+    if (left > 0) {
+      const time = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+      button.textContent = button.dataset.text.replace("{time}", time);
+      button.disabled = true;
+      setTimeout(tick, 250);
+    } else {
+      const waited = button.disabled;
+      button.disabled = false;
+      button.textContent = label;
+      if (waited) button.form.querySelector("[data-announce]").textContent = button.dataset.done;
+    }
+  };
+  if (Number(button.dataset.countdown) > 0) tick();
+}
+
+// The waiting page goes on by itself: every 3 s for 2 minutes, then more slowly while it is looked at.
+const waiting = document.querySelector("[data-poll]");
+if (waiting) {
+  let polls = 0;
+  const look = async () => {
+    polls += 1;
+    try {
+      const answer = await fetch(waiting.dataset.poll, { headers: { accept: "application/json" } });
+      if (answer.ok) {
+        const flow = await answer.json();
+        const state = `${flow.status}/${flow.delivery?.state}/${flow.link_ended ? "True" : "False"}`;
+        const typing = main.querySelector("#code")?.value;
+        if (flow.status !== "check_your_messages" || (state !== waiting.dataset.state && !typing)) {
+          location.replace(location.pathname + location.search.replace(/&?sent=1/, ""));
+          return;
+        }
+      }
+    } catch {
+      // Off line for a moment; the next look finds out.
+    }
+    setTimeout(look, polls < 40 ? 3000 : 15000);
+  };
+  setTimeout(look, 1000);
+}

@@ -1,0 +1,41 @@
+"""Words for codes: field errors and problems, in the page's language. Messages from services are English defaults."""
+
+from collections.abc import Callable
+from typing import Any
+
+Gettext = Callable[[str], str]
+
+
+def N_(text: str) -> str:  # noqa: N802 - marks a text for the catalogues
+    return text
+
+
+FIELD_WORDS = {
+    "required": N_("Please fill this in."),
+    "email_not_valid": N_("That doesn't look like an e-mail address. Is something missing, as in name@example.org?"),
+    "username_not_valid": N_("Use 3 to 40 letters, digits, dots, dashes or underscores."),
+    "username_taken": N_("This username is taken. Choose another one."),
+    "phone_not_valid": N_("Write the number with its country's code, as in +49 341 5550141."),
+    "password_too_short": N_("Use %(min)s characters or more."),
+    "password_too_long": N_("Use at most 256 characters."),
+    "password_common": N_(
+        "This password is among the first that are guessed. A few words that don't belong together are better."
+    ),
+    "password_contains_context": N_(
+        "This password is made of your name or ours. A few words that don't belong together are better."
+    ),
+    "password_breached": N_("This password is known from a data leak elsewhere. Choose one you use nowhere else."),
+    "too_long": N_("This is too long."),
+    "not_this_form": N_("This isn't in the form we can read."),
+    "not_an_option": N_("Please choose one of the options."),
+    "mismatch": N_("The two don't match. Type the same password twice."),
+}
+
+LABELS = {"email": N_("E-mail"), "username": N_("Username"), "phone": N_("Phone")}
+
+
+def field_message(gettext: Gettext, error: dict[str, Any], minimum: int) -> str:
+    text = FIELD_WORDS.get(error["code"])
+    if text is None:
+        return str(gettext(N_("Please check this.")))
+    return gettext(text) % {"min": minimum} if "%(min)s" in text else gettext(text)
