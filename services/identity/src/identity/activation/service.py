@@ -277,7 +277,7 @@ class Activations:
                 flow_id=row["id"],
                 application=row["application"],
                 store_id=row["store_id"],
-                method=method,  # type: ignore[arg-type]  # one of the three above
+                method=method,
                 language=row["language"],
                 welcome=self._t.sealer.seal(welcome, expires_at=expires_at),
             ),

@@ -83,10 +83,8 @@ def check_consents(given: list[ConsentDecision], application: Application) -> li
         if one.id not in known or known[one.id].version != one.version:
             errors.append(FieldError(f"/consents/{index}", "not_an_option", "This text is not in use"))
     accepted = {one.id for one in given if one.given}
-    for one in application.consents:
-        if one.mandatory and one.id not in accepted:
-            errors.append(FieldError("/consents", "required", f"{one.id} is needed for the contract"))
-    return errors
+    missing = [consent.id for consent in application.consents if consent.mandatory and consent.id not in accepted]
+    return errors + [FieldError("/consents", "required", f"{consent_id} is needed for the contract") for consent_id in missing]
 
 
 def clean_profile(given: dict[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Sessions:
     async def revoke(self, tx: Tx, session_id: UUID, reason: str) -> None:
         account_id = await store.revoke(tx, session_id)
         if account_id is not None:
-            await tx.emit(SessionRevoked(account_id=account_id, session_id=session_id, reason=reason))  # type: ignore[arg-type]
+            await tx.emit(SessionRevoked(account_id=account_id, session_id=session_id, reason=reason))
             security_event(
                 "authn_token_revoked", "success", account_id=str(account_id), session_id=str(session_id), reason=reason
             )
@@ -84,7 +84,7 @@ class Sessions:
     async def revoke_all(self, tx: Tx, account_id: UUID, reason: str) -> None:
         """Whoever holds a token of this account holds nothing any more."""
         if await store.revoke_all(tx, account_id):
-            await tx.emit(SessionRevoked(account_id=account_id, session_id=None, reason=reason))  # type: ignore[arg-type]
+            await tx.emit(SessionRevoked(account_id=account_id, session_id=None, reason=reason))
 
     async def disable_account(self, account_id: UUID) -> None:
         """SES-4: no session of a disabled account lives on."""
