@@ -11,14 +11,15 @@ INSERT INTO delivery (id, account_id, flow_id, application, language, template, 
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $10) ON CONFLICT (id) DO NOTHING
 """
 _CLAIM = """
+WITH due AS MATERIALIZED (
+    SELECT id FROM delivery WHERE state = 'queued' AND due_at <= $1 ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+), left_behind AS MATERIALIZED (
+    SELECT id FROM delivery WHERE state IN ('sending', 'submitting') AND leased_until < $1 ORDER BY leased_until LIMIT $4
+    FOR UPDATE SKIP LOCKED
+)
 UPDATE delivery AS d SET lease = $2, leased_until = $3, tries = d.tries + 1,
     state = CASE WHEN d.state = 'submitting' THEN 'submitting' ELSE 'sending' END
-FROM (
-    (SELECT id FROM delivery WHERE state = 'queued' AND due_at <= $1 ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED)
-    UNION ALL
-    (SELECT id FROM delivery WHERE state IN ('sending', 'submitting') AND leased_until < $1 ORDER BY leased_until LIMIT $4
-     FOR UPDATE SKIP LOCKED)
-) AS due WHERE d.id = due.id
+WHERE d.id IN (SELECT id FROM due UNION ALL SELECT id FROM left_behind)
 RETURNING d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.sealed, d.trace, d.state, d.attempts, d.tries,
           d.expires_at, d.created_at
 """
