@@ -7,6 +7,7 @@ then tells its caller. Consuming is `UPDATE ... WHERE used_at IS NULL RETURNING`
 import hashlib
 import hmac
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,9 @@ from .ids import random_id
 from .keys import Keys
 
 MAX_WRONG = 5
+_DASHES = "-\u2010\u2011\u2012\u2013"
+# consume_code: the use case has compared the flow's browser itself, before it came here.
+FLOW_CHECKED = b""
 LinkState = Literal["valid", "used", "expired", "superseded", "ended", "malformed"]
 LinkOutcome = Literal["ok", "used", "expired", "superseded", "ended", "malformed", "other_browser", "match_wrong"]
 CodeOutcome = Literal["ok", "wrong", "expired", "burned", "used"]
@@ -39,9 +43,19 @@ UPDATE one_time_secret SET used_at = $2
 WHERE id = $1 AND used_at IS NULL AND superseded_at IS NULL AND ended_at IS NULL RETURNING {_COLUMNS}
 """  # noqa: S608
 _END_ONE = "UPDATE one_time_secret SET ended_at = $2 WHERE id = $1 AND used_at IS NULL AND ended_at IS NULL"
+# All open ones of a person, always in the same order: two presses at once wait for one another and never deadlock.
+_LOCK_SUBJECT = (
+    "SELECT id FROM one_time_secret WHERE subject = $1 AND used_at IS NULL AND ended_at IS NULL ORDER BY id FOR UPDATE"
+)
 _LATEST_CODE = """
-SELECT id, code_hash, code_expires_at, used_at, ended_at FROM one_time_secret
+SELECT id, subject, browser, code_hash, code_expires_at, used_at, ended_at FROM one_time_secret
 WHERE flow_id = $1 AND purpose = $2 AND superseded_at IS NULL AND code_hash IS NOT NULL
+ORDER BY created_at DESC LIMIT 1
+"""
+# The row of tries is also the lock of its flow: issuing and trying wait for one another.
+_LOCK_FLOW = """
+INSERT INTO one_time_tries (flow_id, purpose, wrong) VALUES ($1, $2, 0)
+ON CONFLICT (flow_id, purpose) DO UPDATE SET wrong = one_time_tries.wrong
 """
 _COUNT_TRY = """
 INSERT INTO one_time_tries (flow_id, purpose, wrong) VALUES ($1, $2, 1)
@@ -121,12 +135,12 @@ def new_match() -> str:
 
 def hash_token(token: str) -> bytes:
     """SHA-256 is enough for 256 random bits; sessions and flow tokens use the same."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def typed_code(text: str) -> str:
-    """As a person types it: spaces and dashes don't count (OTP-8)."""
-    return "".join(one for one in text if one not in " -\u2010\u2011\u2012\u2013\u00a0")
+    """As a person types it: spaces and dashes don't count, digits of every script do (OTP-8)."""
+    return "".join(str(unicodedata.decimal(one, one)) for one in text if not one.isspace() and one not in _DASHES)
 
 
 class OneTimeSecrets:
@@ -152,6 +166,7 @@ class OneTimeSecrets:
         match: str | None = None,
     ) -> Issued:
         """A new link and/or code. Older ones of the same flow are superseded, other flows' are left alone (C5)."""
+        await tx.execute(_LOCK_FLOW, flow_id, purpose)
         await tx.execute(_SUPERSEDE, flow_id, purpose, tx.now)
         issued = Issued(
             id=random_id(),
@@ -201,37 +216,48 @@ class OneTimeSecrets:
             return LinkResult(link.state, link)
         elsewhere = not from_anywhere and not same_browser(link.browser, browser)
         if elsewhere:
-            if match is None:
+            if match is None or row["match"] is None:
                 return LinkResult("other_browser", link)
-            if not hmac.compare_digest(match.encode(), (row["match"] or "").encode()):
+            if not hmac.compare_digest(match.encode(), row["match"].encode()):
                 await tx.execute(_END_ONE, link.id, tx.now)
                 return LinkResult("match_wrong", link)
-        if await tx.fetchrow(_USE, link.id, tx.now) is None:
-            return LinkResult((await self.inspect(tx, token)).state, link)
-        return LinkResult("ok", link, elsewhere)
+        if await self.use(tx, link):
+            return LinkResult("ok", link, elsewhere)
+        state = (await self.inspect(tx, token)).state  # what another press has made of it meanwhile
+        return LinkResult("used" if state == "valid" else state, link)
 
     async def use(self, tx: Tx, link: Link) -> bool:
         """Consumes a link whose presser was proven in another way (the password chosen at registration, REG-3)."""
-        return await tx.fetchrow(_USE, link.id, tx.now) is not None
+        return link.id is not None and await self._use(tx, link.id, link.subject)
 
-    async def consume_code(self, tx: Tx, *, flow_id: UUID, purpose: str, code: str) -> CodeResult:
-        """The try is counted before it is looked at, and the row lock makes parallel tries wait for one another."""
+    async def _use(self, tx: Tx, secret_id: UUID, subject: str | None) -> bool:
+        if subject is not None:
+            await tx.fetch(_LOCK_SUBJECT, subject)
+        return await tx.fetchrow(_USE, secret_id, tx.now) is not None
+
+    async def consume_code(
+        self, tx: Tx, *, flow_id: UUID, purpose: str, code: str, browser: bytes | None = FLOW_CHECKED
+    ) -> CodeResult:
+        """The try is counted before it is looked at, and the row lock makes parallel tries wait for one another.
+
+        Bound to flow, purpose and the browser that asked (OTP-4): elsewhere the right code is a wrong one.
+        """
         wrong = await tx.fetchval(_COUNT_TRY, flow_id, purpose)
         if wrong > MAX_WRONG:
             return CodeResult("burned")
         row = await tx.fetchrow(_LATEST_CODE, flow_id, purpose)
-        if row is None or row["ended_at"] is not None:
-            return CodeResult("burned") if wrong >= MAX_WRONG else CodeResult("wrong", MAX_WRONG - wrong)
-        if not hmac.compare_digest(row["code_hash"], self._hash_code(purpose, flow_id, typed_code(code))):
+        if row is None or row["ended_at"] is not None or not self._is_right(row, purpose, flow_id, code, browser):
             return CodeResult("burned") if wrong >= MAX_WRONG else CodeResult("wrong", MAX_WRONG - wrong)
         await tx.execute(_FORGIVE_TRY, flow_id, purpose)  # a right code is no wrong try, whatever became of it
         if row["used_at"] is not None:
             return CodeResult("used")
         if row["code_expires_at"] <= tx.now:
             return CodeResult("expired")
-        if await tx.fetchrow(_USE, row["id"], tx.now) is None:
-            return CodeResult("used")
-        return CodeResult("ok")
+        return CodeResult("ok") if await self._use(tx, row["id"], row["subject"]) else CodeResult("used")
+
+    def _is_right(self, row: Record, purpose: str, flow_id: UUID, code: str, browser: bytes | None) -> bool:
+        right = hmac.compare_digest(row["code_hash"], self._hash_code(purpose, flow_id, typed_code(code)))
+        return right and (browser == FLOW_CHECKED or same_browser(row["browser"], browser))
 
     async def count_try(self, tx: Tx, *, flow_id: UUID, purpose: str) -> int:
         """Counts a try of another kind (a password on a link) by the same rule; answers how many there were."""
