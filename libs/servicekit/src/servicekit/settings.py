@@ -2,29 +2,83 @@
 
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .kafka import KafkaSettings
 
 
-class ServiceSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="LATCHKEY_", extra="ignore")
+def in_production(refuse: Callable[[Any], str | None]) -> AfterValidator:
+    """A rule of one field that holds in production only. `refuse` answers the reason, without the value, or None.
 
-    environment: Literal["development", "test", "production"] = "production"
+    As a rule of the field it is told together with whatever else is wrong or missing.
+    """
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("environment", "production") == "production" and (reason := refuse(value)) is not None:
+            raise ValueError(reason)
+        return value
+
+    return AfterValidator(check)
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.path not in {"", "/"}
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError("must be scheme://host[:port]")
+    return value.rstrip("/")
+
+
+def _plain_origin(value: str) -> str | None:
+    return None if value.startswith("https://") else "must be https in production"
+
+
+def _open_database(value: SecretStr) -> str | None:
+    parts = urlsplit(value.get_secret_value())
+    query = parse_qs(parts.query)
+    if not (parts.password or "passfile" in query or "sslcert" in query):
+        return "has no password"
+    return "switches TLS off" if query.get("sslmode") in (["disable"], ["allow"]) else None
+
+
+def only_for_tests(value: Any) -> str | None:
+    return "is for tests only" if value is not None else None
+
+
+def _missing(value: Any) -> str | None:
+    return "is missing: Kafka without TLS" if value is None else None
+
+
+TestsOnly = Annotated[Path | None, in_production(only_for_tests)]
+
+
+class ServiceSettings(BaseSettings):
+    # validate_default: what is missing may be what is unsafe
+    model_config = SettingsConfigDict(env_prefix="LATCHKEY_", extra="ignore", validate_default=True, hide_input_in_errors=True)
+
+    environment: Literal["development", "test", "production"] = "production"  # first: the rules of the others ask it
     service_name: str = ""
-    origin: str = Field(description="Public origin, e.g. https://id.example; every link is built from it (REC-8)")
-    postgres_dsn: SecretStr
+    origin: Annotated[str, AfterValidator(_origin), in_production(_plain_origin)] = Field(
+        description="Public origin, e.g. https://id.example; every link is built from it (REC-8)"
+    )
+    postgres_dsn: Annotated[SecretStr, in_production(_open_database)]
     db_pool_size: int = Field(10, ge=1, le=200)
-    kafka_bootstrap: str
+    kafka_bootstrap: str = Field(min_length=1)
     topic_prefix: str = ""
     kafka_session_timeout_ms: int = 10_000
     kafka_heartbeat_ms: int = 1_000
-    kafka_ca_file: Path | None = None
+    kafka_ca_file: Annotated[Path | None, in_production(_missing)] = None
     kafka_cert_file: Path | None = None
     kafka_key_file: Path | None = None
     http_host: str = "127.0.0.1"
@@ -40,8 +94,8 @@ class ServiceSettings(BaseSettings):
     poll_seconds: float = Field(1.0, gt=0, le=10, description="Safety net of everything that is woken")
     shutdown_grace_seconds: float = Field(15, ge=0)
     drain_delay_seconds: float = Field(0, ge=0, description="Unready for so long before it stops accepting (REL-11)")
-    clock_file: Path | None = None
-    failpoints_dir: Path | None = None
+    clock_file: TestsOnly = None
+    failpoints_dir: TestsOnly = None
 
     @property
     def development(self) -> bool:
@@ -54,28 +108,13 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:
-        problems = self.unsafe() if self.environment == "production" else []
-        parts = urlsplit(self.origin)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"} or parts.query:
-            problems.append("LATCHKEY_ORIGIN must be scheme://host[:port]")
-        if problems:
+        if self.environment == "production" and (problems := self.unsafe()):
             raise ValueError("; ".join(problems))
         return self
 
     def unsafe(self) -> list[str]:
-        """What may not be in production; services add their own. All are told at once."""
-        problems = []
-        if not self.secure:
-            problems.append("LATCHKEY_ORIGIN must be https in production")
-        if self.clock_file is not None:
-            problems.append("LATCHKEY_CLOCK_FILE is for tests only")
-        if self.failpoints_dir is not None:
-            problems.append("LATCHKEY_FAILPOINTS_DIR is for tests only")
-        if not urlsplit(self.postgres_dsn.get_secret_value()).password and "passfile" not in self.postgres_dsn.get_secret_value():
-            problems.append("LATCHKEY_POSTGRES_DSN has no password")
-        if self.kafka_ca_file is None:
-            problems.append("LATCHKEY_KAFKA_CA_FILE is missing: Kafka without TLS")
-        return problems
+        """What may not be in production and takes several fields to see; services add their own. One field's: `in_production`."""
+        return []
 
     def kafka(self) -> KafkaSettings:
         return KafkaSettings(
@@ -103,8 +142,17 @@ def load(cls: type[Settings], service: str, **values: Any) -> Settings:
     try:
         return cls(service_name=service, **values)
     except ValidationError as error:
-        for one in error.errors():
-            name = "LATCHKEY_" + "_".join(str(part) for part in one["loc"]).upper() if one["loc"] else "settings"
-            for message in one["msg"].removeprefix("Value error, ").split("; "):
-                sys.stderr.write(f"{service}: {name}: {message}\n")
+        for line in problems_of(error):
+            sys.stderr.write(f"{service}: {line}\n")
         sys.exit(2)
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    lines = []
+    for one in error.errors(include_input=False, include_context=False):
+        said = "is required" if one["type"] == "missing" else one["msg"].removeprefix("Value error, ")
+        if one["loc"]:
+            lines.append(f"LATCHKEY_{'_'.join(str(part) for part in one['loc']).upper()} {said}")
+        else:
+            lines += said.split("; ")
+    return lines
