@@ -29,18 +29,19 @@ KEEP_PRIVATE = timedelta(milliseconds=RETENTION_MS) + timedelta(days=1)
 
 
 class Keys:
-    """Reads key files when they are asked for, and again when they have changed."""
+    """Reads key files when they are asked for, and again when they have changed. A missing one raises FileNotFoundError."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._cache: dict[str, tuple[int, Any]] = {}
+        self._cache: dict[str, tuple[tuple[int, int], Any]] = {}
 
     def _load(self, name: str, parse: Any) -> Any:
-        path = self._directory / name
-        changed = os.stat(path).st_mtime_ns
+        path = f"{self._directory}/{name}"
+        status = os.stat(path)
+        version = (status.st_mtime_ns, status.st_ino)
         cached = self._cache.get(name)
-        if cached is None or cached[0] != changed:
-            cached = self._cache[name] = (changed, parse(path.read_bytes()))
+        if cached is None or cached[0] != version:
+            cached = self._cache[name] = (version, parse(Path(path).read_bytes()))
         return cached[1]
 
     def secret(self, name: str) -> bytes:
@@ -81,6 +82,7 @@ def _write(path: Path, data: bytes, mode: int = 0o600) -> None:
     part = path.with_name(path.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # whatever the umask, or a part left over, says
         file.write(data)
     part.replace(path)
 
@@ -92,16 +94,25 @@ def init(directory: Path, clock: Clock | None = None) -> None:
         if not (path := directory / "secrets" / f"{name}.key").exists():
             _write(path, secrets.token_bytes(32))
     for name in CALLERS:
-        if not (path := directory / "callers" / f"{name}.private.pem").exists():
-            key = Ed25519PrivateKey.generate()
-            _write(
-                path,
-                key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-            )
-            public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-            _write(directory / "callers" / f"{name}.public.pem", public)
-    if not (directory / "sealing" / "private.jwks.json").exists():
+        _init_caller(directory / "callers", name)
+    sealing = directory / "sealing"
+    if not (sealing / "private.jwks.json").exists():
         _write_ring(directory, [_new_key(clock or Clock())])
+    elif not (sealing / "public.jwks.json").exists():
+        _write_ring(directory, json.loads((sealing / "private.jwks.json").read_bytes())["keys"])
+
+
+def _init_caller(directory: Path, name: str) -> None:
+    private, public = directory / f"{name}.private.pem", directory / f"{name}.public.pem"
+    if not private.exists():
+        key = Ed25519PrivateKey.generate()
+        _write(
+            private,
+            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+        )
+    if not public.exists():
+        own = _import_private(private.read_bytes()).public_key()
+        _write(public, own.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo), 0o644)
 
 
 def rotate(directory: Path, clock: Clock) -> str:

@@ -1,0 +1,110 @@
+"""Key files: made once, readable by their owner alone, rotated, noticed when they change."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from servicekit.clock import ManualClock
+from servicekit.keys import CALLERS, SECRETS, Keys, init, rotate
+
+DAY = 86400
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(directory)): one.read_bytes() for one in directory.rglob("*") if one.is_file()}
+
+
+def ring(directory: Path, name: str) -> list[dict[str, str]]:
+    return json.loads((directory / "sealing" / f"{name}.jwks.json").read_text())["keys"]
+
+
+class TestInit:
+    def test_makes_everything_for_development(self, tmp_path):
+        init(tmp_path / "keys")
+        keys = Keys(tmp_path / "keys")
+        assert {len(keys.secret(name)) for name in SECRETS} == {32}
+        assert len({keys.secret(name) for name in SECRETS}) == len(SECRETS)
+        for name in CALLERS:
+            keys.caller_public(name).verify(keys.caller_private(name).sign(b"x"), b"x")
+        assert keys.sealing_private(keys.sealing_current().kid or "") is not None
+
+    def test_every_service_has_a_key_of_its_own(self, keys):
+        """API-3."""
+        with pytest.raises(InvalidSignature):
+            keys.caller_public("gateway").verify(keys.caller_private("mfa").sign(b"x"), b"x")
+
+    def test_again_changes_nothing(self, tmp_path):
+        init(tmp_path)
+        before = contents(tmp_path)
+        init(tmp_path)
+        assert contents(tmp_path) == before
+
+    def test_completes_what_a_crash_left(self, tmp_path):
+        init(tmp_path)
+        before = contents(tmp_path)
+        for name in ("sealing/public.jwks.json", "callers/gateway.public.pem"):
+            (tmp_path / name).unlink()
+        init(tmp_path)
+        assert contents(tmp_path) == before
+
+    def test_private_files_are_for_their_owner(self, tmp_path):
+        init(tmp_path / "keys")
+        for one in (tmp_path / "keys").rglob("*"):
+            mode = stat.S_IMODE(one.stat().st_mode)
+            if one.is_dir():
+                assert mode == 0o700, one
+            else:
+                assert mode == (0o644 if "public" in one.name else 0o600), one
+        assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+
+    def test_the_public_ring_holds_no_private_part(self, keys_dir):
+        assert all("d" not in one for one in ring(keys_dir, "public"))
+        assert all("d" in one for one in ring(keys_dir, "private"))
+
+
+class TestRotate:
+    def test_the_newest_seals_the_older_still_open(self, tmp_path):
+        clock = ManualClock()
+        init(tmp_path, clock)
+        keys = Keys(tmp_path)
+        first = keys.sealing_current().kid
+        clock.move(DAY)
+        second = rotate(tmp_path, clock)
+        assert keys.sealing_current().kid == second != first
+        assert keys.sealing_private(first or "") is not None
+        assert [one["kid"] for one in ring(tmp_path, "public")] == [first, second]
+
+    def test_a_private_key_is_destroyed_when_no_topic_can_need_it(self, tmp_path):
+        """design.md §3.5: seven days of retention and a day of slack after it was replaced."""
+        clock = ManualClock()
+        init(tmp_path, clock)
+        keys = Keys(tmp_path)
+        first = keys.sealing_current().kid or ""
+        clock.move(30 * DAY)
+        second = rotate(tmp_path, clock)
+        clock.move(8 * DAY - 1)
+        third = rotate(tmp_path, clock)
+        assert keys.sealing_private(first) is not None
+        clock.move(1)
+        rotate(tmp_path, clock)
+        assert keys.sealing_private(first) is None
+        assert first not in {one["kid"] for one in ring(tmp_path, "public")}
+        assert keys.sealing_private(second) is not None
+        assert keys.sealing_private(third) is not None
+
+
+class TestKeys:
+    def test_a_changed_file_is_read_again(self, tmp_path):
+        init(tmp_path)
+        keys = Keys(tmp_path)
+        before = keys.secret("csrf")
+        part = tmp_path / "secrets" / "csrf.key.part"
+        part.write_bytes(b"n" * 32)
+        part.replace(tmp_path / "secrets" / "csrf.key")
+        assert keys.secret("csrf") == b"n" * 32 != before
+
+    def test_a_missing_one_says_which(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"lookup\.key"):
+            Keys(tmp_path).secret("lookup")
