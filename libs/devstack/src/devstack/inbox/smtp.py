@@ -77,7 +77,7 @@ class Handler:
 
 def _part(message: EmailMessage, kind: str) -> str | None:
     part = message.get_body(preferencelist=(kind,))
-    return str(part.get_content()) if part is not None else None
+    return str(part.get_content()).replace("\r\n", "\n") if part is not None else None
 
 
 class _Server(SMTP):

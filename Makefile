@@ -1,0 +1,46 @@
+# Two commands do everything on a machine with Python 3.11 and nothing else: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := libs/contracts libs/servicekit libs/devstack libs/testkit $(addprefix services/,identity recovery mfa notifier privacy gateway)
+WORKERS ?= 2
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/installed ## everything up: prints the portal's and the inbox's address; Ctrl-C stops all
+	@exec $(BIN)/latchkey dev up
+
+test: lint ## lint, types, and the whole suite on a real PostgreSQL and a real Kafka
+	@tools/ensure-browser
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: $(VENV)/installed ## format, lint, types, direction of imports
+	$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	$(BIN)/mypy -p latchkey_contracts -p servicekit -p devstack -p testkit -p identity -p recovery -p mfa -p notifier -p privacy -p gateway
+	$(BIN)/lint-imports
+	$(BIN)/python tools/lint_house.py
+
+bench: $(VENV)/installed ## the numbers of docs/benchmarks.md, side by side
+	$(BIN)/python tools/bench.py
+
+docs: $(VENV)/installed ## generated documents: events, problems, AsyncAPI, OpenAPI
+	$(BIN)/python tools/generate_docs.py
+
+lock: $(VENV)/installed ## pin all dependencies with hashes
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 requirements.in -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 requirements-dev.in -o requirements-dev.lock
+
+$(VENV)/installed: requirements-dev.lock $(addsuffix /pyproject.toml,$(PACKAGES))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Latchkey needs Python 3.11 or later ($(PYTHON) is older)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "This Python can't make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing what requirements-dev.lock names"
+	@sed -n '/^uv==/,/^[a-z]/p' requirements-dev.lock | sed '$$d' > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@touch $@
+
+.PHONY: help run test lint bench docs lock

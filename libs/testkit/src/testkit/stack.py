@@ -1,0 +1,246 @@
+"""The whole product for end-to-end tests: started once, addressed through its public origin alone, clock and faults at hand."""
+
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+from devstack.infrastructure import Infrastructure
+from devstack.processes import free_port
+from devstack.supervisor import Stack
+from servicekit import clock as clocks
+
+LINK = re.compile(r"https?://\S+/l/(\S+)")
+CODE = re.compile(r"(?m)^([0-9]{3} [0-9]{3})$")
+PASSWORD = "correct horse staple battery"  # noqa: S105 - of invented people
+
+
+def eventually(look: Callable[[], Any], *, seconds: float = 15, every: float = 0.03) -> Any:
+    """The first true answer; fails with the last one when time is up."""
+    end = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < end, f"did not come true in {seconds} s: {found!r}"
+        time.sleep(every)
+
+
+@dataclass
+class Product:
+    """A running stack as a test sees it."""
+
+    stack: Stack
+    secrets: set[str] = field(default_factory=set)
+
+    @property
+    def origin(self) -> str:
+        return self.stack.origin
+
+    def client(self, replica: int = 0) -> httpx.Client:
+        """An API client without cookies."""
+        url = self.origin if replica == 0 else self.stack.url("gateway", replica)
+        return httpx.Client(base_url=url, timeout=20, trust_env=False)
+
+    # --- the inbox ---------------------------------------------------------------------------------------------------
+
+    def mails(self, to: str | None = None) -> list[dict[str, Any]]:
+        query = {"to": to} if to else {}
+        items: list[dict[str, Any]] = httpx.get(f"{self.stack.inbox_url}/inbox/messages", params=query, timeout=20).json()["items"]
+        return items
+
+    def wait_mails(self, to: str, count: int = 1, *, subject: str = "", seconds: float = 15) -> list[dict[str, Any]]:
+        def look() -> list[dict[str, Any]] | None:
+            found = [one for one in self.mails(to) if subject in one["subject"]]
+            return found if len(found) >= count else None
+
+        found: list[dict[str, Any]] = eventually(look, seconds=seconds)
+        for one in found:
+            for secret in (*LINK.findall(one["text"]), *CODE.findall(one["text"])):
+                self.secrets.add(secret)
+        return found
+
+    def fail_mails(self, fault: str, count: int = 1) -> None:
+        httpx.post(f"{self.stack.inbox_url}/inbox/faults", json={"fault": fault, "count": count}, timeout=20).raise_for_status()
+
+    # --- time, crashes -----------------------------------------------------------------------------------------------
+
+    def move_clock(self, seconds: float) -> None:
+        clocks.move(Path(self.stack.extra["LATCHKEY_CLOCK_FILE"]), seconds)
+
+    def now(self) -> datetime:
+        return clocks.FileClock(Path(self.stack.extra["LATCHKEY_CLOCK_FILE"])).now()
+
+    def arm(self, service: str, point: str) -> Path:
+        path = Path(self.stack.extra["LATCHKEY_FAILPOINTS_DIR"]) / f"{service}.{point}"
+        path.touch()
+        return path
+
+    def pid(self, name: str) -> int:
+        process = self.stack.children[name].process
+        assert process is not None
+        return int(process.pid)
+
+    def kill(self, name: str) -> None:
+        """kill -9; `watch` brings it back."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid(name), signal.SIGKILL)
+
+    def watch(self) -> None:
+        self.stack.watch_once()
+
+    def ready(self, name: str) -> bool:
+        self.watch()
+        child = self.stack.children[name]
+        return child.process is not None and child.process.poll() is None and child.ready()
+
+    def all_ready(self) -> bool:
+        return all([self.ready(name) for name in self.stack.children])
+
+    # --- databases ---------------------------------------------------------------------------------------------------
+
+    def rows(self, service: str, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.stack.postgres[service]) as connection:
+            return list(connection.execute(sql, args).fetchall())  # type: ignore[arg-type]
+
+    def quiet(self) -> bool:
+        """INV-18: nothing waits in any outbox, work table or delivery."""
+        for service in self.stack.services:
+            if self.rows(service, "SELECT count(*) FROM outbox")[0][0]:
+                return False
+        work = self.rows("identity", "SELECT count(*) FROM work WHERE failed_at IS NULL")[0][0]
+        sending = self.rows("notifier", "SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending', 'submitting')")[0][0]
+        return not work and not sending
+
+
+@dataclass
+class Person:
+    """Somebody with a mailbox and an API client's tokens."""
+
+    product: Product
+    http: httpx.Client
+    email: str
+    password: str = PASSWORD
+    app: str = "demo"
+    flow: dict[str, Any] = field(default_factory=dict)
+    flow_token: str = ""
+    session_token: str = ""
+
+    def url(self, path: str) -> str:
+        return f"/v1/apps/{self.app}{path}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Latchkey-Flow": self.flow_token} if self.flow_token else {}
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.session_token}"}
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        return self.http.post(self.url(path), json=body, headers={**self.headers, **headers})
+
+    def register(self, **more: Any) -> httpx.Response:
+        body = {"identifiers": {"email": self.email}, "password": self.password, "client": "api", **more}
+        response = self.http.post(self.url("/registrations"), json=body)
+        if response.status_code == 202:
+            self.take(response)
+        return response
+
+    def take(self, response: httpx.Response) -> dict[str, Any]:
+        self.flow = response.json()
+        if "flow_token" in self.flow:
+            self.flow_token = self.flow["flow_token"]
+            self.product.secrets.add(self.flow_token)
+        if self.flow.get("session"):
+            self.session_token = self.flow["session"]["token"]
+            self.product.secrets.add(self.session_token)
+        return self.flow
+
+    def read(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.http.get(self.url(f"/registrations/{self.flow['id']}"), headers=self.headers).json()
+        return found
+
+    def mail(self, count: int = 1, *, subject: str = "Activate") -> dict[str, Any]:
+        return self.product.wait_mails(self.email, count, subject=subject)[-1]
+
+    def link(self, count: int = 1) -> str:
+        return LINK.findall(self.mail(count)["text"])[0]
+
+    def code(self, count: int = 1) -> str:
+        return CODE.findall(self.mail(count)["text"])[0]
+
+    def confirm(self, token: str | None = None, **more: Any) -> httpx.Response:
+        return self.post("/links/confirm", {"token": token or self.link(), **more})
+
+    def activate(self) -> "Person":
+        assert self.register().status_code == 202
+        assert self.confirm().status_code == 200
+        return self
+
+    def begin_sign_in(self, identifier: str | None = None) -> httpx.Response:
+        response = self.http.post(self.url("/sign-ins"), json={"identifier": identifier or self.email, "client": "api"})
+        self.take(response)
+        return response
+
+    def sign_in(self, password: str | None = None, identifier: str | None = None) -> httpx.Response:
+        self.begin_sign_in(identifier)
+        response = self.post(f"/sign-ins/{self.flow['id']}/password", {"password": password or self.password})
+        if response.status_code == 200:
+            self.take(response)
+        return response
+
+
+def new_email() -> str:
+    return f"person-{uuid4().hex[:10]}@posteo.example"
+
+
+def person(product: Product, http: httpx.Client, email: str | None = None) -> Person:
+    product.secrets.add(PASSWORD)
+    return Person(product, http, email or new_email())
+
+
+@contextlib.contextmanager
+def running(
+    folder: Path, infrastructure: Infrastructure, prefix: str, *, configuration: Path, replicas: dict[str, int] | None = None, **extra: str
+) -> Iterator[Product]:
+    """A stack of its own on shared servers: databases and topics by prefix, clock and failpoints by files."""
+    failpoints = folder / "failpoints"
+    failpoints.mkdir(parents=True, exist_ok=True)
+    stack = Stack(
+        folder,
+        port=free_port(),
+        environment="test",
+        topic_prefix=prefix,
+        database_prefix=prefix.replace("-", "_"),
+        infrastructure=infrastructure,
+        extra={
+            "LATCHKEY_CLOCK_FILE": str(folder / "clock"),
+            "LATCHKEY_FAILPOINTS_DIR": str(failpoints),
+            "LATCHKEY_KAFKA_SESSION_TIMEOUT_MS": "2000",
+            "LATCHKEY_KAFKA_HEARTBEAT_MS": "300",
+            "LATCHKEY_LEASE_SECONDS": "2",
+            "LATCHKEY_POLL_SECONDS": "0.2",
+            **extra,
+        },
+        configuration=configuration,
+        replicas=replicas or {},
+    )
+    stack.start()
+    try:
+        yield Product(stack)
+    finally:
+        stack.stop()
+
+
+def started_at() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,147 @@
+"""One running product for all end-to-end tests of a worker: two gateways, two identities, everything else once."""
+
+import base64
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import psycopg
+import pytest
+import yaml
+from aiokafka import AIOKafkaConsumer
+from devstack.infrastructure import Infrastructure
+from latchkey_contracts.topics import PUBLISHERS, events_topic
+from playwright.sync_api import Browser, sync_playwright
+from testkit.stack import Person, Product, eventually, person, running
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs them all, since they share the product."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+def configuration(folder: Path) -> Path:
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `zinnia` (another brand and store)."""
+    document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
+    demo = document["applications"][0]
+    document["identity_stores"] += [
+        {"name": "Names", "identifiers": {"username": {"use": "required"}, "email": {"use": "hidden"}}},
+        {"name": "Other"},
+    ]
+    document["self_service_policies"].append({"name": "Open", "registration": {"activation": False}})
+    brand = {"name": "Zinnia", "brand": "#ffc43a", "accent": "#8c1763", "radii": "round"}
+    for slug, store, policy in (("names", "Names", "Default"), ("open", "Default", "Open"), ("zinnia", "Other", "Default")):
+        other = {**demo, "slug": slug, "store": store, "self_service_policy": policy, "friendly_urls": [], "consents": []}
+        document["applications"].append({**other, "brand": brand} if slug == "zinnia" else other)
+    path = folder / "latchkey.yaml"
+    path.write_text(yaml.safe_dump(document, allow_unicode=True))
+    return path
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory, infrastructure: Infrastructure, run_prefix: str) -> Iterator[Product]:
+    folder = tmp_path_factory.mktemp("stack")
+    replicas = {"gateway": 2, "identity": 2}
+    with running(folder, infrastructure, f"{run_prefix}e2e-", configuration=configuration(folder), replicas=replicas) as found:
+        yield found
+        eventually(found.quiet, seconds=60)
+        leaks = canaries(found, infrastructure.kafka_bootstrap)
+        assert not leaks, f"secrets in clear (standards.md §0.2): {leaks}"
+
+
+@pytest.fixture
+def http(product: Product) -> Iterator[httpx.Client]:
+    eventually(product.all_ready, seconds=30)
+    with product.client() as client:
+        yield client
+
+
+@pytest.fixture
+def mira(product: Product, http: httpx.Client) -> Person:
+    return person(product, http)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+async def records(bootstrap: str, prefix: str, publisher: str) -> list:
+    """Every record of a topic from the first on, read by a plain consumer as anybody's service would."""
+    topic = events_topic(publisher, prefix)
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        partitions = sorted(consumer.assignment())
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        found: list = []
+        while any([await consumer.position(one) < ends[one] for one in partitions]):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                found.extend(batch)
+        return found
+    finally:
+        await consumer.stop()
+
+
+def read_records(bootstrap: str, prefix: str, publisher: str) -> list:
+    """From a synchronous test: in a thread of its own, since pytest-asyncio may hold a loop in this one."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(records(bootstrap, prefix, publisher))).result()
+
+
+def spellings(secret: str) -> set[bytes]:
+    raw = secret.encode()
+    plain = {secret, secret.replace(" ", ""), quote(secret), raw.hex(), base64.b64encode(raw).decode().rstrip("="),
+             base64.urlsafe_b64encode(raw).decode().rstrip("=")}  # fmt: skip
+    return {one.encode() for one in plain}
+
+
+def canaries(found: Product, bootstrap: str) -> list[str]:
+    """The canary rule: no secret that anybody received stands in any database, topic or log, in any spelling.
+
+    Six digits alone would be found by chance; a code is looked for as a word.
+    """
+    haystacks: dict[str, bytes] = {}
+    for service, dsn in found.stack.postgres.items():
+        haystacks[f"database {service}"] = dump(dsn)
+    for publisher in PUBLISHERS:
+        haystacks[f"topic {publisher}"] = b"\n".join(
+            repr((record.key, record.value, record.headers)).encode() for record in read_records(bootstrap, found.stack.topic_prefix, publisher)
+        )
+    for child in found.stack.children.values():
+        if child.name != "inbox":
+            haystacks[f"log {child.name}"] = child.log.read_bytes()
+    leaks = []
+    for name, haystack in haystacks.items():
+        for secret in found.secrets:
+            is_code = re.fullmatch(r"[0-9]{3} ?[0-9]{3}", secret)
+            for spelling in {secret.replace(" ", "").encode()} if is_code else spellings(secret):
+                pattern = rb"(?<![0-9A-Za-z.])" + re.escape(spelling) + rb"(?![0-9A-Za-z])" if is_code else re.escape(spelling)
+                if re.search(pattern, haystack) and not (is_code and b"." + spelling in haystack):
+                    leaks.append(f"{name}: {'code' if is_code else 'secret'} of {len(secret)} characters")
+    return leaks
+
+
+def dump(dsn: str) -> bytes:
+    """Every row of every table as text."""
+    lines: list[str] = []
+    with psycopg.connect(dsn) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (table,) in tables:
+            lines += [str(row[0]) for row in connection.execute(f'SELECT t::text FROM "{table}" AS t').fetchall()]  # noqa: S608
+    return "\n".join(lines).encode()
