@@ -1,5 +1,7 @@
 """Calls to another service of ours: signed caller, deadline, the peer's errors as the same classes (REL-16)."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -8,9 +10,9 @@ import orjson
 from .caller import HEADER, Caller, Signer
 from .clock import Clock
 from .context import current_trace
-from .errors import Overloaded
-from .http import from_problem
+from .errors import CallerNotAllowed, InternalError, Overloaded
 from .logging import get_logger
+from .problems import from_problem
 
 log = get_logger("servicekit.client")
 OPEN_AFTER = 5  # failures in a row
@@ -20,21 +22,45 @@ OPEN_SECONDS = 1.0
 class InternalClient:
     """One per peer. After five failures in a row it answers Overloaded at once for a second, then tries again."""
 
-    def __init__(self, audience: str, base_url: str, signer: Signer, clock: Clock, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        audience: str,
+        base_url: str,
+        signer: Signer,
+        clock: Clock,
+        *,
+        timeout: float = 10.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`timeout`: seconds for a whole call, its repetition included."""
         self._audience = audience
         self._signer = signer
         self._clock = clock
+        self._timeout = timeout
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(timeout, connect=1.0, pool=2.0),
             limits=httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=60),
             trust_env=False,
+            transport=transport,
         )
         self._failures = 0
-        self._closed_until = 0.0
+        self._closed_until = float("-inf")
 
-    async def request(self, method: str, path: str, *, caller: Caller, json: Any = None) -> Any:
-        """The parsed answer; raises the ServiceError that the peer answered, or Overloaded when it can't be reached."""
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        caller: Caller,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+    ) -> Any:
+        """The parsed answer; raises the ServiceError that the peer answered, or Overloaded when it can't be reached.
+
+        `deadline`: seconds, if less than the client's own.
+        """
         if self._clock.monotonic() < self._closed_until:
             raise Overloaded
         trace = current_trace()
@@ -47,19 +73,30 @@ class InternalClient:
         if json is not None:
             content = orjson.dumps(json)
             headers["content-type"] = "application/json"
-        # A connection that the peer closed while it was idle is no failure of the peer: reading calls are tried once more.
-        for again in (method == "GET", False):
-            try:
-                response = await self._http.request(method, path, content=content, headers=headers)
-                break
-            except httpx.HTTPError as error:
-                if not again:
-                    self._failed(error)
-                    raise Overloaded from None
+        request = self._http.build_request(method, path, content=content, headers=headers, params=params)
+        try:
+            async with asyncio.timeout(deadline or self._timeout):
+                response = await self._send(request)
+        except (httpx.HTTPError, TimeoutError) as error:
+            self._failed(error)
+            raise Overloaded from None
         self._failures = 0
         if response.status_code >= 400:
-            raise from_problem(_parsed(response), response.status_code)
+            answered = from_problem(_parsed(response), response.status_code)
+            if isinstance(answered, CallerNotAllowed):  # between services: our mistake, not the customer's
+                log.error("peer.refuses_us", peer=self._audience, method=method)
+                raise InternalError
+            raise answered
         return _parsed(response)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """Once more where that can't do anything twice: a reading call, or one that never left."""
+        try:
+            return await self._http.send(request)
+        except httpx.HTTPError as error:
+            if request.method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                raise
+            return await self._http.send(request)
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
