@@ -12,25 +12,37 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .clock import Clock
-from .db import Database
+from .db import Conn, Database
 from .http import JSONResponse
 from .logging import get_logger
 from .migrations import missing
 
 HEARTBEAT_SECONDS = 0.5
 DEAD_AFTER_SECONDS = 15.0
+CHECK_SECONDS = 2.0
 UNREADY_AFTER = 3  # failed checks in a row: one slow answer is no outage
+READY_AFTER = 2  # good ones in a row: one good answer is no recovery
 log = get_logger("servicekit.health")
+
+_BACKLOG = """
+SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(created_at) FROM outbox) AS oldest,
+       (SELECT count(*) FROM parked) AS parked, (SELECT count(*) FROM work WHERE due_at <= $1) AS work
+"""
 
 
 class Health:
+    """What the probes are told. It looks over a connection of its own: a busy pool is load, no outage."""
+
     def __init__(self, service: str, db: Database, clock: Clock, settings: Any) -> None:
         self._service = service
         self._db = db
         self._clock = clock
         self._settings = settings
+        self._connection: Any = None
         self._beat = time.monotonic()
-        self._failures = 0
+        self._reachable = False
+        self._good = READY_AFTER - 1  # at the start the first good answer is enough
+        self._bad = 0
         self._is_started = False
         self._is_stopping = False
         self._joined = False
@@ -49,35 +61,53 @@ class Health:
     async def run(self) -> None:
         """The loop's heartbeat, and a look at the database every second."""
         count = 0
-        while True:
-            self._beat = time.monotonic()
-            if count % 2 == 0:
-                await self._look()
-            count += 1
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-
-    async def _look(self) -> None:
         try:
-            async with asyncio.timeout(2), self._db.read() as conn:
-                if self._schema is None or self._schema:
-                    self._schema = await missing(conn, self._service)
-                row = (
-                    await conn.fetchrow(
-                        "SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(created_at) FROM outbox) AS oldest,"
-                        " (SELECT count(*) FROM parked) AS parked, (SELECT count(*) FROM work WHERE due_at <= $1) AS work",
-                        conn.now,
-                    )
-                    if not self._schema
-                    else None
-                )
-            if row is not None:
-                age = (self._clock.now() - row["oldest"]).total_seconds() if row["oldest"] else 0.0
-                self._backlog = {"outbox": row["outbox"], "outbox_age_seconds": age, "parked": row["parked"], "work": row["work"]}
-            self._failures = 0
+            while True:
+                self._beat = time.monotonic()
+                if count % 2 == 0:
+                    await self.look()
+                count += 1
+                await asyncio.sleep(HEARTBEAT_SECONDS)
+        finally:
+            self._disconnect()
+
+    async def look(self) -> None:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._ask()
         except Exception as error:  # noqa: BLE001 - whatever it is, the database did not answer
-            self._failures += 1
-            if self._failures == UNREADY_AFTER:
-                log.warning("health.database_unavailable", error=type(error).__name__)
+            self._disconnect()
+            self._count(good=False, reason=type(error).__name__)
+        else:
+            self._count(good=True)
+
+    async def _ask(self) -> None:
+        if self._connection is None:
+            self._connection = await self._db.dedicated()
+        conn = Conn(self._connection, self._clock)
+        if self._schema is None or self._schema:
+            self._schema = await missing(conn, self._service)
+        if self._schema:
+            await conn.fetchval("SELECT 1")
+            return
+        row = await conn.fetchrow(_BACKLOG, conn.now)
+        if row is not None:
+            age = (conn.now - row["oldest"]).total_seconds() if row["oldest"] else 0.0
+            self._backlog = {"outbox": row["outbox"], "outbox_age_seconds": age, "parked": row["parked"], "work": row["work"]}
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    def _count(self, *, good: bool, reason: str = "") -> None:
+        self._good, self._bad = (self._good + 1, 0) if good else (0, self._bad + 1)
+        if self._reachable and self._bad >= UNREADY_AFTER:
+            self._reachable = False
+            log.warning("health.database_unavailable", error=reason)
+        elif not self._reachable and self._good >= READY_AFTER:
+            self._reachable = True
+            log.info("health.database_available")
 
     def live(self) -> bool:
         return time.monotonic() - self._beat < DEAD_AFTER_SECONDS
@@ -87,15 +117,16 @@ class Health:
         return {
             "started": self._is_started,
             "schema": self._schema == [],
-            "database": self._failures < UNREADY_AFTER,
+            "database": self._reachable,
             "not_stopping": not self._is_stopping,
         }
 
     def collect(self) -> list[GaugeMetricFamily]:
-        """Prometheus: the backlog of the service's own tables."""
+        """Prometheus: the backlog of the service's own tables, and whether it reads from Kafka."""
+        values = {**self._backlog, "consuming": float(self._joined)}
         return [
             GaugeMetricFamily(f"latchkey_{name}", f"{name.replace('_', ' ')} of this service", value=value)
-            for name, value in self._backlog.items()
+            for name, value in values.items()
         ]
 
 

@@ -1,0 +1,231 @@
+"""REL-12: liveness is the loop's heartbeat alone; readiness is start, schema, own database with hysteresis, no shutdown."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+import pytest
+from prometheus_client import REGISTRY
+from servicekit import health as health_module
+from servicekit.clock import Clock
+from servicekit.db import Database
+from servicekit.health import DEAD_AFTER_SECONDS, HEARTBEAT_SECONDS, READY_AFTER, UNREADY_AFTER, Health, management_app
+from servicekit.migrations import migrate
+
+
+class Cable:
+    """A wire to PostgreSQL that can be cut, and held so that nothing moves."""
+
+    def __init__(self, dsn: str) -> None:
+        self._target = urlsplit(dsn)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self.port = 0
+
+    @property
+    def dsn(self) -> str:
+        user = self._target.netloc.rsplit("@", 1)[0]
+        return urlunsplit(self._target._replace(netloc=f"{user}@127.0.0.1:{self.port}"))
+
+    async def plug(self) -> None:
+        self._flowing.set()
+        if self._server is None:
+            self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        self._flowing.set()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    def hold(self) -> None:
+        self._flowing.clear()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        near, far = writer, None
+        with contextlib.suppress(OSError):
+            far_reader, far = await asyncio.open_connection(self._target.hostname, self._target.port)
+            self._writers |= {near, far}
+            await asyncio.gather(self._pump(reader, far), self._pump(far_reader, near))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+@pytest.fixture(scope="module")
+def migrated_dsn(kit_dsn: str) -> str:
+    with psycopg.connect(kit_dsn, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE kit_health")
+    dsn = kit_dsn.rsplit("/", 1)[0] + "/kit_health"
+    migrate(dsn, "mfa")
+    return dsn
+
+
+@pytest.fixture
+async def cable(migrated_dsn: str) -> AsyncIterator[Cable]:
+    found = Cable(migrated_dsn)
+    await found.plug()
+    yield found
+    await found.cut()
+
+
+@pytest.fixture
+async def health(cable: Cable, monkeypatch) -> AsyncIterator[Health]:
+    monkeypatch.setattr(health_module, "CHECK_SECONDS", 0.5)
+    db = await Database.connect(cable.dsn, service="mfa", origin="https://id.example", clock=Clock(), pool_size=1)
+    found = Health("mfa", db, Clock(), None)
+    found.started()
+    yield found
+    found._disconnect()
+    db._pool.terminate()
+
+
+class Probes:
+    def __init__(self, health: Health) -> None:
+        self._app = management_app(health)
+
+    async def get(self, path: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=self._app), base_url="http://management") as client:
+            return await client.get(path)
+
+    async def status(self, name: str) -> int:
+        return (await self.get(f"/health/{name}")).status_code
+
+
+@pytest.fixture
+async def probes(health: Health):
+    before = set(REGISTRY._collector_to_names)
+    yield Probes(health)
+    for one in set(REGISTRY._collector_to_names) - before:
+        REGISTRY.unregister(one)
+
+
+class TestReady:
+    async def test_when_all_holds(self, health, probes):
+        assert await probes.status("ready") == 503  # nothing is known yet
+        await health.look()
+        answer = await probes.get("/health/ready")
+        assert answer.status_code == 200
+        assert answer.json() == {"ready": True, "started": True, "schema": True, "database": True, "not_stopping": True}
+
+    async def test_not_before_the_start_is_done(self, health, probes):
+        health._is_started = False
+        await health.look()
+        assert await probes.status("ready") == await probes.status("startup") == 503
+        health.started()
+        assert await probes.status("ready") == await probes.status("startup") == 200
+
+    async def test_not_while_stopping(self, health, probes):
+        """REL-11: unready first; alive all the same."""
+        await health.look()
+        health.stopping()
+        assert (await probes.get("/health/ready")).json()["not_stopping"] is False
+        assert await probes.status("ready") == 503
+        assert await probes.status("live") == 200
+
+    async def test_not_on_an_older_schema(self, kit_dsn, clock):
+        """The database of these tests was made without the migrations' own record."""
+        db = await Database.connect(kit_dsn, service="mfa", origin="https://id.example", clock=clock)
+        health = Health("mfa", db, clock, None)
+        health.started()
+        await health.look()
+        assert health.ready() == {"started": True, "schema": False, "database": True, "not_stopping": True}
+        health._disconnect()
+        await db.close()
+
+    async def test_kafka_and_peers_are_no_condition(self, health):
+        assert set(health.ready()) == {"started", "schema", "database", "not_stopping"}
+
+
+class TestDatabaseAway:
+    async def test_hysteresis(self, health, probes, cable):
+        """Unready after three failed looks, ready after two good ones; never a reason for a restart."""
+        await health.look()
+        await cable.cut()
+        seen = []
+        for _ in range(UNREADY_AFTER + 1):
+            await health.look()
+            seen.append(await probes.status("ready"))
+        assert seen == [200] * (UNREADY_AFTER - 1) + [503] * 2
+        assert await probes.status("live") == 200
+        await cable.plug()
+        seen = []
+        for _ in range(READY_AFTER + 1):
+            await health.look()
+            seen.append(await probes.status("ready"))
+        assert seen == [503] * (READY_AFTER - 1) + [200] * 2
+
+    async def test_a_flapping_one_changes_nothing(self, health, cable):
+        await health.look()
+        for _ in range(4):
+            await cable.cut()
+            for _ in range(UNREADY_AFTER - 1):
+                await health.look()
+            await cable.plug()
+            await health.look()
+            assert health.ready()["database"]
+
+    async def test_one_that_does_not_answer_is_away_too(self, health, cable):
+        await health.look()
+        cable.hold()
+        for _ in range(UNREADY_AFTER):
+            await asyncio.wait_for(health.look(), 2)
+        assert not health.ready()["database"]
+
+    async def test_a_busy_pool_is_load_not_an_outage(self, health):
+        """All connections in use: every look still gets its answer."""
+        await health.look()
+        async with health._db.transaction():
+            for _ in range(UNREADY_AFTER + 1):
+                await asyncio.wait_for(health.look(), 2)
+        assert health.ready()["database"]
+
+
+class TestLive:
+    async def test_while_the_loop_beats(self, health, probes):
+        task = asyncio.create_task(health.run())
+        health._beat -= DEAD_AFTER_SECONDS
+        await asyncio.sleep(0)
+        assert await probes.status("live") == 200
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert health._connection is None
+
+    async def test_not_when_it_has_stopped(self, health, probes):
+        health._beat -= DEAD_AFTER_SECONDS + HEARTBEAT_SECONDS
+        assert await probes.status("live") == 503
+
+    async def test_whatever_the_database_does(self, health, probes, cable):
+        await cable.cut()
+        for _ in range(5):
+            await health.look()
+        assert await probes.status("live") == 200
+
+
+class TestMetrics:
+    async def test_the_backlog(self, health, probes):
+        await health.look()
+        health.consuming()
+        text = (await probes.get("/metrics")).text
+        for line in (
+            "latchkey_outbox 0.0",
+            "latchkey_outbox_age_seconds 0.0",
+            "latchkey_parked 0.0",
+            "latchkey_work 0.0",
+            "latchkey_consuming 1.0",
+        ):
+            assert line in text
