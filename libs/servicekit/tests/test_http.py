@@ -4,11 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
+from urllib.parse import quote_from_bytes
 from uuid import UUID
 
 import httpx
 import pytest
 from fastapi import APIRouter, Query, Request
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from latchkey_contracts.http.common import Identifier
 from latchkey_contracts.http.common import Request as Body
 from pydantic import Field, field_validator
@@ -502,3 +505,43 @@ class TestForms:
         assert response.status_code == status
         if field:
             assert response.json()["errors"][0]["field"] == field
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+ALMOST_GOOD = st.fixed_dictionaries(
+    {name: JSON_VALUES | st.just(value) for name, value in GOOD.items()},
+    optional=dict.fromkeys(("count", "remember_me", "channel", "tags", "surprise"), JSON_VALUES),
+)
+
+
+class TestFuzz:
+    """API-2: whatever comes, the answer is below 500, and a refusal is a problem document."""
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(body=ALMOST_GOOD | JSON_VALUES)
+    async def test_documents(self, api, body):
+        self.check(await api.post(json.dumps(body).encode()))
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        body=st.binary(max_size=60), kind=st.sampled_from(["application/json", "text/plain", "application/x-www-form-urlencoded"])
+    )
+    async def test_bytes(self, api, body, kind):
+        self.check(await api.post(body, kind=kind))
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(path=st.binary(max_size=30), query=st.binary(max_size=30))
+    async def test_paths_and_queries(self, api, path, query):
+        head = b"/v1/apps/" + quote_from_bytes(path, safe="/").encode() + b"/things/" + str(UUID(int=1)).encode()
+        url = httpx.URL("http://identity").copy_with(raw_path=head + b"?status=" + quote_from_bytes(query, safe="&=").encode())
+        self.check(await api.client.get(url, headers=api.headers()))
+
+    @staticmethod
+    def check(response: httpx.Response) -> None:
+        assert response.status_code < 500
+        if response.status_code >= 400:
+            problem_of(response, response.status_code, response.json()["code"])
