@@ -134,6 +134,7 @@ class Person:
     flow: dict[str, Any] = field(default_factory=dict)
     flow_token: str = ""
     session_token: str = ""
+    seen: int = 0
 
     def url(self, path: str) -> str:
         return f"/v1/apps/{self.app}{path}"
@@ -150,6 +151,7 @@ class Person:
         return self.http.post(self.url(path), json=body, headers={**self.headers, **headers})
 
     def register(self, **more: Any) -> httpx.Response:
+        self.seen = len([one for one in self.product.mails(self.email) if "Activate" in one["subject"]])
         body = {"identifiers": {"email": self.email}, "password": self.password, "client": "api", **more}
         response = self.http.post(self.url("/registrations"), json=body)
         if response.status_code == 202:
@@ -170,14 +172,15 @@ class Person:
         found: dict[str, Any] = self.http.get(self.url(f"/registrations/{self.flow['id']}"), headers=self.headers).json()
         return found
 
-    def mail(self, count: int = 1, *, subject: str = "Activate") -> dict[str, Any]:
-        return self.product.wait_mails(self.email, count, subject=subject)[-1]
+    def mail(self, *, subject: str = "Activate") -> dict[str, Any]:
+        """The one that this registration caused."""
+        return self.product.wait_mails(self.email, self.seen + 1, subject=subject)[self.seen]
 
-    def link(self, count: int = 1) -> str:
-        return LINK.findall(self.mail(count)["text"])[0]
+    def link(self) -> str:
+        return LINK.findall(self.mail()["text"])[0]
 
-    def code(self, count: int = 1) -> str:
-        return CODE.findall(self.mail(count)["text"])[0]
+    def code(self) -> str:
+        return CODE.findall(self.mail()["text"])[0]
 
     def confirm(self, token: str | None = None, **more: Any) -> httpx.Response:
         return self.post("/links/confirm", {"token": token or self.link(), **more})
@@ -188,7 +191,7 @@ class Person:
         return self
 
     def begin_sign_in(self, identifier: str | None = None) -> httpx.Response:
-        response = self.http.post(self.url("/sign-ins"), json={"identifier": identifier or self.email, "client": "api"})
+        response = self.post("/sign-ins", {"identifier": identifier or self.email, "client": "api"})
         self.take(response)
         return response
 
@@ -230,6 +233,7 @@ def running(
             "LATCHKEY_KAFKA_HEARTBEAT_MS": "300",
             "LATCHKEY_LEASE_SECONDS": "2",
             "LATCHKEY_POLL_SECONDS": "0.2",
+            "LATCHKEY_SWEEP_SECONDS": "1",
             **extra,
         },
         configuration=configuration,

@@ -49,7 +49,9 @@ class Gateway:
 
     def ensure_flow(self, request: Request, visitor: Visitor, *, api: bool = False) -> None:
         """A flow belongs to the browser that asked; a first-time visitor gets the token that says so."""
-        if visitor.flow_token is None or (api and visitor.api):
+        if api and visitor.api and visitor.flow_token is not None:
+            visitor.new_flow_token = visitor.flow_token  # the client goes on as the same "browser"; it is told its token again
+        elif visitor.flow_token is None:
             key = request.headers.get("idempotency-key")
             visitor.new_flow_token = make_flow_token(self.keys.secret("flow"), key, request.scope.get("latchkey.body", b""))
             visitor.flow_token = visitor.new_flow_token

@@ -63,6 +63,8 @@ def _is_common(text: str) -> bool:
         if text == (unit * len(text))[: len(text)] and (width <= 4 or unit in common()):
             return True
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
+    if text.isdecimal():  # 890123: digits go round
+        steps = {1 if step == -9 else -1 if step == 9 else step for step in steps}
     return steps in ({1}, {-1})
 
 

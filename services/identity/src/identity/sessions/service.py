@@ -23,6 +23,7 @@ from . import store
 
 MAX_PARALLEL = 20  # SES-7: the oldest ends when one more starts
 KEEP_DEAD = timedelta(days=30)
+TOUCH_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,13 @@ class Sessions:
     async def look_up(self, token_hash: bytes) -> SessionInfo:
         async with self._db.read() as conn:
             row = await store.by_token(conn, token_hash)
+            now = conn.now
         if row is None:
             raise SessionRequired
-        return info(row)
+        if now - row["seen_at"] > TOUCH_AFTER:
+            # Being looked up is being used; the gateway tells the rest in batches.
+            await self.touch([(row["id"], now)])
+        return info(row, now)
 
     async def touch(self, seen: Sequence[tuple[UUID, datetime]]) -> None:
         async with self._db.transaction() as tx:
@@ -136,7 +141,7 @@ class Sessions:
             await store.purge(tx, tx.now - KEEP_DEAD)
 
 
-def info(row: Record) -> SessionInfo:
+def info(row: Record, used_at: datetime) -> SessionInfo:
     return SessionInfo(
         id=row["id"],
         account_id=row["account_id"],
@@ -144,7 +149,7 @@ def info(row: Record) -> SessionInfo:
         created_at=row["created_at"],
         authenticated_at=row["authenticated_at"],
         expires_at=row["expires_at"],
-        idle_expires_at=min(row["seen_at"] + row["idle"], row["expires_at"]),
+        idle_expires_at=min(used_at + row["idle"], row["expires_at"]),
         idle_seconds=int(row["idle"].total_seconds()),
         methods=row["methods"],
     )
