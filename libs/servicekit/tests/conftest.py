@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
-from devstack.postgres import Postgres
+from devstack.databases import create, drop
+from devstack.infrastructure import Infrastructure
 from servicekit import keys as key_files
 from servicekit import logging as kit_logging
 from servicekit.clock import ManualClock
@@ -22,19 +23,14 @@ ORIGIN = "https://id.example"
 
 
 @pytest.fixture(scope="session")
-def kit_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = Postgres(tmp_path_factory.mktemp("kit") / "postgres", durable=False, connections=150)
-    server.start()
-    try:
-        with psycopg.connect(server.dsn, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE kit")
-        dsn = server.dsn.rsplit("/", 1)[0] + "/kit"
-        with psycopg.connect(dsn) as connection:
-            for path in sorted(OWN.glob("*.sql")):
-                connection.execute(path.read_text())  # type: ignore[arg-type]
-        yield dsn
-    finally:
-        server.stop()
+def kit_dsn(infrastructure: Infrastructure, run_prefix: str) -> Iterator[str]:
+    """servicekit's own tables, without those of any service."""
+    dsn = create(infrastructure.postgres_dsn, run_prefix, ["kit"])["kit"]
+    with psycopg.connect(dsn) as connection:
+        for path in sorted(OWN.glob("*.sql")):
+            connection.execute(path.read_text())  # type: ignore[arg-type]
+    yield dsn
+    drop(infrastructure.postgres_dsn, f"{run_prefix}kit")
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-import psycopg
 import pytest
+from devstack.databases import create, drop
+from devstack.infrastructure import Infrastructure
 from prometheus_client import REGISTRY
 from servicekit import health as health_module
 from servicekit.clock import Clock
@@ -66,12 +67,11 @@ class Cable:
 
 
 @pytest.fixture(scope="module")
-def migrated_dsn(kit_dsn: str) -> str:
-    with psycopg.connect(kit_dsn, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE kit_health")
-    dsn = kit_dsn.rsplit("/", 1)[0] + "/kit_health"
+def migrated_dsn(infrastructure: Infrastructure, run_prefix: str) -> Iterator[str]:
+    dsn = create(infrastructure.postgres_dsn, run_prefix, ["kit-health"])["kit-health"]
     migrate(dsn, "mfa")
-    return dsn
+    yield dsn
+    drop(infrastructure.postgres_dsn, f"{run_prefix}kit-health")
 
 
 @pytest.fixture
