@@ -18,10 +18,21 @@ from . import i18n
 FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-ENVIRONMENT = Environment(
-    loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    extensions=["jinja2.ext.i18n"],
-)  # fmt: skip
+
+@cache
+def environment(language: str) -> Environment:
+    """One for each language, so that its templates are compiled once."""
+    found = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    catalogue = i18n.catalogue(language)
+    found.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    return found
 
 
 @cache
@@ -64,9 +75,6 @@ class PageContext:
 
 
 def render(template: str, page: PageContext, **values: Any) -> str:
-    catalogue = i18n.catalogue(page.language)
-    environment = ENVIRONMENT.overlay()
-    environment.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     brand = page.application.brand
     shared = {
         "app": page.application,
@@ -89,4 +97,4 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "notice": None,
         "now": page.now,
     }
-    return environment.get_template(template).render({**shared, **values})
+    return environment(page.language).get_template(template).render({**shared, **values})
