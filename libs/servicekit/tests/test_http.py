@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote_from_bytes
 from uuid import UUID
 
@@ -392,6 +392,34 @@ class TestAnswers:
     async def test_nothing_is_documented_inside(self, api):
         for path in ("/docs", "/redoc", "/openapi.json"):
             problem_of(await api.get(path), 404, "not_found")
+
+
+class TestTranslation:
+    """api.md §1: messages in the language asked for; codes, fields and parameters stay."""
+
+    CATALOGUE: ClassVar = {"validation_failed": "Bitte berichtigen", "password_too_short": "Mindestens {min} Zeichen", "too_many_requests": "Noch {retry_after_seconds} s"}  # fmt: skip
+
+    def translate(self, code: str, english: str, params: Mapping[str, Any]) -> str:
+        return self.CATALOGUE.get(code, english).format_map(params)
+
+    def test_title_and_fields(self):
+        wrong = [
+            errors.FieldError("/password", "password_too_short", "At least 8 characters", {"min": 8}),
+            errors.FieldError("/email", "required", "This is needed"),
+        ]
+        document = json.loads(bytes(problem_response(errors.ValidationFailed(wrong), "id", self.translate).body))
+        assert (document["code"], document["title"]) == ("validation_failed", "Bitte berichtigen")
+        assert [(one["field"], one["code"], one["message"]) for one in document["errors"]] == [
+            ("/password", "password_too_short", "Mindestens 8 Zeichen"),
+            ("/email", "required", "This is needed"),
+        ]
+
+    def test_parameters_of_the_error_itself(self):
+        document = json.loads(bytes(problem_response(errors.TooManyRequests(20), "id", self.translate).body))
+        assert document["title"] == "Noch 20 s"
+
+    def test_english_without(self):
+        assert json.loads(bytes(problem_response(errors.NotFound(), "id").body))["title"] == errors.NotFound.title
 
 
 class TestRequestId:

@@ -3,7 +3,6 @@
 `problems` makes the documents, `guard` refuses what no handler should see; their names are offered here too.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -39,7 +38,6 @@ __all__ = [
     "problem",
     "problem_response",
     "request_id",
-    "shielded",
 ]
 
 MAX_LOGGED_FIELDS = 20
@@ -133,8 +131,3 @@ def create_internal_app(
         scope["latchkey.caller"] = verify(header(scope, HEADER.encode()) or "", service, keys, clock)
 
     return Guard(app, trust_request_id=True, before=check_caller, body_limits=body_limits or {})
-
-
-async def shielded(work: Awaitable[Any]) -> Any:
-    """A client that goes away never leaves half a use case (REL-16): the work is finished all the same."""
-    return await asyncio.shield(work)
