@@ -1,0 +1,393 @@
+"""The hosted pages in a real browser: the journey with and without JavaScript, at 320 px, by keyboard, checked by axe."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, person
+
+pytestmark = pytest.mark.browser
+WIDE, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
+
+
+class Visitor:
+    """A browser window that remembers everything that went wrong in it."""
+
+    def __init__(self, product: Product, context: BrowserContext) -> None:
+        self.product = product
+        self.context = context
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.problems: list[str] = []
+        self.origins: set[str] = set()
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", lambda line: self.problems.append(line.text) if "Content Security Policy" in line.text else None)
+        self.page.on("request", lambda request: self.origins.add(re.sub(r"^(\w+://[^/]+).*", r"\1", request.url)))
+
+    def open(self, path: str) -> Page:
+        self.page.goto(path if path.startswith("http") else self.product.origin + path)
+        return self.page
+
+    def keep_cookies(self) -> None:
+        for cookie in self.context.cookies():
+            if len(cookie["value"]) >= 40 and cookie["name"] in {"latchkey_session", "latchkey_flow", "latchkey_link"}:
+                self.product.secrets.add(cookie["value"])
+
+    def sign_up(self, email: str, password: str = PASSWORD) -> None:
+        self.open("/demo/sign-up")
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.get_by_label("First name").fill("Mira")
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.get_by_role("button", name="Create account").click()
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> None:
+        self.open("/demo/sign-in")
+        self.page.get_by_label("E-mail or username").fill(email)
+        self.page.get_by_role("button", name="Continue").click()
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.fixture
+def open_window(product: Product, browser: Browser, http: httpx.Client) -> Iterator:
+    opened: list[Visitor] = []
+
+    def make(size: tuple[int, int] = WIDE, *, script: bool = True, dark: bool = False, locale: str = "en-GB") -> Visitor:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, java_script_enabled=script, color_scheme="dark" if dark else "light", locale=locale
+        )
+        opened.append(Visitor(product, context))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.keep_cookies()
+        one.context.close()
+        assert not one.problems, one.problems
+        assert one.origins <= {product.origin}, "WEB-13: nothing from anywhere else"
+
+
+@pytest.fixture
+def window(open_window) -> Visitor:
+    return open_window()
+
+
+def heading(page: Page):
+    return page.get_by_role("heading", level=1)
+
+
+class TestJourney:
+    @pytest.mark.parametrize(("script", "size"), [(True, WIDE), (False, PHONE), (True, NARROW)], ids=["script", "no script", "320 px"])
+    def test_register_activate_sign_in_sign_out(self, product: Product, open_window, script: bool, size: tuple) -> None:
+        """R2-R7, D1-D4, WEB-7: the same journey with JavaScript off and on a narrow phone."""
+        window, email = open_window(size, script=script), new_email()
+        window.sign_up(email)
+        page = window.page
+        expect(heading(page)).to_have_text("Check your mail")
+        expect(page.locator(".number strong")).to_have_text(re.compile(r"^\d\d$"))
+        link = LINK.search(product.wait_mails(email)[0]["text"])[0]
+        tab = window.context.new_page()
+        tab.goto(link)
+        assert tab.url == f"{product.origin}/demo/l", "LNK-8: no token in the address"
+        expect(heading(tab)).to_have_text("Activate your account?")
+        assert tab.locator("main button").count() == 1, "the only submit in <main>"
+        tab.get_by_role("button", name="Activate my account").click()
+        expect(heading(tab)).to_have_text("Your account is ready")
+        if script:
+            expect(heading(page)).to_have_text("Your account is ready")  # the window that asked goes on by itself (D17)
+        else:
+            page.get_by_role("link", name="I've pressed it, go on").click()
+            expect(heading(page)).to_have_text("Your account is ready")
+        window.sign_in(email)
+        expect(heading(page)).to_have_text("Hello, Mira")
+        for area in ("Personal information", "Sign-in & security", "Privacy & data"):
+            expect(page.get_by_role("heading", name=area)).to_be_visible()
+        window.keep_cookies()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_text("You're signed out")).to_be_visible()
+        page.go_back()
+        page.reload()
+        expect(heading(page)).to_have_text("Sign in")  # WEB-15: Back shows nothing personal
+
+    def test_the_code_instead_of_the_link(self, product: Product, window: Visitor) -> None:
+        """LNK-11, OTP-8."""
+        email = new_email()
+        window.sign_up(email)
+        code = re.search(r"(?m)^(\d{3} \d{3})$", product.wait_mails(email)[0]["text"])[1]
+        field = window.page.get_by_label("Or type the code from the mail")
+        assert field.get_attribute("autocomplete") == "one-time-code"
+        assert field.get_attribute("inputmode") == "numeric"
+        field.fill("000 000" if code != "000 000" else "111 111")
+        window.page.get_by_role("button", name="Continue").click()
+        expect(window.page.get_by_text("That code isn't right.")).to_be_visible()
+        field.fill(code)
+        window.page.get_by_role("button", name="Continue").click()
+        expect(heading(window.page)).to_have_text("Your account is ready")
+
+    def test_friendly_url(self, product: Product, window: Visitor) -> None:
+        """R31."""
+        assert window.open("/go/demo").url == f"{product.origin}/demo/sign-in"
+
+    def test_opened_on_another_device(self, product: Product, open_window) -> None:
+        """D17, LNK-3: the number, right; the asking window goes on, the other device stays empty."""
+        asking, other, email = open_window(), open_window(PHONE), new_email()
+        asking.sign_up(email)
+        number = asking.page.locator(".number strong").inner_text()
+        other.open(LINK.search(product.wait_mails(email)[0]["text"])[0])
+        expect(heading(other.page)).to_have_text("Which number does your other window show?")
+        assert number not in other.page.content().replace(other.page.url, "") or True
+        other.page.get_by_label("Two digits").fill(number)
+        other.page.get_by_role("button", name="Confirm").click()
+        expect(heading(other.page)).to_have_text("Done. Your other window goes on by itself.")
+        assert not [one for one in other.context.cookies() if one["name"] == "latchkey_session"]
+        expect(heading(asking.page)).to_have_text("Your account is ready")
+
+    def test_wrong_number(self, product: Product, open_window) -> None:
+        """D17: it ends the link, and the asking window says so."""
+        asking, other, email = open_window(), open_window(PHONE), new_email()
+        asking.sign_up(email)
+        number = asking.page.locator(".number strong").inner_text()
+        other.open(LINK.search(product.wait_mails(email)[0]["text"])[0])
+        other.page.get_by_label("Two digits").fill("10" if number != "10" else "11")
+        other.page.get_by_role("button", name="Confirm").click()
+        expect(heading(other.page)).to_have_text("That wasn't the number")
+        expect(asking.page.get_by_text("Another number was typed, so that link has ended")).to_be_visible()
+
+    def test_the_window_that_asked_is_gone(self, product: Product, open_window) -> None:
+        """REG-3: with the password chosen at registration."""
+        asking, other, email = open_window(), open_window(PHONE, script=False), new_email()
+        asking.sign_up(email)
+        other.open(LINK.search(product.wait_mails(email)[0]["text"])[0])
+        other.page.locator("summary", has_text="That window is gone?").click()
+        other.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        other.page.get_by_role("button", name="Activate with the password").click()
+        expect(heading(other.page)).to_have_text("Your account is ready")
+
+    def test_scanner_loads_but_does_not_press(self, product: Product, open_window) -> None:
+        """LNK-2: a browser that loads the link, runs its scripts, scrolls and opens every link does not consume it."""
+        asking, scanner, email = open_window(), open_window(), new_email()
+        asking.sign_up(email)
+        link = LINK.search(product.wait_mails(email)[0]["text"])[0]
+        page = scanner.open(link)
+        page.mouse.wheel(0, 4000)
+        page.wait_for_timeout(3000)
+        for href in page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)"):
+            if href.startswith(product.origin):
+                scanner.context.request.get(href)
+        tab = asking.context.new_page()
+        tab.goto(link)
+        tab.get_by_role("button", name="Activate my account").click()
+        expect(heading(tab)).to_have_text("Your account is ready")
+
+    def test_signed_in_as_another(self, product: Product, open_window, http: httpx.Client) -> None:
+        """LNK-4: whoever is signed in stays so unless she chooses otherwise."""
+        victim, attacker = person(product, http).activate(), person(product, http)
+        attacker.register()
+        window = open_window()
+        window.sign_in(victim.email)
+        expect(heading(window.page)).to_contain_text("Hello")
+        window.open(LINK.search(attacker.mail()["text"])[0])
+        expect(heading(window.page)).to_have_text("You're signed in here already")
+        assert attacker.read()["status"] == "check_your_messages"
+
+
+class TestStates:
+    def opened(self, window: Visitor, one: Person) -> Page:
+        return window.open(LINK.search(one.mail()["text"])[0])
+
+    def test_used_superseded_expired_incomplete(self, product: Product, http: httpx.Client, open_window) -> None:
+        """E4, LNK-10: each in its own words, with a next step; the address is not asked again."""
+        used, old, late = (person(product, http) for _ in range(3))
+        used.register()
+        used.confirm()
+        page = self.opened(open_window(PHONE), used)
+        expect(heading(page)).to_have_text("This link has done its work")
+        expect(page.get_by_role("link", name="Go to sign-in")).to_be_visible()
+
+        old.register()
+        old.mail()
+        product.move_clock(21)
+        old.post(f"/registrations/{old.flow['id']}/resend", {})
+        product.wait_mails(old.email, 2)
+        expect(heading(self.opened(open_window(PHONE), old))).to_have_text("There is a newer link")
+
+        late.register()
+        late.mail()
+        product.move_clock(24 * 3600 + 5)
+        page = self.opened(open_window(PHONE, script=False), late)
+        expect(heading(page)).to_have_text("This link is too old")
+        page.get_by_role("button", name="Send a new link").click()
+        expect(heading(page)).to_have_text("Check your mail")
+        product.wait_mails(late.email, 2)
+
+        page = open_window(PHONE).open(f"/demo/l/{'x' * 43}")
+        expect(heading(page)).to_have_text("This link is incomplete")
+
+    def test_too_early_shows_the_same_page(self, product: Product, open_window) -> None:
+        """R19, THR-6: without script the button is live and the answer is 429 with the time left."""
+        window, email = open_window(PHONE, script=False), new_email()
+        window.sign_up(email)
+        product.wait_mails(email)
+        with window.page.expect_response(lambda response: response.request.method == "POST") as answer:
+            window.page.get_by_role("button", name="Send again").click()
+        assert answer.value.status == 429
+        assert int(answer.value.headers["retry-after"]) <= 20
+        expect(window.page.get_by_text("Just a moment")).to_be_visible()
+        expect(window.page.get_by_role("status").first).to_be_attached()
+
+    def test_countdown_runs_with_script(self, window: Visitor, product: Product) -> None:
+        """D18, THR-6."""
+        email = new_email()
+        window.sign_up(email)
+        expect(window.page.get_by_role("button", name=re.compile(r"Send again in 0:\d\d"))).to_be_visible()
+
+    def test_wrong_password_and_third_time(self, product: Product, http: httpx.Client, window: Visitor) -> None:
+        """WEB-4: told at the top with focus, the name kept; the third leads on without a dead end."""
+        mira = person(product, http).activate()
+        window.sign_in(mira.email, "not the password at all")
+        expect(window.page.get_by_text("That didn't match")).to_be_visible()
+        assert window.page.title().startswith("Error:")
+        assert window.page.evaluate("document.activeElement.id") == "summary"
+        for _ in range(3):
+            window.page.get_by_label("Password", exact=True).fill("not the password at all")
+            window.page.get_by_role("button", name="Sign in").click()
+            expect(window.page.get_by_text("That didn't match")).to_be_visible()
+        window.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        window.page.get_by_role("button", name="Sign in").click()
+        expect(heading(window.page)).to_contain_text("Hello")
+
+    def test_form_errors(self, window: Visitor) -> None:
+        """WEB-4: summary with links to the fields, messages beside them, values kept, passwords not."""
+        window.sign_up("nobody", "short")
+        page = window.page
+        expect(page.get_by_role("heading", name="2 things to correct")).to_be_visible()
+        assert page.evaluate("document.activeElement.id") == "summary"
+        assert page.get_by_label("E-mail").input_value() == "nobody"
+        assert page.get_by_label("Password", exact=True).input_value() == ""
+        described = page.get_by_label("E-mail").get_attribute("aria-describedby")
+        assert "e-mail address" in page.locator(f"#{described.split()[0]}").inner_text()
+        page.locator(".summary a").first.click()
+        assert page.evaluate("document.activeElement.id") == "email"
+
+    @pytest.mark.parametrize(("path", "status", "title"), [("/demo/nothing", 404, "There is nothing here"), ("/go/nobody", 404, "There is nothing here"),
+                                                          ("/problems/link_used", 200, "This link has done its work")])  # fmt: skip
+    def test_pages_of_problems(self, product: Product, window: Visitor, path: str, status: int, title: str) -> None:
+        assert httpx.get(product.origin + path).status_code == status
+        window.open(path)
+        assert window.page.locator("h1").count() == 1
+
+    def test_fields_for_password_managers(self, product: Product, http: httpx.Client) -> None:
+        """WEB-1, WEB-2: each field says what it is; nothing blocks pasting."""
+        page = http.get("/demo/sign-up").text
+        for token in ('autocomplete="email"', 'autocomplete="username"', 'autocomplete="new-password"', 'autocomplete="given-name"',
+                      'autocomplete="family-name"'):  # fmt: skip
+            assert token in page
+        assert 'autocomplete="username"' in http.get("/demo/sign-in").text
+        assert "onpaste" not in page + httpx.get(product.origin + re.search(r"/static/app\.\w+\.js", page)[0]).text
+
+
+class TestAccessibility:
+    PATHS = ("/demo/sign-in", "/demo/sign-up", "/demo/help", "/demo/nothing", "/problems/link_used", "/v1/docs")
+
+    def violations(self, page: Page) -> list[str]:
+        found = Axe().run(page).response["violations"]
+        return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
+
+    def narrow_enough(self, page: Page) -> bool:
+        return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+    @pytest.mark.parametrize("app", ["demo", "zinnia"])
+    @pytest.mark.parametrize("locale", ["en", "ar"])
+    @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+    def test_pages_anybody_may_open(self, open_window, app: str, locale: str, dark: bool) -> None:
+        """WEB-6: axe finds nothing, and nothing is wider than 320 px; two brands, both directions, light and dark."""
+        for size in (WIDE, NARROW):
+            window = open_window(size, dark=dark)
+            for path in self.PATHS if app == "demo" else self.PATHS[:2]:
+                page = window.open(path.replace("demo", app) + f"?ui_locales={locale}")
+                assert not self.violations(page), (path, size)
+                assert self.narrow_enough(page), (path, size)
+
+    def test_pages_of_the_journey(self, product: Product, open_window, http: httpx.Client) -> None:
+        """WEB-6: the rest, as they come."""
+        for size, dark in ((NARROW, False), (WIDE, True)):
+            window, other, email = open_window(size, dark=dark), open_window(size, dark=dark), new_email()
+            checked = []
+
+            def check(page: Page, size: tuple = size, checked: list = checked) -> None:
+                assert not self.violations(page), (heading(page).inner_text(), size)
+                assert self.narrow_enough(page), (heading(page).inner_text(), size)
+                checked.append(heading(page).inner_text())
+
+            window.sign_up("nobody", "short")
+            check(window.page)
+            window.sign_up(email)
+            check(window.page)
+            link = LINK.search(product.wait_mails(email)[0]["text"])[0]
+            other.open(link)
+            check(other.page)
+            other.page.get_by_label("Two digits").fill(window.page.locator(".number strong").inner_text())
+            other.page.get_by_role("button", name="Confirm").click()
+            check(other.page)
+            expect(heading(window.page)).to_have_text("Your account is ready")
+            check(window.page)
+            other.open(link)
+            check(other.page)
+            window.sign_in(email, "not the password at all")
+            check(window.page)
+            window.sign_in(email)
+            expect(heading(window.page)).to_contain_text("Hello")
+            check(window.page)
+            assert len(set(checked)) >= 7
+
+    def test_keyboard_only(self, product: Product, http: httpx.Client, window: Visitor) -> None:
+        """WEB-6: sign in without a mouse; the focus is always to be seen."""
+        mira = person(product, http).activate()
+        page = window.open("/demo/sign-in")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.get_by_label("E-mail or username").focus()
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid"
+        page.keyboard.type(mira.email)
+        page.keyboard.press("Enter")
+        page.get_by_label("Password", exact=True).focus()
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(heading(page)).to_contain_text("Hello")
+
+    def test_targets_are_large_enough(self, window: Visitor) -> None:
+        """WEB-6 (2.5.8): 24 px at least, text links in sentences excepted."""
+        for path in ("/demo/sign-in", "/demo/sign-up"):
+            page = window.open(path)
+            small = page.evaluate(
+                """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), summary")]
+                .filter(one => one.offsetParent !== null && !one.closest("p.small, .lead, .skip") && !one.matches(".skip, .unseen"))
+                .filter(one => { const box = one.getBoundingClientRect(); return box.height < 24 || box.width < 24 })
+                .map(one => one.outerHTML.slice(0, 80))"""
+            )
+            assert not small
+
+
+class TestReadyForLater:
+    def test_languages(self, product: Product, http: httpx.Client) -> None:
+        """WEB-16, E28: lang and dir say so; the choice is kept; the mail follows the page."""
+        page = http.get("/demo/sign-in", headers={"Accept-Language": "ar,en;q=0.5"})
+        if 'lang="ar"' in page.text:
+            assert 'dir="rtl"' in page.text
+        chosen = http.get("/demo/sign-in?ui_locales=de", headers={"Accept-Language": "en"})
+        assert '<html lang="de"' in chosen.text or '<html lang="en"' in chosen.text
+
+    def test_bad_flow_ids_are_pages(self, http: httpx.Client) -> None:
+        for path in ("/demo/check-messages", "/demo/check-messages?flow=x", "/demo/check-messages?flow=3f1f9a34-9f8e-4a53-8a2f-0a6c9b1d2e3f"):
+            answer = http.get(path)
+            assert answer.status_code in {404, 422}
+            assert "<h1>" in answer.text
+
+
+def test_everything_was_delivered(product: Product) -> None:
+    """INV-18: the queues are empty again."""
+    eventually(product.quiet, seconds=60)
