@@ -22,10 +22,10 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs them all, since they share the product."""
+    """One worker runs all that share the product; the crash tests have their own and may go beside them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
+            item.add_marker(pytest.mark.xdist_group("crash" if item.path.name == "test_crashes.py" else "e2e"))
 
 
 def configuration(folder: Path) -> Path:

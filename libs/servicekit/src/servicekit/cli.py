@@ -248,3 +248,7 @@ def _document(arguments: argparse.Namespace) -> int:
         from .asyncapi import document
     print(json.dumps(document(), indent=2, ensure_ascii=False))
     return 0
+
+
+if __name__ == "__main__":
+    main()

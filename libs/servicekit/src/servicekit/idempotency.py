@@ -3,7 +3,7 @@
 import hmac
 import os
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel
 
 from .caller import Caller
-from .db import Tx
+from .db import Conn, Record, Tx
 from .errors import IdempotencyKeyReused
 from .keys import Keys
 
@@ -21,6 +21,7 @@ _BEGIN = """
 INSERT INTO idempotency (key, fingerprint, created_at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING RETURNING key
 """
 _STORED = "SELECT fingerprint, status, answer, created_at FROM idempotency WHERE key = $1 FOR UPDATE"
+_LOOK = "SELECT fingerprint, status, answer, created_at FROM idempotency WHERE key = $1"
 _RENEW = "UPDATE idempotency SET fingerprint = $2, status = NULL, answer = NULL, created_at = $3 WHERE key = $1"
 _STORE = "UPDATE idempotency SET status = $2, answer = $3 WHERE key = $1"
 _PURGE = "DELETE FROM idempotency WHERE created_at < $1"
@@ -56,6 +57,18 @@ class Idempotency:
         if row is None or row["created_at"] < tx.now - KEEP or row["status"] is None:
             await tx.execute(_RENEW, key, fingerprint, tx.now)
             return
+        self._replay(row, key, fingerprint)
+
+    async def recall(self, conn: Conn, caller: Caller) -> None:
+        """Before a use case looks at state that its first run has changed. Raises as `begin` does; writes nothing."""
+        if caller.idempotency_key is None:
+            return
+        key, fingerprint = self._row_key(caller), self._mac(f"body\0{caller.fingerprint}")
+        row = await conn.fetchrow(_LOOK, key)
+        if row is not None and row["created_at"] >= conn.now - KEEP and row["status"] is not None:
+            self._replay(row, key, fingerprint)
+
+    def _replay(self, row: Record, key: bytes, fingerprint: bytes) -> NoReturn:
         if not hmac.compare_digest(row["fingerprint"], fingerprint):
             raise IdempotencyKeyReused
         try:

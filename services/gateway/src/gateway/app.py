@@ -20,11 +20,14 @@ def create_app(gateway: Gateway) -> ASGIApp:
     app = FastAPI(title=openapi.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     portal = pages.Pages(gateway)
 
-    async def render(request: Request, error: ServiceError) -> Response:
+    def told(request: Request, error: ServiceError) -> Response:
         """A page for people, a problem document for programs."""
         if request.url.path.startswith(("/v1/", "/inbox", "/static/")):
             return problem_response(error, request_id(request.scope))
-        return await portal.problem(request, error)
+        return portal.problem(request, error)
+
+    async def render(request: Request, error: ServiceError) -> Response:
+        return told(request, error)
 
     install_handlers(app, render)
     app.include_router(routes.router(gateway))
@@ -49,7 +52,7 @@ def create_app(gateway: Gateway) -> ASGIApp:
     def forms(scope: Scope) -> bool:
         return not scope["path"].startswith("/v1/")
 
-    guarded = Guard(app, forms=forms, before=before)
+    guarded = Guard(app, forms=forms, before=before, refuse=lambda scope, error: told(Request(scope), error))
     return SecurityHeaders(HotPath(guarded, gateway.sessions, secure=settings.secure), secure=settings.secure)
 
 

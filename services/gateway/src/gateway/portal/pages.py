@@ -105,7 +105,7 @@ class Pages:
 
     # --- problems --------------------------------------------------------------------------------------------------------
 
-    async def problem(self, request: Request, error: ServiceError) -> Response:
+    def problem(self, request: Request, error: ServiceError) -> Response:
         """Every error has a page with a way on."""
         visitor: Visitor | None = request.scope.get("latchkey.visitor")
         slug = request.url.path.split("/")[1] if request.url.path.count("/") else ""

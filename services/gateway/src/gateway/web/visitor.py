@@ -108,8 +108,11 @@ def read_visitor(scope: Scope, *, proxies: Sequence[IPv4Network | IPv6Network], 
     )
 
 
-def make_flow_token(key: bytes, idempotency: str | None, body: bytes) -> str:
-    """256 bits; for a repeated request with the same Idempotency-Key and body the same ones, so that its stored answer fits."""
+def make_flow_token(key: bytes, idempotency: str | None, visitor: Visitor, body: bytes) -> str:
+    """256 bits; for a request repeated with its Idempotency-Key the same ones, so that its stored answer fits.
+
+    Address and user agent go in, so that two strangers with one weak key don't share a token.
+    """
     if idempotency is None:
         return secrets.token_urlsafe(32)
-    return hmac.new(key, b"\0".join((idempotency.encode(), body)), sha256).hexdigest()
+    return hmac.new(key, b"\0".join((idempotency.encode("latin-1", "replace"), visitor.ip.encode(), (visitor.user_agent or "").encode("latin-1", "replace"), body)), sha256).hexdigest()

@@ -111,7 +111,7 @@ class Activations:
 
     async def _consume(self, tx: Tx, slug: str, body: ConfirmRequest, caller: Caller) -> LinkResult:
         link = await self._t.onetime.inspect(tx, body.token)
-        row = await store.lock(tx, link.flow_id) if link.flow_id else None
+        row = await self._lock(tx, link.flow_id) if link.flow_id else None
         if row is None or row["application"] != slug:
             return LinkResult("malformed", Link("malformed"))
         set_tenant(str(row["store_id"]), "unauthenticated")
@@ -122,6 +122,7 @@ class Activations:
     ) -> RegistrationFlow | ConfirmedElsewhere:
         """For "that window is gone": whoever holds the mailbox and knows the password chosen at registration is the one (REG-3)."""
         async with self._t.db.read() as conn:
+            await self._t.idempotency.recall(conn, caller)
             link = await self._t.onetime.inspect(conn, token)
             row = await store.get(conn, link.flow_id) if link.flow_id else None
         if row is None or row["application"] != slug or link.purpose != PURPOSE:
@@ -132,7 +133,7 @@ class Activations:
         answer = None
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
-            row = await store.lock(tx, row["id"])
+            row = await self._lock(tx, row["id"])
             tries = await self._t.onetime.count_try(tx, flow_id=row["id"], purpose=PASSWORD_TRIES) if row else MAX_WRONG + 1
             if row is not None and right and tries <= MAX_WRONG and await self._t.onetime.use(tx, link):
                 answer = await self._proven(tx, row["id"], "password")
@@ -195,7 +196,7 @@ class Activations:
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             await self._registrations.mine(tx, slug, flow_id, caller)
-            row = await store.lock(tx, flow_id)
+            row = await self._lock(tx, flow_id)
             if row is None or row["status"] != "check_your_messages":
                 raise FlowEnded
             set_tenant(str(row["store_id"]), "unauthenticated")
@@ -215,6 +216,7 @@ class Activations:
     async def set_password(self, slug: str, flow_id: UUID, password: str, caller: Caller) -> RegistrationFlow:
         """Where the activation was renewed from another browser: the password chosen there doesn't count (REG-3)."""
         async with self._t.db.read() as conn:
+            await self._t.idempotency.recall(conn, caller)
             row = await self._registrations.mine(conn, slug, flow_id, caller)
         app = self._t.configuration.application(slug)
         errors = self._registrations.check_password(app, password, [one.value for one in store.identifiers_of(row)])
@@ -223,7 +225,7 @@ class Activations:
         password_hash = await self._t.passwords.hash(password)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
-            locked = await store.lock(tx, flow_id)
+            locked = await self._lock(tx, flow_id)
             if locked is None or locked["status"] not in {"check_your_messages", "password"}:
                 raise FlowEnded
             if locked["password_hash"] is not None:
@@ -284,6 +286,14 @@ class Activations:
             expirytime=expires_at,
         )
         security_event("user_updated", "success", account_id=str(account_id), change="activated", method=method)
+
+    @staticmethod
+    async def _lock(tx: Tx, flow_id: UUID) -> Record | None:
+        """The account first, then the flow: two presses for one account never wait for each other in a circle."""
+        row = await store.get(tx, flow_id)
+        if row is not None and row["account_id"] is not None:
+            await accounts.lock(tx, row["account_id"])
+        return await store.lock(tx, flow_id)
 
     @staticmethod
     async def _row(tx: Tx, flow_id: UUID) -> Record:

@@ -78,6 +78,7 @@ class SignIns:
         app = self._configuration.application(slug)
         set_tenant(str(app.store.id), "user")
         async with self._db.read() as conn:
+            await self._idempotency.recall(conn, caller)
             row = await self._mine(conn, slug, flow_id, caller)
             typed = row["identifier"] or body.identifier
             self._check_step(conn, row, typed)
