@@ -121,7 +121,8 @@ def canaries(found: Product, bootstrap: str) -> list[str]:
         haystacks[f"database {service}"] = dump(dsn)
     for publisher in PUBLISHERS:
         haystacks[f"topic {publisher}"] = b"\n".join(
-            repr((record.key, record.value, record.headers)).encode() for record in read_records(bootstrap, found.stack.topic_prefix, publisher)
+            repr((record.key, record.value, record.headers)).encode()
+            for record in read_records(bootstrap, found.stack.topic_prefix, publisher)
         )
     for child in found.stack.children.values():
         if child.name != "inbox":

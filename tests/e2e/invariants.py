@@ -24,7 +24,9 @@ def check(product: Product, bootstrap: str, *, acknowledged: dict[str, str], mos
     _versions(product, bootstrap)
     doubled = product.rows("identity", "SELECT canonical FROM identifier GROUP BY store_id, canonical HAVING count(*) > 1")
     assert not doubled, "INV-14"
-    assert not product.rows("identity", "SELECT id FROM one_time_secret WHERE used_at IS NOT NULL AND superseded_at < used_at"), "INV-3"
+    assert not product.rows("identity", "SELECT id FROM one_time_secret WHERE used_at IS NOT NULL AND superseded_at < used_at"), (
+        "INV-3"
+    )
     parked = [row for service in product.stack.services for row in product.rows(service, "SELECT event_type, reason FROM parked")]
     assert not parked, f"nothing may be parked by a crash: {parked}"
     assert not canaries(product, bootstrap), "INV-7"

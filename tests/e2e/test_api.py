@@ -14,9 +14,9 @@ from testkit.stack import PASSWORD, Product, eventually, new_email, person
 
 
 class TestHeaders:
-    ROUTES = [("GET", "/demo/sign-in"), ("GET", "/demo/account"), ("GET", "/demo/nothing"), ("GET", "/v1/session"), ("GET", "/v1/openapi.json"),
+    ROUTES = (("GET", "/demo/sign-in"), ("GET", "/demo/account"), ("GET", "/demo/nothing"), ("GET", "/v1/session"), ("GET", "/v1/openapi.json"),
               ("POST", "/v1/apps/demo/registrations"), ("POST", "/demo/sign-in"), ("GET", "/go/demo"), ("PUT", "/demo/sign-in"),
-              ("GET", "/demo/l/" + "x" * 43), ("GET", "/problems/link_used"), ("DELETE", "/v1/session")]  # fmt: skip
+              ("GET", "/demo/l/" + "x" * 43), ("GET", "/problems/link_used"), ("DELETE", "/v1/session"))  # fmt: skip
 
     @pytest.mark.parametrize(("method", "path"), ROUTES)
     def test_on_every_answer(self, product: Product, http: httpx.Client, method: str, path: str) -> None:
@@ -52,12 +52,16 @@ class TestHeaders:
         """REC-8."""
         mira = person(product, http)
         body = {"identifiers": {"email": mira.email}, "password": PASSWORD, "client": "api"}
-        answer = http.post("/v1/apps/demo/registrations", json=body, headers={"Host": "evil.test", "X-Forwarded-Host": "evil.test"})
+        answer = http.post(
+            "/v1/apps/demo/registrations", json=body, headers={"Host": "evil.test", "X-Forwarded-Host": "evil.test"}
+        )
         mira.take(answer)
         assert f"{product.origin}/demo/l/" in mira.mail()["text"]
         assert "evil.test" not in mira.mail()["text"]
 
-    @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "javascript:alert(1)", "{{7*7}}", "%(x)s"])
+    @pytest.mark.parametrize(
+        "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "javascript:alert(1)", "{{7*7}}", "%(x)s"]
+    )
     def test_reflected_fields_are_inert(self, product: Product, http: httpx.Client, text: str) -> None:
         """WEB-10, WEB-14."""
         web = httpx.Client(base_url=product.origin, trust_env=False, headers={"Origin": product.origin})
@@ -92,7 +96,10 @@ class TestBadInput:
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
         assert answer.headers["content-type"] == "application/problem+json"
         if code == "validation_failed":
-            assert all((one["field"].startswith("/") or content in {b"[]", b"null"}) and one["message"] for one in answer.json()["errors"])
+            assert all(
+                (one["field"].startswith("/") or content in {b"[]", b"null"}) and one["message"]
+                for one in answer.json()["errors"]
+            )
 
     def test_methods_and_parameters(self, http: httpx.Client) -> None:
         """API-2."""
@@ -110,7 +117,9 @@ class TestBadInput:
 
     def test_errors_hold_no_internals(self, http: httpx.Client) -> None:
         """LOG-2."""
-        text = http.post("/v1/apps/demo/registrations", json={"identifiers": {"email": "x" * 300}, "password": "secret words here"}).text
+        text = http.post(
+            "/v1/apps/demo/registrations", json={"identifiers": {"email": "x" * 300}, "password": "secret words here"}
+        ).text
         assert "Traceback" not in text
         assert "secret words here" not in text
         assert "x" * 300 not in text
@@ -173,7 +182,9 @@ class TestNetwork:
         mira = person(product, http).activate()
         mira.begin_sign_in()
         answer = mira.post(
-            f"/sign-ins/{mira.flow['id']}/password", {"password": PASSWORD}, **{"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9"}
+            f"/sign-ins/{mira.flow['id']}/password",
+            {"password": PASSWORD},
+            **{"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9"},
         )
         mira.take(answer)
         sessions = http.get("/v1/me/sessions", headers=mira.bearer).json()["items"]
@@ -185,8 +196,7 @@ class TestLogs:
         found = []
         for child in product.stack.children.values():
             if child.name != "inbox":
-                for line in child.log.read_text().splitlines():
-                    found.append(json.loads(line))
+                found += [json.loads(line) for line in child.log.read_text().splitlines()]
         return found
 
     def test_every_line_is_json_with_the_same_head(self, product: Product, http: httpx.Client) -> None:

@@ -20,8 +20,6 @@ from .invariants import check
 pytestmark = [pytest.mark.crash]
 
 
-
-
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
     folder = tmp_path_factory.mktemp("crash")
@@ -247,4 +245,6 @@ class TestBadEvents:
         assert "5 would be replayed" in latchkey("replay", "--service", "notifier", "--all", "--dry-run")
         assert "5 made due" in latchkey("replay", "--service", "notifier", "--all")
         eventually(lambda: all(row[0] > 0 for row in victim.rows("notifier", "SELECT attempts FROM parked")), seconds=20)
-        assert victim.rows("notifier", "SELECT count(*) FROM parked WHERE due_at IS NULL")[0][0] == len(bad), "still not understood"
+        assert victim.rows("notifier", "SELECT count(*) FROM parked WHERE due_at IS NULL")[0][0] == len(bad), (
+            "still not understood"
+        )

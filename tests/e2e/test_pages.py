@@ -57,7 +57,10 @@ def open_window(product: Product, browser: Browser, http: httpx.Client) -> Itera
 
     def make(size: tuple[int, int] = WIDE, *, script: bool = True, dark: bool = False, locale: str = "en-GB") -> Visitor:
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, java_script_enabled=script, color_scheme="dark" if dark else "light", locale=locale
+            viewport={"width": size[0], "height": size[1]},
+            java_script_enabled=script,
+            color_scheme="dark" if dark else "light",
+            locale=locale,
         )
         opened.append(Visitor(product, context))
         return opened[-1]
@@ -80,7 +83,9 @@ def heading(page: Page):
 
 
 class TestJourney:
-    @pytest.mark.parametrize(("script", "size"), [(True, WIDE), (False, PHONE), (True, NARROW)], ids=["script", "no script", "320 px"])
+    @pytest.mark.parametrize(
+        ("script", "size"), [(True, WIDE), (False, PHONE), (True, NARROW)], ids=["script", "no script", "320 px"]
+    )
     def test_register_activate_sign_in_sign_out(self, product: Product, open_window, script: bool, size: tuple) -> None:
         """R2-R7, D1-D4, WEB-7: the same journey with JavaScript off and on a narrow phone."""
         window, email = open_window(size, script=script), new_email()
@@ -382,7 +387,11 @@ class TestReadyForLater:
         assert '<html lang="de"' in chosen.text or '<html lang="en"' in chosen.text
 
     def test_bad_flow_ids_are_pages(self, http: httpx.Client) -> None:
-        for path in ("/demo/check-messages", "/demo/check-messages?flow=x", "/demo/check-messages?flow=3f1f9a34-9f8e-4a53-8a2f-0a6c9b1d2e3f"):
+        for path in (
+            "/demo/check-messages",
+            "/demo/check-messages?flow=x",
+            "/demo/check-messages?flow=3f1f9a34-9f8e-4a53-8a2f-0a6c9b1d2e3f",
+        ):
             answer = http.get(path)
             assert answer.status_code in {404, 422}
             assert "<h1>" in answer.text

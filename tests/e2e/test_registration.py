@@ -52,7 +52,9 @@ class TestJourney:
         """D2, LNK-11, OTP-8: typed with a space or dashes, without opening the link."""
         mira.register()
         code = mira.code()
-        assert mira.post(f"/registrations/{mira.flow['id']}/code", {"code": code.replace(" ", "-")}).json()["status"] == "activated"
+        assert (
+            mira.post(f"/registrations/{mira.flow['id']}/code", {"code": code.replace(" ", "-")}).json()["status"] == "activated"
+        )
         assert mira.sign_in().status_code == 200
 
     def test_activation_off_starts_the_session_at_once(self, product: Product, http: httpx.Client) -> None:
@@ -95,7 +97,8 @@ class TestEvents:
         mira.sign_in()
         account = account_of(product, mira.email)
         wanted = ["UserRegistered", "ActivationRequested", "UserActivated", "SessionStarted", "SignedIn"]
-        found = eventually(lambda: (lambda events: events if len(events) >= len(wanted) else None)(events_of(product, "identity", account)))
+        eventually(lambda: len(events_of(product, "identity", account)) >= len(wanted))
+        found = events_of(product, "identity", account)
         assert [type(event).__name__ for event in found] == wanted
         assert [event.meta.aggregateversion for event in found] == [1, 2, 3, 4, 5]
         assert len({event.meta.id for event in found}) == 5
@@ -103,7 +106,9 @@ class TestEvents:
         assert registered.correlationid == requested.correlationid
         assert registered.traceparent.split("-")[1] == requested.traceparent.split("-")[1]
         assert requested.expirytime is not None
-        sent = eventually(lambda: [one for one in events_of(product, "notifier", account) if type(one).__name__ == "MessageHandedOver"])
+        sent = eventually(
+            lambda: [one for one in events_of(product, "notifier", account) if type(one).__name__ == "MessageHandedOver"]
+        )
         assert sent[0].meta.correlationid == requested.correlationid, "one story from the request to the mail server"
         queued = next(one for one in events_of(product, "notifier", account) if type(one).__name__ == "MessageQueued")
         assert queued.meta.causationid == str(requested.id), "the chain of causes closes"
@@ -125,7 +130,9 @@ class TestEvents:
         eventually(product.quiet, seconds=60)
         bootstrap = product.stack.infrastructure.kafka_bootstrap  # type: ignore[union-attr]
         for publisher in ("identity", "notifier"):
-            decoded = [wire.decode(one.value, one.headers) for one in read_records(bootstrap, product.stack.topic_prefix, publisher)]
+            decoded = [
+                wire.decode(one.value, one.headers) for one in read_records(bootstrap, product.stack.topic_prefix, publisher)
+            ]
             decoded.sort(key=lambda event: (event.meta.subject, event.meta.aggregateversion))
             for subject, group in groupby(decoded, key=lambda event: event.meta.subject):
                 versions = sorted({event.meta.aggregateversion for event in group})
@@ -146,12 +153,16 @@ class TestEvents:
 class TestSameAnswerForEverybody:
     def shape(self, response: httpx.Response) -> tuple:
         """All that a stranger sees but ids, times and tokens."""
+
         def plain(value: object) -> object:
             if isinstance(value, dict):
-                return {name: plain(one) if name not in {"id", "match", "flow_token", "at", "expires_at", "available_at"} else "" for name, one in value.items()}
+                return {
+                    name: plain(one) if name not in {"id", "match", "flow_token", "at", "expires_at", "available_at"} else ""
+                    for name, one in value.items()
+                }
             return value
 
-        headers = {name for name in response.headers if name not in {"date"}}
+        headers = {name for name in response.headers if name != "date"}
         return response.status_code, headers, json.dumps(plain(response.json())), len(response.content)
 
     def test_new_pending_and_active_addresses(self, product: Product, http: httpx.Client) -> None:
@@ -164,7 +175,9 @@ class TestSameAnswerForEverybody:
         shapes = [self.shape(one.register()) for one in people]
         assert shapes[0] == shapes[1] == shapes[2]
         assert "Activate" in people[0].mail()["subject"]
-        assert not LINK.search(product.wait_mails(people[2].email, 1, subject="already have")[0]["text"]), "nothing to press there"
+        assert not LINK.search(product.wait_mails(people[2].email, 1, subject="already have")[0]["text"]), (
+            "nothing to press there"
+        )
 
     def test_disabled_address(self, product: Product, http: httpx.Client) -> None:
         """REG-1: the answer is the same; nobody gets a mail."""
@@ -231,7 +244,9 @@ class TestLinks:
         token = mira.link()
         before = product.rows("identity", "SELECT s::text FROM one_time_secret s WHERE flow_id = %s", mira.flow["id"])
         for number in range(20):
-            with httpx.Client(base_url=product.origin, headers={"User-Agent": f"scanner/{number}"}, follow_redirects=True) as scanner:
+            with httpx.Client(
+                base_url=product.origin, headers={"User-Agent": f"scanner/{number}"}, follow_redirects=True
+            ) as scanner:
                 assert scanner.get(f"/demo/l/{token}").status_code == 200
         for _ in range(5):
             mira.http.head(f"/demo/l/{token}")
@@ -274,7 +289,10 @@ class TestLinks:
         asking, other = person(product, http), person(product, http)
         asking.register()
         token = asking.link()
-        codes = [other.post("/links/confirm", {"token": token, "password": f"wrong password number {one}"}).json()["code"] for one in range(5)]
+        codes = [
+            other.post("/links/confirm", {"token": token, "password": f"wrong password number {one}"}).json()["code"]
+            for one in range(5)
+        ]
         assert codes == ["credentials_wrong"] * 4 + ["link_ended"]
         assert asking.confirm(token).json()["code"] == "link_ended"
 
@@ -304,7 +322,7 @@ class TestLinks:
         assert "password" in here.flow["next"]
         fresh = LINK.findall(product.wait_mails(here.email, 2)[-1]["text"])[0]
         assert here.confirm(fresh).json()["status"] == "password"
-        here.password = "seven ochre bicycles sing"  # noqa: S105
+        here.password = "seven ochre bicycles sing"
         product.secrets.add(here.password)
         done = here.post(f"/registrations/{here.flow['id']}/password", {"password": here.password})
         assert done.json()["status"] == "activated"
@@ -427,7 +445,9 @@ class TestCodes:
         mira = person(product, http)
         mira.register()
         mira.code()
-        stored = bytes(product.rows("identity", "SELECT code_hash FROM one_time_secret WHERE flow_id = %s", mira.flow["id"])[0][0])
+        stored = bytes(
+            product.rows("identity", "SELECT code_hash FROM one_time_secret WHERE flow_id = %s", mira.flow["id"])[0][0]
+        )
         flow = mira.flow["id"]
         for number in range(0, 1_000_000, 1):
             digits = f"{number:06d}".encode()
@@ -501,7 +521,9 @@ class TestThrottle:
 
         def again(number: int) -> int:
             with httpx.Client(base_url=origins[number % 2], timeout=60, trust_env=False) as client:
-                return client.post(f"/v1/apps/demo/registrations/{mira.flow['id']}/resend", json={}, headers=mira.headers).status_code
+                return client.post(
+                    f"/v1/apps/demo/registrations/{mira.flow['id']}/resend", json={}, headers=mira.headers
+                ).status_code
 
         with ThreadPoolExecutor(25) as pool:
             statuses = list(pool.map(again, range(100)))
@@ -553,7 +575,9 @@ class TestIdentifiers:
 
         eventually(gone, seconds=20)
         assert not product.rows("identity", "SELECT 1 FROM registration_attempt WHERE recipient = %s", mira.email)
-        eventually(lambda: [one for one in events_of(product, "identity", account) if type(one).__name__ == "RegistrationExpired"])
+        eventually(
+            lambda: [one for one in events_of(product, "identity", account) if type(one).__name__ == "RegistrationExpired"]
+        )
         assert mira.activate().sign_in().status_code == 200
 
     @pytest.mark.parametrize(
@@ -606,7 +630,9 @@ class TestPasswords:
     def test_stored_as_argon2id(self, product: Product, mira: Person) -> None:
         """PWD-5."""
         mira.activate()
-        stored = product.rows("identity", "SELECT hash FROM password_credential WHERE account_id = %s", account_of(product, mira.email))[0][0]
+        stored = product.rows(
+            "identity", "SELECT hash FROM password_credential WHERE account_id = %s", account_of(product, mira.email)
+        )[0][0]
         found = re.match(r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=1\$", stored)
         assert found
         assert int(found[1]) >= 19456

@@ -68,7 +68,9 @@ class TestSessions:
 
     def test_session_cookie(self, product: Product, signed_in: Person) -> None:
         """SES-2: HttpOnly, Lax, no Domain; the value is in no body."""
-        with httpx.Client(base_url=product.origin, trust_env=False, headers={"Origin": product.origin, "Latchkey-Client": "web"}) as web:
+        with httpx.Client(
+            base_url=product.origin, trust_env=False, headers={"Origin": product.origin, "Latchkey-Client": "web"}
+        ) as web:
             flow = web.post("/v1/apps/demo/sign-ins", json={"identifier": signed_in.email}).json()
             assert "flow_token" not in flow
             answer = web.post(f"/v1/apps/demo/sign-ins/{flow['id']}/password", json={"password": signed_in.password})

@@ -108,8 +108,8 @@ def _fetch(home: Path) -> None:
     # The broker alone: resolved together with log4j, log4j's own version list would overrule Kafka's.
     _, found = context.resolver.resolve([Dependency(broker)])
     wanted = [broker, *(one.artifact for one in found if one.scope in {"compile", "runtime"})]
-    for name in ("log4j-api", "log4j-core", "log4j-slf4j-impl"):
-        wanted.append(context.project("org.apache.logging.log4j", name).at_version("2.24.3").artifact())
+    logging_jars = ("log4j-api", "log4j-core", "log4j-slf4j-impl")
+    wanted += [context.project("org.apache.logging.log4j", name).at_version("2.24.3").artifact() for name in logging_jars]
     part = home / "libs.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -127,7 +127,8 @@ def sums(folder: Path) -> dict[str, str]:
 
 def check_sums(folder: Path) -> None:
     """Raises StartFailed unless the folder holds exactly the jars of kafka.sha256, byte for byte."""
-    expected = dict(reversed(line.split()) for line in SUMS.read_text().splitlines() if line.strip())
+    lines = [line.split() for line in SUMS.read_text().splitlines() if line.strip()]
+    expected = {name: digest for digest, name in lines}
     found = sums(folder)
     if found != expected:
         wrong = sorted({name for name in {*found, *expected} if found.get(name) != expected.get(name)})

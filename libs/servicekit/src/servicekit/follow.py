@@ -24,7 +24,9 @@ log = get_logger(__name__)
 
 
 class Follower:
-    def __init__(self, kafka: KafkaSettings, publisher: str, clock: Clock, seen: Callable[[Event], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, publisher: str, clock: Clock, seen: Callable[[Event], None], lost: Callable[[], None]
+    ) -> None:
         """`seen`: each event as it comes; `lost`: events may have been missed, forget what rests on them."""
         self._kafka = kafka
         self._topic = events_topic(publisher, kafka.topic_prefix)
@@ -40,7 +42,10 @@ class Follower:
     async def run(self) -> None:
         while True:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._kafka.bootstrap, enable_auto_commit=False, auto_offset_reset="latest", **self._kafka.security()
+                bootstrap_servers=self._kafka.bootstrap,
+                enable_auto_commit=False,
+                auto_offset_reset="latest",
+                **self._kafka.security(),
             )
             try:
                 await consumer.start()

@@ -53,6 +53,6 @@ def run_prefix(worker_id: str) -> str:
 
 @pytest.fixture(scope="session")
 def worker_id(request: pytest.FixtureRequest) -> str:
-    """xdist has the same fixture; without xdist there is one worker."""
+    """Xdist has the same fixture; without xdist there is one worker."""
     workerinput = getattr(request.config, "workerinput", None)
     return str(workerinput["workerid"]) if workerinput else "main"

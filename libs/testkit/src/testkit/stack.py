@@ -55,7 +55,9 @@ class Product:
 
     def mails(self, to: str | None = None) -> list[dict[str, Any]]:
         query = {"to": to} if to else {}
-        items: list[dict[str, Any]] = httpx.get(f"{self.stack.inbox_url}/inbox/messages", params=query, timeout=20).json()["items"]
+        items: list[dict[str, Any]] = httpx.get(f"{self.stack.inbox_url}/inbox/messages", params=query, timeout=20).json()[
+            "items"
+        ]
         return items
 
     def wait_mails(self, to: str, count: int = 1, *, subject: str = "", seconds: float = 15) -> list[dict[str, Any]]:
@@ -91,7 +93,7 @@ class Product:
         return int(process.pid)
 
     def kill(self, name: str) -> None:
-        """kill -9; `watch` brings it back."""
+        """Kill -9; `watch` brings it back."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid(name), signal.SIGKILL)
 
@@ -104,13 +106,13 @@ class Product:
         return child.process is not None and child.process.poll() is None and child.ready()
 
     def all_ready(self) -> bool:
-        return all([self.ready(name) for name in self.stack.children])
+        return not [name for name in self.stack.children if not self.ready(name)]
 
     # --- databases ---------------------------------------------------------------------------------------------------
 
     def rows(self, service: str, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.stack.postgres[service]) as connection:
-            return list(connection.execute(sql, args).fetchall())  # type: ignore[arg-type]
+            return list(connection.execute(sql, args).fetchall())
 
     def quiet(self) -> bool:
         """INV-18: nothing waits in any outbox, work table or delivery."""
@@ -177,10 +179,10 @@ class Person:
         return self.product.wait_mails(self.email, self.seen + 1, subject=subject)[self.seen]
 
     def link(self) -> str:
-        return LINK.findall(self.mail()["text"])[0]
+        return str(LINK.findall(self.mail()["text"])[0])
 
     def code(self) -> str:
-        return CODE.findall(self.mail()["text"])[0]
+        return str(CODE.findall(self.mail()["text"])[0])
 
     def confirm(self, token: str | None = None, **more: Any) -> httpx.Response:
         return self.post("/links/confirm", {"token": token or self.link(), **more})
@@ -214,7 +216,13 @@ def person(product: Product, http: httpx.Client, email: str | None = None) -> Pe
 
 @contextlib.contextmanager
 def running(
-    folder: Path, infrastructure: Infrastructure, prefix: str, *, configuration: Path, replicas: dict[str, int] | None = None, **extra: str
+    folder: Path,
+    infrastructure: Infrastructure,
+    prefix: str,
+    *,
+    configuration: Path,
+    replicas: dict[str, int] | None = None,
+    **extra: str,
 ) -> Iterator[Product]:
     """A stack of its own on shared servers: databases and topics by prefix, clock and failpoints by files."""
     failpoints = folder / "failpoints"

@@ -55,13 +55,14 @@ class Handler:
             await asyncio.sleep(3600)
         self._keep(envelope)
         if fault == "cut":
-            server.transport.abort()
+            if server.transport is not None:
+                server.transport.close()
             return "250 never said"
         return "250 accepted"
 
     def _keep(self, envelope: Envelope) -> None:
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
-        message: EmailMessage = email.message_from_bytes(content, policy=email.policy.default)  # type: ignore[assignment]
+        message: EmailMessage = email.message_from_bytes(content, policy=email.policy.default)
         text, html = _part(message, "plain"), _part(message, "html")
         for recipient in envelope.rcpt_tos:
             self._store.add(

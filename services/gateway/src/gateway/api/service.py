@@ -53,7 +53,9 @@ class Gateway:
             visitor.new_flow_token = visitor.flow_token  # the client goes on as the same "browser"; it is told its token again
         elif visitor.flow_token is None:
             key = request.headers.get("idempotency-key")
-            visitor.new_flow_token = make_flow_token(self.keys.secret("flow"), key, visitor, request.scope.get("latchkey.body", b""))
+            visitor.new_flow_token = make_flow_token(
+                self.keys.secret("flow"), key, visitor, request.scope.get("latchkey.body", b"")
+            )
             visitor.flow_token = visitor.new_flow_token
 
     # --- calls to identity -----------------------------------------------------------------------------------------------

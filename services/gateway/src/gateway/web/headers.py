@@ -5,13 +5,16 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_PERMISSIONS = (
+    b"camera=(), microphone=(), geolocation=(), payment=(), usb=(), "
+    b"publickey-credentials-get=(self), publickey-credentials-create=(self), otp-credentials=(self)"
+)
 _FIXED = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=(), usb=(), publickey-credentials-get=(self), "
-     b"publickey-credentials-create=(self), otp-credentials=(self)"),
+    (b"permissions-policy", _PERMISSIONS),
     (b"x-frame-options", b"DENY"),
 )  # fmt: skip
 HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")

@@ -115,4 +115,15 @@ def make_flow_token(key: bytes, idempotency: str | None, visitor: Visitor, body:
     """
     if idempotency is None:
         return secrets.token_urlsafe(32)
-    return hmac.new(key, b"\0".join((idempotency.encode("latin-1", "replace"), visitor.ip.encode(), (visitor.user_agent or "").encode("latin-1", "replace"), body)), sha256).hexdigest()
+    return hmac.new(
+        key,
+        b"\0".join(
+            (
+                idempotency.encode("latin-1", "replace"),
+                visitor.ip.encode(),
+                (visitor.user_agent or "").encode("latin-1", "replace"),
+                body,
+            )
+        ),
+        sha256,
+    ).hexdigest()

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton, format_time
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from latchkey_contracts import brand as brands
 from latchkey_contracts.configuration import Application
@@ -27,9 +27,12 @@ WIDTH = 72
 
 _COPY = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 _LAYOUT = Environment(
-    loader=FileSystemLoader(FOLDER / "layout"), undefined=StrictUndefined, autoescape=lambda name: name is not None and name.endswith(".html"),
-    trim_blocks=True, lstrip_blocks=True,
-)  # fmt: skip
+    loader=FileSystemLoader(FOLDER / "layout"),
+    undefined=StrictUndefined,
+    autoescape=select_autoescape(["html"]),
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 @cache
