@@ -52,9 +52,8 @@ def _call(node: ast.Call, place: str) -> Iterator[tuple[int, str]]:
         for keyword in node.keywords:
             if keyword.arg and _LOGGED.match(keyword.arg):
                 yield node.lineno, f"{keyword.arg} is personal or secret and is never logged; log ids"
-    if said.endswith(".subscriber"):
-        if not place.endswith("servicekit/inbox.py"):
-            yield node.lineno, "consume with servicekit.inbox.subscribe(): anything else loses or doubles records (stack.md §5)"
+    if said.endswith(".subscriber") and not place.endswith("servicekit/inbox.py"):
+        yield node.lineno, "consume with servicekit.inbox.subscribe(): anything else loses or doubles records (stack.md §5)"
 
 
 def _import(node: ast.Import | ast.ImportFrom, place: str) -> Iterator[tuple[int, str]]:
@@ -79,9 +78,8 @@ def main() -> int:
             path.is_file()
             and path.suffix in {".md", ".txt", ".toml", ".yaml", ".yml", ".lock", ".in", ".py"}
             and path.name != "lint_house.py"
-        ):
-            if _REGISTRY_HOSTS.search(path.read_text(encoding="utf-8", errors="replace")):
-                found.append(f"{path.relative_to(ROOT)}: names a package registry's host")
+        ) and _REGISTRY_HOSTS.search(path.read_text(encoding="utf-8", errors="replace")):
+            found.append(f"{path.relative_to(ROOT)}: names a package registry's host")
     print("\n".join(found) or "house rules: fine")
     return 1 if found else 0
 

@@ -87,25 +87,25 @@ def router(gateway: Gateway) -> APIRouter:
         return await start(request, visitor, app, "/registrations", body, 202)
 
     @routes.get("/registrations/{id}", response_model=registration.RegistrationFlow, tags=["registration"])
-    async def read_registration(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:  # noqa: A002 - the name in api.md
+    async def read_registration(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:
         return await read(request, visitor, f"/v1/apps/{app}/registrations/{id}")
 
     @routes.post(
         "/registrations/{id}/resend", status_code=202, response_model=registration.RegistrationFlow, tags=["registration"]
     )
-    async def resend(request: Request, app: Slug, id: UUID, body: registration.ResendRequest, visitor: VisitorDep) -> Response:  # noqa: A002
+    async def resend(request: Request, app: Slug, id: UUID, body: registration.ResendRequest, visitor: VisitorDep) -> Response:
         """Sends link and code again; 429 with Retry-After when too early."""
         return await go_on(request, visitor, f"/v1/apps/{app}/registrations/{id}/resend", body, 202)
 
     @routes.post("/registrations/{id}/code", response_model=registration.RegistrationFlow, tags=["registration"])
-    async def code(request: Request, app: Slug, id: UUID, body: registration.CodeRequest, visitor: VisitorDep) -> Response:  # noqa: A002
+    async def code(request: Request, app: Slug, id: UUID, body: registration.CodeRequest, visitor: VisitorDep) -> Response:
         return await go_on(request, visitor, f"/v1/apps/{app}/registrations/{id}/code", body)
 
     @routes.post("/registrations/{id}/password", response_model=registration.RegistrationFlow, tags=["registration"])
     async def password(
         request: Request,
         app: Slug,
-        id: UUID,  # noqa: A002
+        id: UUID,
         body: registration.NewPasswordRequest,
         visitor: VisitorDep,
     ) -> Response:
@@ -116,7 +116,7 @@ def router(gateway: Gateway) -> APIRouter:
         return await start(request, visitor, app, "/sign-ins", body, 200)
 
     @routes.get("/sign-ins/{id}", response_model=sign_in.SignInFlow, tags=["sign-in"])
-    async def read_sign_in(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:  # noqa: A002
+    async def read_sign_in(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:
         return await read(request, visitor, f"/v1/apps/{app}/sign-ins/{id}")
 
     @routes.post("/sign-ins/{id}/password", response_model=sign_in.SignInFlow, tags=["sign-in"])
@@ -126,7 +126,7 @@ def router(gateway: Gateway) -> APIRouter:
         return await go_on(request, visitor, f"/v1/apps/{app}/sign-ins/{id}/password", body)
 
     @routes.post("/sign-ins/{id}/action", response_model=sign_in.SignInFlow, tags=["sign-in"])
-    async def action(request: Request, app: Slug, id: UUID, body: sign_in.RequiredActionRequest, visitor: VisitorDep) -> Response:  # noqa: A002
+    async def action(request: Request, app: Slug, id: UUID, body: sign_in.RequiredActionRequest, visitor: VisitorDep) -> Response:
         return await go_on(request, visitor, f"/v1/apps/{app}/sign-ins/{id}/action", body)
 
     @routes.post("/links/inspect", response_model=links.LinkInfo, tags=["links"])
