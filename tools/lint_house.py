@@ -73,13 +73,17 @@ def _import(node: ast.Import | ast.ImportFrom, place: str) -> Iterator[tuple[int
 
 def main() -> int:
     found = [f"{path.relative_to(ROOT)}:{line}: {reason}" for path in SOURCES for line, reason in breaches(path)]
-    for path in [*ROOT.glob("*.*"), *ROOT.glob("docs/**/*"), *ROOT.glob("tools/*")]:
-        if (
-            path.is_file()
-            and path.suffix in {".md", ".txt", ".toml", ".yaml", ".yml", ".lock", ".in", ".py"}
-            and path.name != "lint_house.py"
-        ) and _REGISTRY_HOSTS.search(path.read_text(encoding="utf-8", errors="replace")):
-            found.append(f"{path.relative_to(ROOT)}: names a package registry's host")
+    kinds = {".md", ".txt", ".toml", ".yaml", ".yml", ".lock", ".in", ".py"}
+    texts = [
+        path
+        for path in [*ROOT.glob("*.*"), *ROOT.glob("docs/**/*"), *ROOT.glob("tools/*")]
+        if path.is_file() and path.suffix in kinds
+    ]
+    found += [
+        f"{path.relative_to(ROOT)}: names a package registry's host"
+        for path in texts
+        if path.name != "lint_house.py" and _REGISTRY_HOSTS.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
     print("\n".join(found) or "house rules: fine")
     return 1 if found else 0
 

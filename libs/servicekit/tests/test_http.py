@@ -60,7 +60,7 @@ def routes() -> APIRouter:
         return {"app": app, "password_length": len(body.password)}
 
     @router.get("/things/{id}")
-    async def read(app: str, id: UUID, status: str | None = None, limit: Annotated[int, Query(le=50)] = 10) -> dict[str, Any]:  # noqa: A002
+    async def read(app: str, id: UUID, status: str | None = None, limit: Annotated[int, Query(le=50)] = 10) -> dict[str, Any]:
         return {"id": str(id), "status": status, "limit": limit}
 
     @router.get("/l/{token}")

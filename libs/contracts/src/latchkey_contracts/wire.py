@@ -116,7 +116,7 @@ def _structured(value: bytes) -> tuple[dict[str, str], object]:
 def new_meta(
     event: Event,
     *,
-    id: UUID,  # noqa: A002 - the attribute's name
+    id: UUID,
     origin: str,
     time: datetime,
     aggregateversion: int,

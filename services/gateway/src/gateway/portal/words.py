@@ -6,7 +6,7 @@ from typing import Any
 Gettext = Callable[[str], str]
 
 
-def N_(text: str) -> str:
+def N_(text: str) -> str:  # noqa: N802 - marks a text for the catalogues
     return text
 
 

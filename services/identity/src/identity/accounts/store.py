@@ -16,9 +16,9 @@ _FIND = f"""
 SELECT {_COLUMNS} FROM identifier i JOIN account a ON a.id = i.account_id
 WHERE i.store_id = $1 AND (i.kind, i.canonical) IN (SELECT * FROM unnest($2::text[], $3::text[]))
 ORDER BY (a.status = 'active') DESC, a.created_at LIMIT 1
-"""
-_GET = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1"
-_LOCK = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1 FOR UPDATE"
+"""  # noqa: S608 - constant columns
+_GET = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1"  # noqa: S608
+_LOCK = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1 FOR UPDATE"  # noqa: S608
 _INSERT = "INSERT INTO account (id, store_id, status, language, created_at) VALUES ($1, $2, 'pending', $3, $4)"
 _ADD = """
 INSERT INTO identifier (id, account_id, store_id, kind, value, canonical, skeleton, verified_at, created_at)

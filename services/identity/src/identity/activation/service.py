@@ -46,7 +46,7 @@ from identity.registration import store
 from identity.registration.service import MESSAGE, PURPOSE, Registrations, Tools
 
 # Wrong passwords on a link are counted apart from wrong codes, by the same rule.
-PASSWORD_TRIES = "activation.password"
+PASSWORD_TRIES = "activation.password"  # noqa: S105 - the name of a counter
 WELCOME_LIFETIME = timedelta(days=1)
 
 _LINK_ERRORS: dict[str, type[ServiceError]] = {
@@ -298,5 +298,5 @@ class Activations:
     @staticmethod
     async def _row(tx: Tx, flow_id: UUID) -> Record:
         row = await store.get(tx, flow_id)
-        assert row is not None
+        assert row is not None  # noqa: S101 - the caller holds it
         return row

@@ -25,7 +25,7 @@ class Breaches(Protocol):
 class NoBreaches:
     """No file is configured."""
 
-    def contains(self, password: str) -> bool:
+    def contains(self, password: str) -> bool:  # noqa: ARG002 - the protocol's
         return False
 
 

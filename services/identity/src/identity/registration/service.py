@@ -166,7 +166,7 @@ class Registrations:
         )
         security_event("user_created", "success", account_id=str(account_id))
         account = await accounts.get(tx, account_id)
-        assert account is not None
+        assert account is not None  # noqa: S101 - inserted above
         return account
 
     async def _request_activation(self, tx: Tx, app: Resolved, row: Record, account_id: UUID) -> None:
@@ -379,7 +379,7 @@ class Registrations:
 
 async def _found(conn: Conn, flow_id: UUID) -> Record:
     row = await store.get(conn, flow_id)
-    assert row is not None
+    assert row is not None  # noqa: S101 - inserted in this transaction
     return row
 
 

@@ -15,11 +15,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, $10)
 _BY_TOKEN = f"""
 SELECT {_COLUMNS} FROM session s JOIN account a ON a.id = s.account_id
 WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND a.status = 'active' AND s.expires_at > $2 AND s.seen_at + s.idle > $2
-"""
+"""  # noqa: S608 - constant columns
 _LIVE = f"""
 SELECT {_COLUMNS} FROM session s
 WHERE s.account_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND s.seen_at + s.idle > $2 ORDER BY s.created_at
-"""
+"""  # noqa: S608
 _TOUCH = """
 UPDATE session SET seen_at = t.seen_at FROM (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS x (id, seen_at) ORDER BY id) AS t
 WHERE session.id = t.id AND session.seen_at < t.seen_at AND session.revoked_at IS NULL

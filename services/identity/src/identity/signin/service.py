@@ -64,7 +64,7 @@ class SignIns:
                 expires_at=tx.now + app.policy.sign_in.attempt_lifetime,
             )
             row = await store.get(tx, flow_id)
-            assert row is not None
+            assert row is not None  # noqa: S101 - inserted above
             answer = _view(tx, row)
             await self._idempotency.store(tx, caller, 200, answer)
         return answer

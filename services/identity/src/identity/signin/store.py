@@ -12,8 +12,8 @@ _INSERT = """
 INSERT INTO sign_in_flow (id, store_id, application, identifier, browser, status, return_to, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, 'password', $6, $7, $8)
 """
-_GET = f"SELECT {_COLUMNS} FROM sign_in_flow WHERE id = $1"
-_LOCK = f"SELECT {_COLUMNS} FROM sign_in_flow WHERE id = $1 FOR UPDATE"
+_GET = f"SELECT {_COLUMNS} FROM sign_in_flow WHERE id = $1"  # noqa: S608 - constant columns
+_LOCK = f"SELECT {_COLUMNS} FROM sign_in_flow WHERE id = $1 FOR UPDATE"  # noqa: S608
 _FAILED = "UPDATE sign_in_flow SET failures = failures + 1, status = CASE WHEN failures + 1 >= $2 THEN 'ended' ELSE status END WHERE id = $1"
 _PROGRESS = "UPDATE sign_in_flow SET status = $2, account_id = $3, remember = $4 WHERE id = $1"
 _PURGE = "DELETE FROM sign_in_flow WHERE expires_at < $1"

@@ -158,7 +158,7 @@ class Delivery:
 
     async def _again(self, row: Record, lease: UUID, reason: str, *, not_sent: bool) -> None:
         async with self._db.transaction() as tx:
-            due_at = tx.now + rules.delay(row["tries"], random.random())
+            due_at = tx.now + rules.delay(row["tries"], random.random())  # noqa: S311 - jitter
             await store.again(tx, row["id"], lease, due_at=due_at, reason=reason, not_sent=not_sent)
         log.info("delivery.again", message_id=str(row["id"]), tries=row["tries"], reason=reason)
 
