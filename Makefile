@@ -39,8 +39,9 @@ $(VENV)/installed: requirements-dev.lock $(addsuffix /pyproject.toml,$(PACKAGES)
 	@echo "Installing what requirements-dev.lock names"
 	@sed -n '/^uv==/,/^[a-z]/p' requirements-dev.lock | sed '$$d' > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@$(BIN)/python -m compileall -q libs services  # also where PYTHONDONTWRITEBYTECODE is set: six services start sooner
 	@touch $@
 
 .PHONY: help run test lint bench docs lock
