@@ -52,7 +52,7 @@ def product(tmp_path_factory: pytest.TempPathFactory, infrastructure: Infrastruc
     replicas = {"gateway": 2, "identity": 2}
     with running(folder, infrastructure, f"{run_prefix}e2e-", configuration=configuration(folder), replicas=replicas) as found:
         yield found
-        eventually(found.quiet, seconds=60)
+        found.wait_quiet()
         leaks = canaries(found, infrastructure.kafka_bootstrap)
         assert not leaks, f"secrets in clear (standards.md §0.2): {leaks}"
 

@@ -10,7 +10,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
-from testkit.stack import PASSWORD, Product, eventually, new_email, person
+from testkit.stack import PASSWORD, Product, new_email, person
 
 
 class TestHeaders:
@@ -159,7 +159,7 @@ class TestIdempotency:
         assert {one[0] for one in answers} <= {202, 503}
         product.secrets.add(next(iter(good))[2])
         product.wait_mails(email)
-        eventually(product.quiet)
+        product.wait_quiet(seconds=30)
         assert len(product.mails(email)) == 1
 
     def test_another_body_under_the_same_key(self, product: Product, http: httpx.Client) -> None:

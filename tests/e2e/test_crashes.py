@@ -71,7 +71,8 @@ def settle(product: Product, running_load: dict[str, Future], *, seconds: float 
 
     eventually(done, seconds=seconds, every=0.1)
     acknowledged = {email: one.result() for email, one in running_load.items()}
-    eventually(lambda: product.all_ready() and product.quiet(), seconds=seconds, every=0.2)
+    eventually(product.all_ready, seconds=seconds, every=0.2)
+    product.wait_quiet(seconds=seconds)
     product.secrets.add(PASSWORD)
     for email in acknowledged:
         product.wait_mails(email)
@@ -103,7 +104,7 @@ class TestIdentity:
             victim.kill("identity")
             eventually(lambda: victim.ready("identity"), seconds=30)
             assert mira.post(path, {"code": "no"}).json()["tries_left"] == 3
-        eventually(victim.quiet, seconds=30)
+        victim.wait_quiet(seconds=30)
 
 
 class TestNotifier:
@@ -178,7 +179,7 @@ class TestReplay:
 
         from .conftest import read_records
 
-        eventually(victim.quiet, seconds=30)
+        victim.wait_quiet(seconds=30)
         before = len(victim.mails())
         counts = {service: victim.rows(service, "SELECT count(*) FROM inbox")[0][0] for service in ("identity", "notifier")}
 
@@ -192,7 +193,7 @@ class TestReplay:
 
         asyncio.run(again())
         time.sleep(2)
-        eventually(victim.quiet, seconds=30)
+        victim.wait_quiet(seconds=30)
         assert len(victim.mails()) == before
         for service, count in counts.items():
             assert victim.rows(service, "SELECT count(*) FROM inbox")[0][0] == count

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, person
+from testkit.stack import LINK, PASSWORD, Person, Product, new_email, person
 
 pytestmark = pytest.mark.browser
 WIDE, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
@@ -399,4 +399,4 @@ class TestReadyForLater:
 
 def test_everything_was_delivered(product: Product) -> None:
     """INV-18: the queues are empty again."""
-    eventually(product.quiet, seconds=60)
+    product.wait_quiet(seconds=60)

@@ -241,6 +241,8 @@ class Stack:
             stop(child.process, seconds=20)
         if self._owned is not None:
             self._owned.stop()
+            self._owned = self.infrastructure = None
+        self.children.clear()
         with contextlib.suppress(FileNotFoundError):
             (self.data / "status.json").unlink()
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from latchkey_contracts import wire
 from latchkey_contracts.event import Event
@@ -42,6 +42,7 @@ class Follower:
     async def run(self) -> None:
         while True:
             consumer = AIOKafkaConsumer(
+                self._topic,
                 bootstrap_servers=self._kafka.bootstrap,
                 enable_auto_commit=False,
                 auto_offset_reset="latest",
@@ -59,9 +60,9 @@ class Follower:
             await asyncio.sleep(0.5)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
-        numbers = await self._partitions(consumer)
-        partitions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
-        consumer.assign(partitions)
+        partitions = sorted(consumer.assignment())  # all of them: without a group nobody shares
+        if not partitions:
+            return
         await consumer.seek_to_end(*partitions)
         for partition in partitions:
             await consumer.position(partition)
@@ -75,12 +76,6 @@ class Follower:
             until = began + CONFIRM_SECONDS
             while (left := until - self._clock.monotonic()) > 0:
                 await self._read(consumer, int(left * 1000) + 1)
-
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> set[int]:
-        while not (numbers := consumer.partitions_for_topic(self._topic)):
-            await consumer.topics()
-            await asyncio.sleep(0.2)
-        return set(numbers)
 
     async def _read(self, consumer: AIOKafkaConsumer, milliseconds: int) -> None:
         for records in (await consumer.getmany(timeout_ms=milliseconds)).values():

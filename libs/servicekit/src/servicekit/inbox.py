@@ -94,7 +94,11 @@ class Inbox:
 
     async def consume(self, records: Sequence[Any]) -> None:
         """Handles a batch. Raises only when nothing of it is done, after a pause that grows while the trouble lasts."""
-        incoming = [Incoming.read(record) for record in records]
+        incoming = [
+            one for one in map(Incoming.read, records) if one.event is None or type(one.event) in self.subscription.handlers
+        ]
+        if not incoming:
+            return  # nobody here cares for any of them; the database needn't hear of it
         try:
             await self._handle(incoming)
         except (*DatabaseUnavailable, *Contention, Overloaded) as error:

@@ -114,14 +114,31 @@ class Product:
         with psycopg.connect(self.stack.postgres[service]) as connection:
             return list(connection.execute(sql, args).fetchall())
 
-    def quiet(self) -> bool:
-        """INV-18: nothing waits in any outbox, work table or delivery."""
-        for service in self.stack.services:
-            if self.rows(service, "SELECT count(*) FROM outbox")[0][0]:
-                return False
-        work = self.rows("identity", "SELECT count(*) FROM work WHERE failed_at IS NULL")[0][0]
-        sending = self.rows("notifier", "SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending', 'submitting')")[0][0]
-        return not work and not sending
+    def waiting(self) -> dict[str, list[tuple[Any, ...]]]:
+        """INV-18: what still waits in an outbox, in a work table or to be sent. Empty when the product is quiet."""
+        found = {
+            f"outbox of {service}": self.rows(service, "SELECT id, topic, created_at FROM outbox ORDER BY id LIMIT 5")
+            for service in self.stack.services
+        }
+        found["work of identity"] = self.rows(
+            "identity", "SELECT kind, attempts, due_at, reason FROM work WHERE failed_at IS NULL LIMIT 5"
+        )
+        found["delivery"] = self.rows(
+            "notifier",
+            "SELECT template, state, attempts, tries, due_at, leased_until, reason FROM delivery "
+            "WHERE state IN ('queued', 'sending', 'submitting') LIMIT 5",
+        )
+        return {name: rows for name, rows in found.items() if rows}
+
+    def wait_quiet(self, *, seconds: float = 90) -> None:
+        """Until nothing waits any more; processes that died meanwhile are brought back. Fails with what waits, and their states."""
+        end = time.monotonic() + seconds
+        while waiting := self.waiting():
+            self.watch()
+            if time.monotonic() > end:
+                states = {name: self.ready(name) for name in self.stack.children}
+                raise AssertionError(f"not quiet after {seconds} s: {waiting}; now {self.now()}; ready: {states}")
+            time.sleep(0.1)
 
 
 @dataclass

@@ -135,13 +135,12 @@ class Registrations:
             return
         app = self._t.configuration.application(row["application"])
         if not payload.get("taken"):
-            caps = await self._t.throttle.peek(tx, [self._caps(app, row["recipient"])])
-            decision = await self.take(tx, app, row["recipient"])
-            if not caps.allowed:
+            turn = await self._turn(tx, app, row["recipient"])
+            if turn is None:
                 await store.set_suppressed(tx, row["id"])
                 return
-            if not decision.allowed:
-                await work.enqueue(tx, MESSAGE, payload, due_at=decision.available_at)
+            if turn > tx.now:
+                await work.enqueue(tx, MESSAGE, payload, due_at=turn)
                 return
         account = await accounts.find(tx, app.store.id, [(row["recipient_kind"], row["recipient"])])
         if account is None:
@@ -309,13 +308,20 @@ class Registrations:
 
     async def _request_message(self, tx: Tx, app: Resolved, flow_id: UUID, recipient: Identifier) -> None:
         """Now, or when its turn comes; above a cap nothing leaves, and nobody is told (REG-9)."""
-        caps = await self._t.throttle.peek(tx, [self._caps(app, recipient.canonical)])
-        if not caps.allowed:
+        turn = await self._turn(tx, app, recipient.canonical)
+        if turn is None:
             await store.set_suppressed(tx, flow_id)
-            return
-        decision = await self.take(tx, app, recipient.canonical)
-        payload = {"flow_id": str(flow_id), "taken": decision.allowed}
-        await work.enqueue(tx, MESSAGE, payload, due_at=tx.now if decision.allowed else decision.available_at)
+        else:
+            await work.enqueue(tx, MESSAGE, {"flow_id": str(flow_id), "taken": turn <= tx.now}, due_at=turn)
+
+    async def _turn(self, tx: Tx, app: Resolved, canonical: str) -> datetime | None:
+        """When a message to this recipient may leave: now (then it is counted), later by the spacing, or not at all by a cap."""
+        decision = await self.take(tx, app, canonical)
+        if decision.allowed:
+            return tx.now
+        # `take` has locked the counters, so nobody can use up a cap between it and this look.
+        caps = await self._t.throttle.peek(tx, [self._caps(app, canonical)])
+        return decision.available_at if caps.allowed else None
 
     def _spacing(self, app: Resolved, canonical: str) -> tuple[bytes, list[Limit]]:
         key = self._t.throttle.key("spacing", PURPOSE, str(app.store.id), canonical)

@@ -6,7 +6,7 @@ A message is a folder, a language a file in it: adding a language means adding o
 import textwrap
 import tomllib
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from babel.dates import format_skeleton, format_time
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from latchkey_contracts import brand as brands
+from latchkey_contracts.brand import Brand
 from latchkey_contracts.configuration import Application
 from latchkey_contracts.messages import MessageContent
 
@@ -44,6 +45,12 @@ def copy_of(message: str, language: str) -> dict[str, str]:
 @cache
 def languages(message: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (FOLDER / message).glob("*.toml")))
+
+
+@lru_cache(maxsize=256)
+def _tokens(brand: Brand) -> dict[str, dict[str, str]]:
+    """Light and dark; worked out once for each brand."""
+    return brands.tokens(brand)
 
 
 @cache
@@ -84,8 +91,7 @@ class Renderer:
             "language": chosen,
             "direction": "rtl" if chosen in RIGHT_TO_LEFT else "ltr",
             "brand": brand,
-            "light": brands.tokens(brand)["light"],
-            "dark": brands.tokens(brand)["dark"],
+            **_tokens(brand),
             "radius": min(brands.RADII[brand.radii][1], 14),
             "link": content.link,
         }

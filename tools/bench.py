@@ -1,0 +1,386 @@
+"""`make bench`: the numbers of design.md §4 that exist so far, side by side in one run, as a table with ratios.
+
+Bounded in count and time; everything on loopback, against a stack of its own. Two shared cores make noise: trust ratios and
+medians, not absolute times. `--write` replaces the table in docs/benchmarks.md.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil
+from argon2 import PasswordHasher
+from devstack.supervisor import Stack
+from testkit.stack import PASSWORD, Person, Product, eventually, person
+
+ROOT = Path(__file__).parents[1]
+Row = tuple[str, str, str, str]
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+def milliseconds(values: list[float]) -> str:
+    return f"p50 {quantile(values, 0.5) * 1000:.0f} ms, p99 {quantile(values, 0.99) * 1000:.0f} ms"
+
+
+class Wire:
+    """A small HTTP/1.1 client with connections kept open, so that the client is not what is measured."""
+
+    def __init__(self, origin: str, connections: int) -> None:
+        self._address = re.match(r"http://([^:/]+):(\d+)", origin).groups()  # type: ignore[union-attr]
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._room = asyncio.Semaphore(connections)
+
+    async def send(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        host, port = self._address
+        content = json.dumps(body).encode() if body is not None else b""
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"host: {host}:{port}",
+            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+        ]
+        if content:
+            lines += ["content-type: application/json", f"content-length: {len(content)}"]
+        async with self._room:
+            reader, writer = self._free.pop() if self._free else await asyncio.open_connection(host, int(port))
+            writer.write("\r\n".join([*lines, "", ""]).encode() + content)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            answer = await reader.readexactly(int(length[1]) if length else 0)
+            self._free.append((reader, writer))
+        return int(head[9:12]), json.loads(answer) if answer else None
+
+
+def arrivals(product: Product) -> dict[str, float]:
+    """When the mail server accepted each mail, by recipient."""
+    return {
+        one["to"]: datetime.fromisoformat(one["received_at"]).timestamp()
+        for one in product.mails()
+        if "Activate" in one["subject"]
+    }
+
+
+def delivery_latency(product: Product, count: int, rate: float) -> tuple[list[float], int]:
+    """Request accepted (answered) to accepted by the mail server; seconds. And how many were shed with 503."""
+    answered: dict[str, float] = {}
+
+    async def load() -> None:
+        wire = Wire(product.origin, 200)
+
+        async def one(email: str) -> None:
+            body = {"identifiers": {"email": email}, "password": PASSWORD, "client": "api"}
+            status, _ = await wire.send("POST", "/v1/apps/demo/registrations", body)
+            if status == 202:
+                answered[email] = time.time()
+
+        tasks = []
+        start = time.perf_counter()
+        for number in range(count):
+            await asyncio.sleep(max(start + number / rate - time.perf_counter(), 0))
+            tasks.append(asyncio.create_task(one(f"bench-{uuid4().hex}@posteo.example")))
+        await asyncio.gather(*tasks)
+
+    asyncio.run(load())
+    eventually(product.quiet, seconds=120)
+    arrived = arrivals(product)
+    return [max(arrived[email] - moment, 0.0) for email, moment in answered.items()], count - len(answered)
+
+
+def sign_ins(product: Product, email: str, seconds: float, lanes: int) -> tuple[float, list[float]]:
+    """Complete sign-ins per second, and how long each took."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def load() -> None:
+        wire = Wire(product.origin, lanes)
+
+        async def lane() -> None:
+            while time.perf_counter() < end:
+                began = time.perf_counter()
+                _, flow = await wire.send("POST", "/v1/apps/demo/sign-ins", {"identifier": email, "client": "api"})
+                path = f"/v1/apps/demo/sign-ins/{flow['id']}/password"
+                status, _ = await wire.send("POST", path, {"password": PASSWORD}, {"latchkey-flow": flow["flow_token"]})
+                if status == 200:
+                    times.append(time.perf_counter() - began)
+
+        await asyncio.gather(*(lane() for _ in range(lanes)))
+
+    asyncio.run(load())
+    return len(times) / seconds, times
+
+
+def argon2_alone(seconds: float) -> float:
+    """Verifications per second that the same cores give, in threads as the service has."""
+    hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+    stored = hasher.hash(PASSWORD)
+    end = time.perf_counter() + seconds
+    cores = len(os.sched_getaffinity(0))
+
+    def work(_: int) -> int:
+        count = 0
+        while time.perf_counter() < end:
+            hasher.verify(stored, PASSWORD)
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(cores) as pool:
+        return sum(pool.map(work, range(cores))) / seconds
+
+
+def requests_per_second(origin: str, path: str, headers: dict[str, str], seconds: float, lanes: int = 16) -> float:
+    end = time.perf_counter() + seconds
+    host, port = re.match(r"http://([^:/]+):(\d+)", origin).groups()  # type: ignore[union-attr]
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\n{head}\r\n".encode()
+    counts = [0] * lanes
+
+    async def lane(number: int) -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        while time.perf_counter() < end:
+            writer.write(request)
+            top = await reader.readuntil(b"\r\n\r\n")
+            at = top.lower().index(b"content-length: ") + 16
+            await reader.readexactly(int(top[at : top.index(b"\r", at)]))
+            counts[number] += 1
+        writer.close()
+
+    async def load() -> None:
+        await asyncio.gather(*(lane(number) for number in range(lanes)))
+
+    import uvloop
+
+    uvloop.run(load())
+    return sum(counts) / seconds
+
+
+def notifier_throughput(product: Product, count: int) -> float:
+    """Messages per second through one notifier while the mail server takes 50 ms for each (set by the inbox's --delay)."""
+    import psycopg
+
+    before = len(product.mails())
+    with psycopg.connect(product.stack.postgres["notifier"]) as connection:
+        sealed, app = _sealed(product, count), "demo"
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO delivery (id, account_id, application, language, template, channel, sealed, trace, state, due_at, expires_at, created_at)"
+                " VALUES (%s, %s, %s, 'en', 'activation', 'email', %s, %s, 'queued', now(), now() + interval '1 hour', now())",
+                [(uuid4(), uuid4(), app, one, _trace()) for one in sealed],
+            )
+    began = time.perf_counter()
+    eventually(lambda: len(product.mails()) >= before + count, seconds=120, every=0.1)
+    return count / (time.perf_counter() - began)
+
+
+def _trace() -> str:
+    return json.dumps(
+        {"request_id": "b", "correlation_id": "b", "causation_id": None, "traceparent": "", "authtype": "system", "tenant": None}
+    )
+
+
+def _sealed(product: Product, count: int) -> list[str]:
+    from datetime import timedelta
+
+    from latchkey_contracts.messages import MessageContent
+    from servicekit.keys import Keys
+    from servicekit.sealing import Sealer
+
+    sealer, until = Sealer(Keys(product.stack.data / "keys")), datetime.now(UTC) + timedelta(hours=1)
+    return [
+        sealer.seal(
+            MessageContent(
+                channel="email", to=f"many-{number}@posteo.example", link="https://x.example/l/y", link_expires_at=until
+            ),
+            expires_at=until,
+        ).model_dump_json()
+        for number in range(count)
+    ]
+
+
+def memory(stack: Stack) -> float:
+    total = 0.0
+    status = stack.status()
+    for one in {**status["services"], **status["processes"]}.values():
+        process = psutil.Process(one["pid"])
+        total += sum(each.memory_full_info().pss for each in [process, *process.children(recursive=True)])
+    return total / 1e6
+
+
+def timing(product: Product, known: str, pairs: int) -> tuple[float, float]:
+    """ENU-2: medians of interleaved registrations of a known and an unknown address, on one connection; seconds."""
+    times: dict[bool, list[float]] = {True: [], False: []}
+
+    async def load() -> None:
+        wire = Wire(product.origin, 1)
+        for number in range(pairs):
+            for is_known in (True, False) if number % 2 else (False, True):
+                email = known if is_known else f"unknown-{uuid4().hex[:12]}@posteo.example"
+                body = {"identifiers": {"email": email}, "password": PASSWORD, "client": "api"}
+                began = time.perf_counter()
+                await wire.send("POST", "/v1/apps/demo/registrations", body)
+                times[is_known].append(time.perf_counter() - began)
+                await asyncio.sleep(0.05)  # what happens behind the answer is not to be in the next one
+
+    asyncio.run(load())
+    return statistics.median(times[True]), statistics.median(times[False])
+
+
+def measure(folder: Path, quick: bool) -> list[Row]:
+    rows: list[Row] = []
+    factor = 0.3 if quick else 1.0
+
+    def stack(name: str, infrastructure: Any = None) -> Stack:
+        from devstack.processes import free_port
+
+        extra = {"LATCHKEY_STARTS_PER_MINUTE": "1000000", "LATCHKEY_TRIES_PER_MINUTE": "1000000"}
+        return Stack(
+            folder / name,
+            port=free_port(),
+            infrastructure=infrastructure,
+            extra=extra,
+            configuration=ROOT / "config" / "latchkey.yaml",
+        )
+
+    first = stack("first")
+    began = time.perf_counter()
+    first.start()
+    cold = time.perf_counter() - began
+    first.stop()
+    began = time.perf_counter()
+    first.start()
+    warm = time.perf_counter() - began
+    product = Product(first)
+    rows.append(("whole stack ready, new data / again", f"{cold:.1f} s / {warm:.1f} s", "≤ 10 s", f"{10 / warm:.1f}x inside"))
+    rows.append(("memory of everything (PSS)", f"{memory(first):.0f} MB", "≤ 1000 MB", f"{memory(first) / 1000:.2f}"))
+    delivery_latency(product, 10, 5)  # warm-up
+    idle, _ = delivery_latency(product, int(60 * factor), 4)
+    rows.append(
+        (
+            "request accepted → mail accepted, idle (4/s)",
+            milliseconds(idle),
+            "p50 ≤ 30 ms, p99 ≤ 100 ms",
+            f"{quantile(idle, 0.5) / 0.030:.2f} of p50",
+        )
+    )
+    busy, shed = delivery_latency(product, int(600 * factor), 100)
+    note = f"; {shed} of {int(600 * factor)} shed with 503: Argon2id alone allows fewer than 100/s here" if shed else ""
+    rows.append(
+        (
+            f"the same at 100 registrations/s{note}",
+            milliseconds(busy),
+            "p50 ≤ 150 ms, p99 ≤ 1 s",
+            f"{quantile(busy, 0.5) / 0.150:.2f} of p50",
+        )
+    )
+    email = _active_account(product)
+    alone = argon2_alone(5 * factor)
+    rate, times = sign_ins(product, email, 8 * factor, 8)
+    again = argon2_alone(5 * factor)
+    alone = (alone + again) / 2
+    rows.append(
+        (
+            "sign-ins/s, 8 at a time, against Argon2id alone",
+            f"{rate:.0f}/s of {alone:.0f}/s, {milliseconds(times)}",
+            "≥ 80 %, p99 < 400 ms",
+            f"{rate / alone:.2f}",
+        )
+    )
+    token = _session(product, email)
+    checks, bare = [], []
+    for _ in range(3):
+        bare.append(requests_per_second(product.origin, "/v1/session", {}, 3 * factor))
+        checks.append(requests_per_second(product.origin, "/v1/session", {"authorization": f"Bearer {token}"}, 3 * factor))
+    rows.append((
+        "session check/s, one gateway process, against the same server's 401 route without a look-up",
+        f"{statistics.median(checks):.0f}/s of {statistics.median(bare):.0f}/s", "≥ 80 %, ≥ 5000/s on two cores", f"{statistics.median(checks) / statistics.median(bare):.2f}",
+    ))  # fmt: skip
+    known, unknown = timing(product, email, int(100 * factor))
+    rows.append(
+        (
+            "registration, known / unknown address (ENU-2), medians",
+            f"{known * 1000:.1f} / {unknown * 1000:.1f} ms",
+            "|Δ| ≤ 1.5 ms",
+            f"Δ {abs(known - unknown) * 1000:.2f} ms",
+        )
+    )
+    first.stop()
+    rows.append(_throughput(stack, factor))
+    return rows
+
+
+def _throughput(stack: Callable[..., Stack], factor: float) -> Row:
+    slow = stack("slow")
+    original = slow._children  # noqa: SLF001 - the one place that runs the inbox otherwise
+
+    def with_delay() -> None:
+        original()
+        slow.children["inbox"].command += ["--delay", "0.05"]
+
+    slow._children = with_delay  # noqa: SLF001  # type: ignore[method-assign]
+    slow.start()
+    try:
+        rate = notifier_throughput(Product(slow), int(2000 * factor))
+    finally:
+        slow.stop()
+    return ("messages/s through one notifier, mail server takes 50 ms", f"{rate:.0f}/s", "≥ 200/s", f"{rate / 200:.2f}")
+
+
+def _active_account(product: Product) -> str:
+    with httpx.Client(base_url=product.origin, timeout=30) as http:
+        return person(product, http).activate().email
+
+
+def _session(product: Product, email: str) -> str:
+    with httpx.Client(base_url=product.origin, timeout=30) as http:
+        found = Person(product, http, email)
+        found.sign_in()
+        return found.session_token
+
+
+def table(rows: list[Row]) -> str:
+    lines = ["| what | measured | target | ratio |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a third of the counts")
+    parser.add_argument("--write", action="store_true", help="replace the table in docs/benchmarks.md")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="latchkey-bench-"))
+    folder.chmod(0o755)
+    os.environ.setdefault("LATCHKEY_TEST_RUN", "bench")
+    try:
+        rows = measure(folder, arguments.quick)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    text = table(rows)
+    print(text)
+    if arguments.write:
+        machine = f"{len(os.sched_getaffinity(0))} shared cores, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}"
+        path = ROOT / "docs" / "benchmarks.md"
+        head = (
+            "# Benchmarks\n\nMade by `make bench` (`tools/bench.py --write`). Noisy machine: trust ratios, not absolute times.\n"
+        )
+        path.write_text(f"{head}\n{machine}\n\n{text}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
