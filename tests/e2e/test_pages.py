@@ -377,15 +377,44 @@ class TestAccessibility:
             assert not small
 
 
-class TestReadyForLater:
-    def test_languages(self, product: Product, http: httpx.Client) -> None:
-        """WEB-16, E28: lang and dir say so; the choice is kept; the mail follows the page."""
-        page = http.get("/demo/sign-in", headers={"Accept-Language": "ar,en;q=0.5"})
-        if 'lang="ar"' in page.text:
-            assert 'dir="rtl"' in page.text
-        chosen = http.get("/demo/sign-in?ui_locales=de", headers={"Accept-Language": "en"})
-        assert '<html lang="de"' in chosen.text or '<html lang="en"' in chosen.text
+class TestLanguages:
+    @pytest.mark.parametrize(
+        ("language", "heading_of_sign_up"),
+        [
+            ("ar", "أنشئ حسابك"),
+            ("de", "Legen Sie Ihr Konto an"),
+            ("en", "Create your account"),
+            ("es", "Cree su cuenta"),
+            ("fr", "Créez votre compte"),
+        ],
+    )
+    def test_by_the_browsers_choice(self, http: httpx.Client, language: str, heading_of_sign_up: str) -> None:
+        """WEB-16, E28: the page speaks it, and says so."""
+        page = http.get("/demo/sign-up", headers={"Accept-Language": f"{language}, xx;q=0.9"}).text
+        direction = "rtl" if language == "ar" else "ltr"
+        assert f'<html lang="{language}" dir="{direction}">' in page
+        assert heading_of_sign_up in page
 
+    def test_chosen_by_hand_is_kept_and_the_mail_follows(self, product: Product, open_window) -> None:
+        """WEB-16: against the browser's wish, on the next page, and in the mail."""
+        window, email = open_window(NARROW), new_email()
+        window.open("/demo/sign-up?ui_locales=ar")
+        page = window.open("/demo/sign-up")
+        assert page.evaluate("document.documentElement.lang") == "ar"
+        page.locator("#email").fill(email)
+        page.locator("#password").fill(PASSWORD)
+        page.locator("main form button.button").click()
+        mail = product.wait_mails(email)[0]
+        assert 'dir="rtl"' in mail["html"]
+
+    def test_arabic_is_a_little_larger_and_only_once(self, open_window) -> None:
+        """106 % of the root's size wherever it stands, not again in every element inside."""
+        page = open_window(NARROW).open("/demo/sign-up?ui_locales=ar")
+        size = "one => parseFloat(getComputedStyle(one).fontSize)"
+        assert page.locator("label").first.evaluate(size) == page.locator("body").evaluate(size) == 17
+
+
+class TestBadAddresses:
     def test_bad_flow_ids_are_pages(self, http: httpx.Client) -> None:
         for path in (
             "/demo/check-messages",
