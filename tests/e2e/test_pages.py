@@ -92,6 +92,7 @@ class TestJourney:
         window.sign_up(email)
         page = window.page
         expect(heading(page)).to_have_text("Check your mail")
+        expect(page.locator(".lead strong")).to_have_text(email)  # in full, so that a slip is seen
         expect(page.locator(".number strong")).to_have_text(re.compile(r"^\d\d$"))
         link = LINK.search(product.wait_mails(email)[0]["text"])[0]
         tab = window.context.new_page()

@@ -44,8 +44,9 @@ class NewPasswordRequest(Request):
 class RegistrationFlow(Flow):
     """status: check_your_messages, activated, complete (activation off), password (renewed elsewhere), ended.
 
-    `to` is what this caller typed, so it may be shown to it in full on the waiting page.
+    `delivery.to` is masked (ENU-3); `typed` is what this very caller typed, so that a slip in the address is seen.
     """
 
     kind: Literal["registration"] = "registration"
+    typed: str | None = Field(default=None, description="The address as whoever holds this flow typed it")
     link_ended: bool = Field(default=False, description="A wrong number was typed elsewhere: that link has ended (D17)")

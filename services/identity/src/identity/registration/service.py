@@ -372,6 +372,7 @@ class Registrations:
                 at=row["delivery_at"],
             ),
             resend=resend,
+            typed=row["recipient_value"],
             match=row["match"] if waiting and not row["link_ended"] else None,
             link_ended=row["link_ended"],
         )
