@@ -415,14 +415,17 @@ class TestCodes:
         assert (answer.status_code, answer.json()["code"]) == (410, "code_expired")
 
     def test_useless_in_another_flow_or_browser(self, product: Product, http: httpx.Client) -> None:
-        """OTP-4."""
+        """OTP-4: refused, and counted even where the right code comes from somebody else's browser."""
         one, two = person(product, http), person(product, http)
         one.register()
         two.register()
         code = one.code()
         two.mail()
         assert two.post(f"/registrations/{two.flow['id']}/code", {"code": code}).status_code == 403
-        assert two.post(f"/registrations/{one.flow['id']}/code", {"code": code}).status_code == 404
+        foreign = [two.post(f"/registrations/{one.flow['id']}/code", {"code": code}) for _ in range(2)]
+        assert [answer.status_code for answer in foreign] == [404, 404]
+        wrong = one.post(f"/registrations/{one.flow['id']}/code", {"code": "000000" if code != "000000" else "000001"})
+        assert wrong.json()["tries_left"] == 2
         assert one.post(f"/registrations/{one.flow['id']}/code", {"code": code}).status_code == 200
 
     def test_one_of_many_presses_wins(self, product: Product, http: httpx.Client) -> None:

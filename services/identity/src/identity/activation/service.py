@@ -29,6 +29,7 @@ from servicekit.errors import (
     LinkSuperseded,
     LinkUsed,
     MatchWrong,
+    NotFound,
     ServiceError,
     StepMissing,
     TooManyRequests,
@@ -191,22 +192,31 @@ class Activations:
     # --- codes -----------------------------------------------------------------------------------------------------------
 
     async def by_code(self, slug: str, flow_id: UUID, code: str, caller: Caller) -> RegistrationFlow:
-        """Bound to the flow and the browser that asked (OTP-4); five wrong tries burn all codes of the flow, the link lives."""
+        """Bound to the flow and the browser that asked; five wrong tries burn all codes of the flow, the link lives.
+
+        From another browser even the right code is a wrong try, and the answer is that of no such flow (OTP-4).
+        """
         answer = None
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
-            await self._registrations.mine(tx, slug, flow_id, caller)
             row = await self._lock(tx, flow_id)
-            if row is None or row["status"] != "check_your_messages":
+            if row is None or row["application"] != slug:
+                raise NotFound
+            mine = same_browser(row["browser"], caller.browser)
+            if mine and row["status"] != "check_your_messages":
                 raise FlowEnded
             set_tenant(str(row["store_id"]), "unauthenticated")
-            result = await self._t.onetime.consume_code(tx, flow_id=flow_id, purpose=PURPOSE, code=code)
+            result = await self._t.onetime.consume_code(
+                tx, flow_id=flow_id, purpose=PURPOSE, code=code, browser=caller.browser
+            )
             if result.outcome == "ok":
                 answer = await self._proven(tx, flow_id, "code")
                 await self._t.idempotency.store(tx, caller, 200, answer)
         if answer is not None:
             return answer
         security_event("authn_login_fail", "fail", purpose=PURPOSE, reason=f"code_{result.outcome}", flow_id=str(flow_id))
+        if not mine:
+            raise NotFound
         if result.outcome == "expired":
             raise CodeExpired
         if result.outcome in {"burned", "used"}:
