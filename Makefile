@@ -22,11 +22,13 @@ lint: $(VENV)/installed ## format, lint, types, direction of imports
 	$(BIN)/mypy -p latchkey_contracts -p servicekit -p devstack -p testkit -p identity -p recovery -p mfa -p notifier -p privacy -p gateway
 	$(BIN)/lint-imports
 	$(BIN)/python tools/lint_house.py
+	$(BIN)/python tools/generate_docs.py --check
+	$(BIN)/python tools/messages.py --check
 
 bench: $(VENV)/installed ## the numbers of docs/benchmarks.md, side by side
 	$(BIN)/python tools/bench.py
 
-docs: $(VENV)/installed ## generated documents: events, problems, AsyncAPI, OpenAPI
+docs: $(VENV)/installed ## generated documents: events, problems, configuration, AsyncAPI, OpenAPI
 	$(BIN)/python tools/generate_docs.py
 
 lock: $(VENV)/installed ## pin all dependencies with hashes
