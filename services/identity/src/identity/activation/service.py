@@ -206,9 +206,7 @@ class Activations:
             if mine and row["status"] != "check_your_messages":
                 raise FlowEnded
             set_tenant(str(row["store_id"]), "unauthenticated")
-            result = await self._t.onetime.consume_code(
-                tx, flow_id=flow_id, purpose=PURPOSE, code=code, browser=caller.browser
-            )
+            result = await self._t.onetime.consume_code(tx, flow_id=flow_id, purpose=PURPOSE, code=code, browser=caller.browser)
             if result.outcome == "ok":
                 answer = await self._proven(tx, flow_id, "code")
                 await self._t.idempotency.store(tx, caller, 200, answer)
