@@ -6,18 +6,22 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 import structlog
 from devstack.databases import create, drop
 from devstack.infrastructure import Infrastructure
+from latchkey_contracts.topics import events_topic
 from servicekit import keys as key_files
 from servicekit import logging as kit_logging
 from servicekit.clock import ManualClock
 from servicekit.db import Database
+from servicekit.kafka import KafkaSettings
 from servicekit.keys import Keys
 from servicekit.migrations import OWN
+from testkit.records import create_topic
 
 ORIGIN = "https://id.example"
 
@@ -67,6 +71,21 @@ async def replica(kit_dsn: str, clock: ManualClock) -> AsyncIterator[Database]:
 
 async def connect(dsn: str, clock: ManualClock) -> Database:
     return await Database.connect(dsn, service="identity", origin=ORIGIN, clock=clock, pool_size=20)
+
+
+@pytest.fixture
+def clean(kit_dsn: str) -> None:
+    """Nothing on its way out, come in, parked or to do."""
+    with psycopg.connect(kit_dsn) as connection:
+        connection.execute("TRUNCATE aggregate_version, outbox, inbox, parked, work RESTART IDENTITY")
+
+
+@pytest.fixture
+async def kafka(infrastructure: Infrastructure, run_prefix: str) -> KafkaSettings:
+    """A broker with a topic of identity's that is this test's own."""
+    prefix = f"{run_prefix}{uuid4().hex[:6]}-"
+    await create_topic(infrastructure.kafka_bootstrap, events_topic("identity", prefix), 2)
+    return KafkaSettings(infrastructure.kafka_bootstrap, prefix, session_timeout_ms=2000, heartbeat_ms=300)
 
 
 @pytest.fixture

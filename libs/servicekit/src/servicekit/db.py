@@ -25,8 +25,9 @@ ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 # The database can't be reached or sheds us; nothing is known to be wrong with what was asked.
 DatabaseUnavailable = (
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # class 57: shuts down, has crashed, is not up yet
+    asyncpg.InsufficientResourcesError,  # class 53: connections, memory or disk are used up
+    asyncpg.ReadOnlySQLTransactionError,  # the primary is another server by now
     asyncpg.InterfaceError,
     OSError,
     TimeoutError,
