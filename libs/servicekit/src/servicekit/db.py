@@ -29,6 +29,7 @@ DatabaseUnavailable = (
     asyncpg.InsufficientResourcesError,  # class 53: connections, memory or disk are used up
     asyncpg.ReadOnlySQLTransactionError,  # the primary is another server by now
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # said instead when the server ends the session in just the wrong moment
     OSError,
     TimeoutError,
 )
