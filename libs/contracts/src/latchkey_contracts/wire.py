@@ -69,7 +69,7 @@ def encode(event: Event, meta: Meta) -> tuple[bytes, bytes, Headers]:
     return meta.subject.encode(), event.model_dump_json().encode(), headers(attributes(meta))
 
 
-def peek(record_headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+def peek(record_headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     """The CloudEvents attributes in the headers, as far as they can be read; never raises."""
     found: dict[str, str] = {}
     for name, value in record_headers:
@@ -78,9 +78,11 @@ def peek(record_headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
     return found
 
 
-def decode(value: bytes | None, record_headers: Sequence[tuple[str, bytes]]) -> Event:
+def decode(value: bytes | None, record_headers: Sequence[tuple[str, bytes | None]]) -> Event:
     """The event with its `meta`. Raises Unknown for a type of a later release, Malformed for anything else that can't be read."""
-    content_type = dict(record_headers).get("content-type", b"application/json").decode("ascii", "replace").split(";")[0].strip()
+    content_type = (
+        (dict(record_headers).get("content-type") or b"application/json").decode("ascii", "replace").split(";")[0].strip()
+    )
     if value is None:
         raise Malformed("no value")
     try:
@@ -90,8 +92,12 @@ def decode(value: bytes | None, record_headers: Sequence[tuple[str, bytes]]) -> 
             attributes, data = peek(record_headers), json.loads(value)
         else:
             raise Malformed("content-type is neither application/json nor application/cloudevents+json")
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except Malformed:
+        raise
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of brackets without end
         raise Malformed("value is not JSON") from error
+    if zero := [name for name in Meta.model_fields if "\x00" in str(attributes.get(name))]:
+        raise Malformed(f"{', '.join(zero)} holds a zero character")  # which no text in PostgreSQL can
     if attributes.get("specversion") != "1.0":
         raise Malformed("specversion is not 1.0")
     cls = Event.registry.get(str(attributes.get("type")))

@@ -72,7 +72,7 @@ class Incoming:
     partition: int
     offset: int
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
     event: Event | None = None
     reason: str | None = None
 
@@ -83,6 +83,29 @@ class Incoming:
             return replace(plain, event=wire.decode(plain.value, plain.headers))
         except wire.Malformed as error:
             return replace(plain, reason=f"{type(error).__name__.lower()}: {error}")
+        except Exception as error:  # what nobody thought of must not hold up the partition either
+            log.exception("inbox.unreadable")
+            return replace(plain, reason=f"malformed: {type(error).__name__}")
+
+    def about(self) -> tuple[str | None, str | None]:
+        """Subject and type, as far as they can be known."""
+        if self.event is not None:
+            return self.event.subject, self.event.event_type
+        attributes = wire.peek(self.headers)
+        return _text(attributes.get("subject", "")) or None, _text(attributes.get("type", "")) or None
+
+    def packed_headers(self) -> list[list[str | None]]:
+        """For JSON: names that it can hold, values in hexadecimal."""
+        return [[_text(name), None if value is None else value.hex()] for name, value in self.headers]
+
+
+def unpacked_headers(packed: Sequence[Sequence[Any]]) -> list[tuple[str, bytes | None]]:
+    return [(name, None if value is None else bytes.fromhex(value)) for name, value in packed]
+
+
+def _text(value: str) -> str:
+    """Without the one character that PostgreSQL can't store."""
+    return value.replace("\x00", "")
 
 
 class Inbox:
@@ -178,13 +201,13 @@ class Inbox:
             await asyncio.sleep(0.05 * attempt * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
 
     async def park(self, tx: Tx, one: Incoming, reason: str, *, attempts: int, due: timedelta | None) -> None:
-        attributes = wire.peek(one.headers)
+        subject, event_type = one.about()
         log.warning(
             "inbox.parked",
             topic=one.topic,
             partition=one.partition,
             offset=one.offset,
-            event_type=attributes.get("type"),
+            event_type=event_type,
             reason=reason,
         )
         await tx.execute(
@@ -193,11 +216,11 @@ class Inbox:
             one.topic,
             one.partition,
             one.offset,
-            attributes.get("subject", "").replace("\x00", "") or None,
-            attributes.get("type", "").replace("\x00", "") or None,
-            [[name, value.hex()] for name, value in one.headers],
+            subject,
+            event_type,
+            one.packed_headers(),
             one.value,
-            reason,
+            _text(reason),
             attempts,
             tx.now,
             tx.now + due if due is not None else None,

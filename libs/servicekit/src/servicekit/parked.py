@@ -10,7 +10,7 @@ from latchkey_contracts import wire
 from .context import use_trace
 from .db import Conn, Database, DatabaseUnavailable, Record, Tx
 from .errors import Overloaded, Permanent
-from .inbox import RETRY_AFTER, Inbox, Incoming, trace_of
+from .inbox import RETRY_AFTER, Inbox, Incoming, trace_of, unpacked_headers
 from .logging import get_logger
 from .wakeups import Wakeups, wait
 
@@ -76,9 +76,7 @@ class ParkedRetrier:
 
     async def _handle(self, tx: Tx, inbox: Inbox, row: Record) -> tuple[str | None, bool]:
         incoming = Incoming.read(
-            Incoming(
-                row["topic"], row["partition"], row["offset"], row["value"], [(n, bytes.fromhex(v)) for n, v in row["headers"]]
-            )
+            Incoming(row["topic"], row["partition"], row["offset"], row["value"], unpacked_headers(row["headers"]))
         )
         if incoming.event is None:
             return incoming.reason, True
@@ -121,4 +119,4 @@ async def depth(conn: Conn) -> Record | None:
 
 
 def readable_headers(row: Record) -> dict[str, str]:
-    return wire.peek([(name, bytes.fromhex(value)) for name, value in row["headers"]])
+    return wire.peek(unpacked_headers(row["headers"]))
