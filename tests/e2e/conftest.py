@@ -29,16 +29,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def configuration(folder: Path) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `zinnia` (another brand and store)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `closed` (no recovery), `zinnia` (another brand and store)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     document["identity_stores"] += [
         {"name": "Names", "identifiers": {"username": {"use": "required"}, "email": {"use": "hidden"}}},
         {"name": "Other"},
     ]
-    document["self_service_policies"].append({"name": "Open", "registration": {"activation": False}})
+    document["self_service_policies"] += [
+        {"name": "Open", "registration": {"activation": False}},
+        {"name": "Closed", "password_reset": {"enabled": False}, "username_reminder": {"enabled": False}},
+    ]
     brand = {"name": "Zinnia", "brand": "#ffc43a", "accent": "#8c1763", "radii": "round"}
-    for slug, store, policy in (("names", "Names", "Default"), ("open", "Default", "Open"), ("zinnia", "Other", "Default")):
+    for slug, store, policy in (
+        ("names", "Names", "Default"),
+        ("open", "Default", "Open"),
+        ("closed", "Default", "Closed"),
+        ("zinnia", "Other", "Default"),
+    ):
         other = {**demo, "slug": slug, "store": store, "self_service_policy": policy, "friendly_urls": [], "consents": []}
         document["applications"].append({**other, "brand": brand} if slug == "zinnia" else other)
     path = folder / "latchkey.yaml"

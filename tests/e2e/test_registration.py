@@ -500,6 +500,17 @@ class TestThrottle:
         product.wait_quiet(seconds=20)
         assert len(product.mails(address)) == 5
 
+    def test_over_is_over(self, product: Product, http: httpx.Client) -> None:
+        """A registration whose time is up is neither revived by "send again" nor by a code; another one begins anew."""
+        mira = person(product, http)
+        mira.register()
+        path, code = f"/registrations/{mira.flow['id']}", mira.code()
+        product.move_clock(24 * 3600 + 60)
+        assert mira.read()["status"] == "ended"
+        for step, body in (("resend", {}), ("code", {"code": code}), ("password", {"password": PASSWORD})):
+            answer = mira.post(f"{path}/{step}", body)
+            assert (answer.status_code, answer.json()["code"]) == (410, "flow_ended"), step
+
     def test_a_strangers_start_waits_its_turn(self, product: Product, http: httpx.Client) -> None:
         """The 20 s rule: the second start's mail leaves when its turn comes; its link's life begins then."""
         mine, theirs = person(product, http), person(product, http)

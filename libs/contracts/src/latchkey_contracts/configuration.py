@@ -128,6 +128,13 @@ class Resend(Part):
     per_day: int = Field(default=10, ge=1, le=200)
 
 
+class AttributeBasedRecovery(Part):
+    """D7: reminders and resets also go to unconfirmed addresses of the profile. Off unless the operator knows them to be right."""
+
+    email: bool = False
+    phone: bool = False
+
+
 class PasswordInput(Part):
     defer: bool = False
 
@@ -183,6 +190,7 @@ class SelfServicePolicy(Part):
     username_reminder: Switch = Switch()
     password_reset: PasswordReset = PasswordReset()
     resend: Resend = Resend()
+    attribute_based_recovery: AttributeBasedRecovery = AttributeBasedRecovery()
     password_input: PasswordInput = PasswordInput()
     password_change: Switch = Switch()
     lockout: Lockout = Lockout()

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from .event import AccountEvent, Event
 from .sealed import Sealed
 
@@ -50,7 +52,7 @@ class UserActivated(AccountEvent):
     flow_id: UUID
     application: str
     store_id: UUID
-    method: Literal["link", "code", "password", "none"]
+    method: Literal["link", "code", "password", "none", "reset"]
     language: str
     welcome: Sealed | None = None
 
@@ -63,7 +65,7 @@ class RegistrationExpired(AccountEvent):
 
 
 class SignedIn(AccountEvent):
-    """Authentication succeeded; a session follows."""
+    """Authentication succeeded, and this session is its result."""
 
     event_type = "latchkey.identity.signed_in.v1"
     application: str
@@ -110,8 +112,31 @@ class AccountDisabled(AccountEvent):
 
 
 class PasswordChanged(AccountEvent):
+    """By its owner or by a reset; `notices`: one for every verified address (NOT-1), each with its own "this wasn't me" link."""
+
     event_type = "latchkey.identity.password_changed.v1"
-    reason: Literal["change", "reset", "rehash_forced", "admin"]
+    reason: Literal["change", "reset", "forced", "admin"]
+    application: str | None = None
+    flow_id: UUID | None = Field(default=None, description="The reset that led to it")
+    language: str = "en"
+    sessions_ended: int = 0
+    notices: list[Sealed] = Field(default_factory=list)
+
+
+class CredentialCompromised(AccountEvent):
+    """A right password stood in the breach corpus at sign-in; a new one is asked before any session (RISC credential-compromise)."""
+
+    event_type = "latchkey.identity.credential_compromised.v1"
+    application: str
+
+
+class AccountFrozen(AccountEvent):
+    """Its owner said "this wasn't me": no session lives on, and nobody signs in until a new password is set (D13)."""
+
+    event_type = "latchkey.identity.account_frozen.v1"
+    application: str
+    language: str
+    notices: list[Sealed] = Field(default_factory=list)
 
 
 class ConfigurationEvent(Event):

@@ -16,17 +16,29 @@ class Origin(BaseModel):
     place: str | None = None
 
 
-class MessageContent(BaseModel):
-    """Everything that a template may use beside brand and language. Secrets live here and nowhere else."""
+class Contact(BaseModel):
+    """Whom to reach, and what only identity knows of that person. Another service passes it on unopened (design.md §3.15)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     channel: Literal["email", "sms", "voice"]
     to: str
     given_name: str | None = None
+    usernames: list[str] | None = None
+
+
+class Secrets(BaseModel):
+    """What one message is sent for, made by the service that asks for it. Links and codes live here and nowhere else."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
     link: str | None = None
     link_expires_at: datetime | None = None
     code: str | None = None
     code_expires_at: datetime | None = None
-    usernames: list[str] | None = None
     asked: Origin | None = None
+    sessions_ended: int | None = None
+
+
+class MessageContent(Contact, Secrets):
+    """Everything that a template may use beside brand and language; both halves in one envelope where one service knows both."""

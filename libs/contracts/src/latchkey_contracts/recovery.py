@@ -1,1 +1,38 @@
-"""Events of the recovery service. None yet: they come with its features."""
+"""Events of the recovery service: username reminder and password reset (R9-R20)."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from .event import AccountEvent
+from .sealed import Sealed
+
+
+class RecoveryMessage(AccountEvent):
+    """Common to both requests: somebody asked, and the account's own address is told. `contact` was sealed by identity."""
+
+    flow_id: UUID
+    application: str
+    channel: Literal["email", "sms", "voice"]
+    language: str
+    contact: Sealed
+    message: Sealed
+    expires_at: datetime
+
+
+class UsernameReminderRequested(RecoveryMessage):
+    event_type = "latchkey.recovery.username_reminder_requested.v1"
+
+
+class ResetRequested(RecoveryMessage):
+    """Changes nothing yet: the password and all sessions are as they were (REC-2)."""
+
+    event_type = "latchkey.recovery.reset_requested.v1"
+
+
+class ResetCompleted(AccountEvent):
+    """The new password is set; identity has told it with PasswordChanged."""
+
+    event_type = "latchkey.recovery.reset_completed.v1"
+    flow_id: UUID
+    application: str

@@ -15,6 +15,7 @@ from typing import Literal
 from uuid import UUID
 
 from .db import Conn, Record, Tx
+from .errors import LinkEnded, LinkExpired, LinkMalformed, LinkOtherBrowser, LinkSuperseded, LinkUsed, MatchWrong, ServiceError
 from .ids import random_id
 from .keys import Keys
 
@@ -25,6 +26,17 @@ FLOW_CHECKED = b""
 LinkState = Literal["valid", "used", "expired", "superseded", "ended", "malformed"]
 LinkOutcome = Literal["ok", "used", "expired", "superseded", "ended", "malformed", "other_browser", "match_wrong"]
 CodeOutcome = Literal["ok", "wrong", "expired", "burned", "used"]
+
+# What a caller is told of a link that didn't do.
+LINK_ERRORS: dict[str, type[ServiceError]] = {
+    "used": LinkUsed,
+    "expired": LinkExpired,
+    "superseded": LinkSuperseded,
+    "ended": LinkEnded,
+    "malformed": LinkMalformed,
+    "other_browser": LinkOtherBrowser,
+    "match_wrong": MatchWrong,
+}
 
 _COLUMNS = """id, purpose, flow_id, subject, tenant, browser, match, link_expires_at, code_expires_at, created_at, used_at, superseded_at,
 ended_at"""

@@ -18,6 +18,7 @@ async def build(r: Resources) -> Wired:
     settings: GatewaySettings = r.settings
     signer = Signer("gateway", r.keys, r.clock)
     identity = InternalClient("identity", settings.identity_url or "http://identity:8080", signer, r.clock)
+    recovery = InternalClient("recovery", settings.recovery_url or "http://recovery:8080", signer, r.clock)
     notifier = InternalClient("notifier", settings.notifier_url or "http://notifier:8080", signer, r.clock, timeout=1.0)
     configuration = ConfigurationCopy(r.db, r.wakeups)
     sessions = SessionCache(identity, r.kafka, r.clock, size=settings.session_cache)
@@ -29,6 +30,7 @@ async def build(r: Resources) -> Wired:
         clock=r.clock,
         keys=r.keys,
         identity=identity,
+        recovery=recovery,
         configuration=configuration,
         sessions=sessions,
         channels=Channels(notifier, r.clock),
@@ -40,7 +42,7 @@ async def build(r: Resources) -> Wired:
         sweeps=[("limits.purge", 60, limits.purge)],
         loops=[configuration.run, sessions.follower.run, sessions.touching.run],
         on_start=[lambda: first_load(configuration)],
-        on_stop=[sessions.touch, identity.close, notifier.close],
+        on_stop=[sessions.touch, identity.close, recovery.close, notifier.close],
     )
 
 

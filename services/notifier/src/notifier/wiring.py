@@ -32,7 +32,7 @@ async def build(r: Resources) -> Wired:
     )
     return Wired(
         app=create_internal_app("notifier", [routes.router(delivery)], keys=r.keys, clock=r.clock),
-        consumes={"identity": {**configuration.handlers, **HANDLERS}},
+        consumes={**HANDLERS, "identity": {**configuration.handlers, **HANDLERS["identity"]}},
         sweeps=[("delivery.purge", 3600, delivery.purge)],
         loops=[configuration.run],
         worker_loops=[delivery.run],

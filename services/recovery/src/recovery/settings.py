@@ -1,7 +1,8 @@
-"""Settings of the recovery service: so far those of every service."""
+"""Settings of the recovery service, beside those of every service."""
 
+from pydantic import Field
 from servicekit.settings import ServiceSettings
 
 
 class RecoverySettings(ServiceSettings):
-    pass
+    sweep_seconds: float = Field(60, gt=0, description="How often purges look for what is due")

@@ -1,19 +1,51 @@
-"""What the recovery service is made of: its features come with their issues; database, inbox, relay and health are here."""
+"""What the recovery service is made of."""
 
+from servicekit.caller import Signer
+from servicekit.client import InternalClient
 from servicekit.configuration import ConfigurationCopy, first_load
 from servicekit.http import create_internal_app
+from servicekit.idempotency import Idempotency
+from servicekit.onetime import OneTimeSecrets
 from servicekit.run import Resources, Service, Wired
+from servicekit.sealing import Sealer
+from servicekit.throttle import Throttle
 
+from recovery.password_reset import consumers
+from recovery.password_reset import routes as reset_routes
+from recovery.password_reset.service import MESSAGE as RESET_MESSAGE
+from recovery.password_reset.service import Resets
+from recovery.requests.service import Tools
 from recovery.settings import RecoverySettings
+from recovery.username_reminder import routes as reminder_routes
+from recovery.username_reminder.service import MESSAGE as REMINDER_MESSAGE
+from recovery.username_reminder.service import Reminders
 
 
 async def build(r: Resources) -> Wired:
+    settings: RecoverySettings = r.settings
     configuration = ConfigurationCopy(r.db, r.wakeups)
+    identity = InternalClient(
+        "identity", settings.identity_url or "http://identity:8080", Signer("recovery", r.keys, r.clock), r.clock
+    )
+    tools = Tools(
+        db=r.db,
+        configuration=configuration,
+        onetime=OneTimeSecrets(r.keys),
+        throttle=Throttle(r.keys),
+        idempotency=Idempotency(r.keys),
+        sealer=Sealer(r.keys),
+        identity=identity,
+    )
+    resets, reminders = Resets(tools), Reminders(tools)
+    routers = [reset_routes.router(resets), reminder_routes.router(reminders)]
     return Wired(
-        app=create_internal_app("recovery", [], keys=r.keys, clock=r.clock),
-        consumes={"identity": configuration.handlers},
+        app=create_internal_app("recovery", routers, keys=r.keys, clock=r.clock),
+        consumes={"identity": {**configuration.handlers, **consumers.handlers(resets)}},
+        work={RESET_MESSAGE: resets.message, REMINDER_MESSAGE: reminders.message},
+        sweeps=[("requests.purge", settings.sweep_seconds, resets.purge)],
         loops=[configuration.run],
         on_start=[lambda: first_load(configuration)],
+        on_stop=[identity.close],
     )
 
 

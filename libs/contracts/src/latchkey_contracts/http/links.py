@@ -39,5 +39,11 @@ class LinkInfo(Response):
     superseded_at: datetime | None = None
 
 
+class Frozen(Response):
+    """The account is locked until a new password is set (D13)."""
+
+    state: Literal["frozen"] = "frozen"
+
+
 class ConfirmedElsewhere(Response):
     state: Literal["confirmed_elsewhere"] = "confirmed_elsewhere"

@@ -1,10 +1,10 @@
 """/v1/apps/{app}/sign-ins, /v1/session (api.md §2, §3)."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .common import ClientKind, Flow, Identifier, PasswordText, Request, Response, ReturnTo
 
@@ -22,9 +22,18 @@ class PasswordRequest(Request):
 
 
 class RequiredActionRequest(Request):
-    """D32: what is newly required, given at sign-in. So far: another username where the first was taken."""
+    """D32: what is newly required at sign-in: another username where the first was taken, a new password where the one
+    just used is known from a data leak (PWD-7).
+    """
 
-    username: Identifier
+    username: Identifier | None = None
+    password: PasswordText | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.username is None) == (self.password is None):
+            raise ValueError("give either username or password")
+        return self
 
 
 class SignInFlow(Flow):

@@ -4,9 +4,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
-from latchkey_contracts.http import apps, links, registration, sign_in
+from latchkey_contracts.http import account, apps, links, recovery, registration, sign_in
 from latchkey_contracts.http.common import Problem
 from pydantic import BaseModel
+from servicekit.client import InternalClient
 from servicekit.errors import ServiceError, SessionRequired
 from servicekit.http import JSONResponse
 from starlette.responses import Response
@@ -59,23 +60,26 @@ def router(gateway: Gateway) -> APIRouter:
         gateway.set_flow_cookie(response, visitor)
         return response
 
-    async def start(request: Request, visitor: Visitor, app: str, path: str, body: Any, status: int) -> Response:
+    async def begin(request: Request, visitor: Visitor, body: Any) -> None:
         await gateway.limits.check("start", visitor.ip)
         await gateway.with_session(visitor)
-        api = getattr(body, "client", None) == "api"
-        gateway.ensure_flow(request, visitor, api=api)
-        return await answer(visitor, await gateway.call(request, visitor, "POST", f"/v1/apps/{app}{path}", _body(body)), status)
+        gateway.ensure_flow(request, visitor, api=getattr(body, "client", None) == "api")
+
+    async def start(
+        request: Request, visitor: Visitor, path: str, body: Any, status: int, peer: InternalClient | None = None
+    ) -> Response:
+        await begin(request, visitor, body)
+        return await answer(visitor, await gateway.call(request, visitor, "POST", path, _body(body), peer=peer), status)
 
     async def go_on(
-        request: Request, visitor: Visitor, path: str, body: Any, status: int = 200, *, limit: bool = True
+        request: Request, visitor: Visitor, path: str, body: Any, status: int = 200, peer: InternalClient | None = None
     ) -> Response:
-        if limit:
-            await gateway.limits.check("try", visitor.ip)
+        await gateway.limits.check("try", visitor.ip)
         await gateway.with_session(visitor)
-        return await answer(visitor, await gateway.call(request, visitor, "POST", path, _body(body)), status)
+        return await answer(visitor, await gateway.call(request, visitor, "POST", path, _body(body), peer=peer), status)
 
-    async def read(request: Request, visitor: Visitor, path: str) -> Response:
-        return await answer(visitor, await gateway.call(request, visitor, "GET", path))
+    async def read(request: Request, visitor: Visitor, path: str, peer: InternalClient | None = None) -> Response:
+        return await answer(visitor, await gateway.call(request, visitor, "GET", path, peer=peer))
 
     @routes.get("", response_model=apps.Application, tags=["application"], summary="What a sign-up page needs to know")
     async def application(request: Request, app: Slug, visitor: VisitorDep) -> Response:
@@ -84,7 +88,7 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.post("/registrations", status_code=202, response_model=registration.RegistrationFlow, tags=["registration"])
     async def register(request: Request, app: Slug, body: registration.RegistrationRequest, visitor: VisitorDep) -> Response:
         """Starts a registration; the answer is the same for new and known identifiers."""
-        return await start(request, visitor, app, "/registrations", body, 202)
+        return await start(request, visitor, f"/v1/apps/{app}/registrations", body, 202)
 
     @routes.get("/registrations/{id}", response_model=registration.RegistrationFlow, tags=["registration"])
     async def read_registration(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:
@@ -113,7 +117,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.post("/sign-ins", response_model=sign_in.SignInFlow, tags=["sign-in"])
     async def sign_in_start(request: Request, app: Slug, body: sign_in.SignInRequest, visitor: VisitorDep) -> Response:
-        return await start(request, visitor, app, "/sign-ins", body, 200)
+        return await start(request, visitor, f"/v1/apps/{app}/sign-ins", body, 200)
 
     @routes.get("/sign-ins/{id}", response_model=sign_in.SignInFlow, tags=["sign-in"])
     async def read_sign_in(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:
@@ -129,18 +133,67 @@ def router(gateway: Gateway) -> APIRouter:
     async def action(request: Request, app: Slug, id: UUID, body: sign_in.RequiredActionRequest, visitor: VisitorDep) -> Response:
         return await go_on(request, visitor, f"/v1/apps/{app}/sign-ins/{id}/action", body)
 
+    @routes.post("/username-reminders", status_code=202, response_model=recovery.ReminderFlow, tags=["recovery"])
+    async def remind(request: Request, app: Slug, body: recovery.ReminderRequest, visitor: VisitorDep) -> Response:
+        """Accepted whatever the address; the usernames go to it alone."""
+        return await start(request, visitor, f"/v1/apps/{app}/username-reminders", body, 202, gateway.recovery)
+
+    @routes.get("/username-reminders/{id}", response_model=recovery.ReminderFlow, tags=["recovery"])
+    async def read_reminder(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:
+        return await read(request, visitor, f"/v1/apps/{app}/username-reminders/{id}", gateway.recovery)
+
+    @routes.post("/username-reminders/{id}/resend", status_code=202, response_model=recovery.ReminderFlow, tags=["recovery"])
+    async def remind_again(request: Request, app: Slug, id: UUID, body: recovery.ResetResend, visitor: VisitorDep) -> Response:
+        return await go_on(request, visitor, f"/v1/apps/{app}/username-reminders/{id}/resend", body, 202, gateway.recovery)
+
+    @routes.post("/password-resets", status_code=202, response_model=recovery.ResetFlow, tags=["recovery"])
+    async def reset(request: Request, app: Slug, body: recovery.ResetRequest, visitor: VisitorDep) -> Response:
+        """Accepted whatever the identifier; changes nothing before the proof."""
+        return await start(request, visitor, f"/v1/apps/{app}/password-resets", body, 202, gateway.recovery)
+
+    @routes.get("/password-resets/{id}", response_model=recovery.ResetFlow, tags=["recovery"])
+    async def read_reset(request: Request, app: Slug, id: UUID, visitor: VisitorDep) -> Response:
+        return await read(request, visitor, f"/v1/apps/{app}/password-resets/{id}", gateway.recovery)
+
+    @routes.post("/password-resets/{id}/resend", status_code=202, response_model=recovery.ResetFlow, tags=["recovery"])
+    async def reset_again(request: Request, app: Slug, id: UUID, body: recovery.ResetResend, visitor: VisitorDep) -> Response:
+        return await go_on(request, visitor, f"/v1/apps/{app}/password-resets/{id}/resend", body, 202, gateway.recovery)
+
+    @routes.post("/password-resets/{id}/code", response_model=recovery.ResetFlow, tags=["recovery"])
+    async def reset_code(request: Request, app: Slug, id: UUID, body: registration.CodeRequest, visitor: VisitorDep) -> Response:
+        return await go_on(request, visitor, f"/v1/apps/{app}/password-resets/{id}/code", body, 200, gateway.recovery)
+
+    @routes.post("/password-resets/{id}/password", response_model=recovery.ResetFlow, tags=["recovery"])
+    async def reset_password(
+        request: Request, app: Slug, id: UUID, body: registration.NewPasswordRequest, visitor: VisitorDep
+    ) -> Response:
+        """Ends every session; none comes of it."""
+        return await go_on(request, visitor, f"/v1/apps/{app}/password-resets/{id}/password", body, 200, gateway.recovery)
+
     @routes.post("/links/inspect", response_model=links.LinkInfo, tags=["links"])
     async def inspect(request: Request, app: Slug, body: links.InspectRequest, visitor: VisitorDep) -> Response:
         """What a link is for and whether it works; changes nothing."""
-        return await go_on(request, visitor, f"/v1/apps/{app}/links/inspect", body)
+        await gateway.limits.check("try", visitor.ip)
+        await gateway.with_session(visitor)
+        return JSONResponse(await gateway.call_link(request, visitor, f"/v1/apps/{app}/links/inspect", _body(body)))
 
-    @routes.post("/links/confirm", response_model=registration.RegistrationFlow | links.ConfirmedElsewhere, tags=["links"])
+    @routes.post(
+        "/links/confirm",
+        response_model=registration.RegistrationFlow | recovery.ResetFlow | links.ConfirmedElsewhere | links.Frozen,
+        tags=["links"],
+    )
     async def confirm(request: Request, app: Slug, body: links.ConfirmRequest, visitor: VisitorDep) -> Response:
-        return await go_on(request, visitor, f"/v1/apps/{app}/links/confirm", body)
+        await gateway.limits.check("try", visitor.ip)
+        await gateway.with_session(visitor)
+        gateway.ensure_flow(request, visitor, api=visitor.api)
+        return await answer(visitor, await gateway.call_link(request, visitor, f"/v1/apps/{app}/links/confirm", _body(body)))
 
-    @routes.post("/links/renew", status_code=202, response_model=registration.RegistrationFlow, tags=["links"])
+    @routes.post(
+        "/links/renew", status_code=202, response_model=registration.RegistrationFlow | recovery.ResetFlow, tags=["links"]
+    )
     async def renew(request: Request, app: Slug, body: links.RenewRequest, visitor: VisitorDep) -> Response:
-        return await start(request, visitor, app, "/links/renew", body, 202)
+        await begin(request, visitor, body)
+        return await answer(visitor, await gateway.call_link(request, visitor, f"/v1/apps/{app}/links/renew", _body(body)), 202)
 
     return routes
 
@@ -170,6 +223,13 @@ def me_router(gateway: Gateway) -> APIRouter:
     @routes.get("/me", response_model=sign_in.Me)
     async def me(request: Request, visitor: VisitorDep) -> Response:
         return JSONResponse(await gateway.call(request, await signed_in(visitor), "GET", "/v1/me"))
+
+    @routes.put("/me/password", status_code=204)
+    async def password(request: Request, body: account.PasswordChange, visitor: VisitorDep) -> Response:
+        """The current password first; all other sessions end unless told otherwise."""
+        await gateway.limits.check("try", visitor.ip)
+        await gateway.call(request, await signed_in(visitor), "PUT", "/v1/me/password", _body(body))
+        return Response(status_code=204)
 
     @routes.get("/me/sessions")
     async def sessions(request: Request, visitor: VisitorDep) -> Response:

@@ -11,7 +11,7 @@ from typing import Any
 from servicekit.client import InternalClient
 from servicekit.clock import Clock
 from servicekit.configuration import ConfigurationCopy
-from servicekit.errors import ServiceError, SessionRequired
+from servicekit.errors import LinkMalformed, ServiceError, SessionRequired
 from servicekit.keys import Keys
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,6 +31,7 @@ class Gateway:
     clock: Clock
     keys: Keys
     identity: InternalClient
+    recovery: InternalClient
     configuration: ConfigurationCopy
     sessions: SessionCache
     channels: Channels
@@ -58,12 +59,30 @@ class Gateway:
             )
             visitor.flow_token = visitor.new_flow_token
 
-    # --- calls to identity -----------------------------------------------------------------------------------------------
+    # --- calls to the services behind -------------------------------------------------------------------------------------
+
+    async def call_link(self, request: Request, visitor: Visitor, path: str, json: Any) -> Any:
+        """A link belongs to whoever made it: identity is asked first, and recovery where it isn't identity's (LNK-7)."""
+        try:
+            found = await self.call(request, visitor, "POST", path, json)
+        except LinkMalformed:
+            return await self.call(request, visitor, "POST", path, json, peer=self.recovery)
+        if path.endswith("/inspect") and found["state"] == "malformed":
+            return await self.call(request, visitor, "POST", path, json, peer=self.recovery)
+        return found
 
     async def call(
-        self, request: Request, visitor: Visitor, method: str, path: str, json: Any = None, *, idempotent: bool = True
+        self,
+        request: Request,
+        visitor: Visitor,
+        method: str,
+        path: str,
+        json: Any = None,
+        *,
+        idempotent: bool = True,
+        peer: InternalClient | None = None,
     ) -> Any:
-        """The peer's answer; its errors come as the same classes."""
+        """The answer of identity, or of another peer; its errors come as the same classes."""
         key = fingerprint = None
         given = request.headers.get("idempotency-key")
         if idempotent and given is not None and method != "GET":
@@ -72,7 +91,7 @@ class Gateway:
             key = sha256(scope.encode()).hexdigest()
             fingerprint = hmac.new(self.keys.secret("flow"), request.scope.get("latchkey.body", b""), sha256).hexdigest()
         caller = visitor.caller(idempotency_key=key, fingerprint=fingerprint)
-        return await self.identity.request(method, path, caller=caller, json=json)
+        return await (peer or self.identity).request(method, path, caller=caller, json=json)
 
     # --- the way back ----------------------------------------------------------------------------------------------------
 

@@ -16,31 +16,24 @@ from servicekit import work
 from servicekit.caller import Caller
 from servicekit.context import set_tenant
 from servicekit.db import Record, Tx
+from servicekit.devices import in_words
 from servicekit.errors import (
     CodeBurned,
     CodeExpired,
     CodeWrong,
     CredentialsWrong,
     FlowEnded,
-    LinkEnded,
-    LinkExpired,
-    LinkMalformed,
-    LinkOtherBrowser,
-    LinkSuperseded,
     LinkUsed,
-    MatchWrong,
     NotFound,
-    ServiceError,
     StepMissing,
     TooManyRequests,
     ValidationFailed,
 )
 from servicekit.ids import random_id
 from servicekit.logging import security_event
-from servicekit.onetime import MAX_WRONG, Link, LinkResult, new_match, same_browser
+from servicekit.onetime import LINK_ERRORS, MAX_WRONG, Link, LinkResult, new_match, same_browser
 
 from identity.accounts import store as accounts
-from identity.accounts.devices import in_words
 from identity.accounts.rules import Identifier, mask
 from identity.credentials import store as credentials
 from identity.registration import store
@@ -50,19 +43,9 @@ from identity.registration.service import MESSAGE, PURPOSE, Registrations, Tools
 PASSWORD_TRIES = "activation.password"  # noqa: S105 - the name of a counter
 WELCOME_LIFETIME = timedelta(days=1)
 
-_LINK_ERRORS: dict[str, type[ServiceError]] = {
-    "used": LinkUsed,
-    "expired": LinkExpired,
-    "superseded": LinkSuperseded,
-    "ended": LinkEnded,
-    "malformed": LinkMalformed,
-    "other_browser": LinkOtherBrowser,
-    "match_wrong": MatchWrong,
-}
-
 
 def _refuse(outcome: str) -> NoReturn:
-    raise _LINK_ERRORS[outcome]
+    raise LINK_ERRORS[outcome]
 
 
 class Activations:
@@ -163,7 +146,7 @@ class Activations:
                 _refuse(link.state if link.state != "valid" else "malformed")
             set_tenant(str(app.store.id), "unauthenticated")
             recipient = Identifier(row["recipient_kind"], row["recipient_value"], row["recipient"])
-            decision = await self._registrations.take(tx, app, recipient.canonical)
+            decision = await self._t.recipients.take(tx, app, PURPOSE, recipient.canonical)
             if not decision.allowed:
                 raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
             mine = same_browser(row["browser"], caller.browser)
@@ -203,7 +186,7 @@ class Activations:
             if row is None or row["application"] != slug:
                 raise NotFound
             mine = same_browser(row["browser"], caller.browser)
-            if mine and row["status"] != "check_your_messages":
+            if mine and (row["status"] != "check_your_messages" or row["expires_at"] <= tx.now):
                 raise FlowEnded
             set_tenant(str(row["store_id"]), "unauthenticated")
             result = await self._t.onetime.consume_code(tx, flow_id=flow_id, purpose=PURPOSE, code=code, browser=caller.browser)
@@ -227,14 +210,14 @@ class Activations:
             await self._t.idempotency.recall(conn, caller)
             row = await self._registrations.mine(conn, slug, flow_id, caller)
         app = self._t.configuration.application(slug)
-        errors = self._registrations.check_password(app, password, [one.value for one in store.identifiers_of(row)])
+        errors = self._t.passwords.check_for(app, password, [one.value for one in store.identifiers_of(row)])
         if errors:
             raise ValidationFailed(errors)
         password_hash = await self._t.passwords.hash(password)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             locked = await self._lock(tx, flow_id)
-            if locked is None or locked["status"] not in {"check_your_messages", "password"}:
+            if locked is None or locked["status"] not in {"check_your_messages", "password"} or locked["expires_at"] <= tx.now:
                 raise FlowEnded
             if locked["password_hash"] is not None:
                 raise StepMissing

@@ -2,15 +2,17 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from latchkey_contracts.configuration import PasswordPolicy
+from servicekit.configuration import Resolved
 from servicekit.errors import FieldError, Overloaded
 
 from .breaches import Breaches, NoBreaches
-from .rules import Context, check, common, normalise
+from .rules import Context, check, common, context_of, normalise
 
 # Longer than any policy allows; refused before anything is computed.
 MAX_CHARACTERS = 1024
@@ -59,6 +61,12 @@ class Passwords:
     def outdated(self, stored: str) -> bool:
         """Made with other parameters than today's."""
         return self._hasher.check_needs_rehash(stored)
+
+    def check_for(self, app: Resolved, password: str, texts: Sequence[str], *, field: str = "/password") -> list[FieldError]:
+        """The same rules wherever a password is chosen: registration, change, reset (PWD-4). `texts`: the person's identifiers."""
+        brand = app.application.brand
+        context = context_of(brand.name, brand.short_name, app.application.slug, *texts)
+        return self.check(password, app.store.password, context, field=field)
 
     def check(
         self, password: str, policy: PasswordPolicy, context: Context, *, second_factor: bool = False, field: str = "/password"

@@ -7,7 +7,6 @@ from typing import Any
 from latchkey_contracts.configuration import Application, Attribute, IdentityStore
 from latchkey_contracts.http.registration import ConsentDecision
 from servicekit.errors import FieldError
-from servicekit.throttle import Limit
 
 from identity.accounts.rules import Identifier, canonical_email, canonical_phone
 
@@ -90,11 +89,3 @@ def check_consents(given: list[ConsentDecision], application: Application) -> li
 def clean_profile(given: dict[str, Any]) -> dict[str, Any]:
     stripped = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
     return {name: value for name, value in stripped.items() if value is not None and value != ""}
-
-
-def spacing_limits(spacing_seconds: float) -> list[Limit]:
-    return [Limit(1, spacing_seconds)]
-
-
-def cap_limits(per_hour: int, per_day: int) -> list[Limit]:
-    return [Limit(per_hour, 3600), Limit(per_day, 86400)]

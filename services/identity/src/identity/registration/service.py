@@ -24,20 +24,20 @@ from servicekit.caller import Caller
 from servicekit.configuration import Configuration, Resolved
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Database, Record, Tx
+from servicekit.devices import in_words
 from servicekit.errors import FeatureDisabled, FieldError, FlowEnded, NotFound, TooManyRequests, UsernameTaken, ValidationFailed
 from servicekit.idempotency import Idempotency
 from servicekit.ids import random_id
 from servicekit.logging import security_event
 from servicekit.onetime import MAX_WRONG, OneTimeSecrets, new_match, same_browser
 from servicekit.sealing import Sealer
-from servicekit.throttle import Decision, Limit, Throttle
+from servicekit.throttle import Decision, Throttle
 
 from identity.accounts import store as accounts
-from identity.accounts.devices import in_words
 from identity.accounts.rules import Identifier, mask, read_identifiers
-from identity.credentials import rules as password_rules
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
+from identity.recipients.service import Recipients
 from identity.sessions.service import Sessions, Started
 
 from . import rules, store
@@ -58,6 +58,7 @@ class Tools:
     sessions: Sessions
     onetime: OneTimeSecrets
     throttle: Throttle
+    recipients: Recipients
     idempotency: Idempotency
     sealer: Sealer
     keep_pending: timedelta
@@ -115,9 +116,9 @@ class Registrations:
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             row = await self._mine(tx, slug, flow_id, caller)
-            if row["status"] != "check_your_messages":
+            if row["status"] != "check_your_messages" or row["expires_at"] <= tx.now:
                 raise FlowEnded
-            decision = await self.take(tx, app, row["recipient"])
+            decision = await self._t.recipients.take(tx, app, PURPOSE, row["recipient"])
             if not decision.allowed:
                 security_event("excess_rate_limit_exceeded", "fail", limit="resend", flow_id=str(flow_id))
                 raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
@@ -135,7 +136,7 @@ class Registrations:
             return
         app = self._t.configuration.application(row["application"])
         if not payload.get("taken"):
-            turn = await self._turn(tx, app, row["recipient"])
+            turn = await self._t.recipients.turn(tx, app, PURPOSE, row["recipient"])
             if turn is None:
                 await store.set_suppressed(tx, row["id"])
                 return
@@ -206,11 +207,15 @@ class Registrations:
         await tx.emit(event, expirytime=expires_at)
 
     async def _tell_owner(self, tx: Tx, app: Resolved, row: Record, account: Record) -> None:
-        """Says "you already have an account"; only the mailbox learns it. The waiting page shows the same as for a new address."""
+        """Says "you already have an account"; only the mailbox learns it. The waiting page shows the same as for a new address.
+
+        To the address as its owner wrote it: what the newcomer typed may be another mailbox to a server that tells case apart.
+        """
         expires_at = tx.now + app.policy.registration.link_lifetime
+        owned = [one for one in await accounts.identifiers(tx, account["id"]) if one["canonical"] == row["recipient"]]
         content = MessageContent(
             channel="email",
-            to=row["recipient_value"],
+            to=owned[0]["value"] if owned else row["recipient_value"],
             given_name=account["profile"].get("given_name"),
             link=f"{self._t.db.origin}/{row['application']}/sign-in",
             asked=Origin(at=row["created_at"], device=row["requested_from"]),
@@ -248,7 +253,7 @@ class Registrations:
         if body.password is None:
             errors.append(FieldError("/password", "required", "This is needed"))
         else:
-            errors += self.check_password(app, body.password, [one.value for one in identifiers])
+            errors += self._t.passwords.check_for(app, body.password, [one.value for one in identifiers])
         errors += rules.check_profile(body.profile, app.store)
         errors += rules.check_consents(body.consents, app.application)
         if body.language is not None and body.language not in app.application.languages:
@@ -258,11 +263,6 @@ class Registrations:
         if errors:
             raise ValidationFailed(errors)
         return identifiers
-
-    def check_password(self, app: Resolved, password: str, texts: list[str]) -> list[FieldError]:
-        brand = app.application.brand
-        context = password_rules.context_of(brand.name, brand.short_name, app.application.slug, *texts)
-        return self._t.passwords.check(password, app.store.password, context)
 
     async def _start_without_activation(
         self, app: Resolved, body: RegistrationRequest, identifiers: list[Identifier], password_hash: str, caller: Caller
@@ -308,32 +308,11 @@ class Registrations:
 
     async def _request_message(self, tx: Tx, app: Resolved, flow_id: UUID, recipient: Identifier) -> None:
         """Now, or when its turn comes; above a cap nothing leaves, and nobody is told (REG-9)."""
-        turn = await self._turn(tx, app, recipient.canonical)
+        turn = await self._t.recipients.turn(tx, app, PURPOSE, recipient.canonical)
         if turn is None:
             await store.set_suppressed(tx, flow_id)
         else:
             await work.enqueue(tx, MESSAGE, {"flow_id": str(flow_id), "taken": turn <= tx.now}, due_at=turn)
-
-    async def _turn(self, tx: Tx, app: Resolved, canonical: str) -> datetime | None:
-        """When a message to this recipient may leave: now (then it is counted), later by the spacing, or not at all by a cap."""
-        decision = await self.take(tx, app, canonical)
-        if decision.allowed:
-            return tx.now
-        # `take` has locked the counters, so nobody can use up a cap between it and this look.
-        caps = await self._t.throttle.peek(tx, [self._caps(app, canonical)])
-        return decision.available_at if caps.allowed else None
-
-    def _spacing(self, app: Resolved, canonical: str) -> tuple[bytes, list[Limit]]:
-        key = self._t.throttle.key("spacing", PURPOSE, str(app.store.id), canonical)
-        return key, rules.spacing_limits(app.policy.resend.spacing.total_seconds())
-
-    def _caps(self, app: Resolved, canonical: str) -> tuple[bytes, list[Limit]]:
-        """One budget for registration, reset and reminder together (REG-9)."""
-        key = self._t.throttle.key("recipient", str(app.store.id), canonical)
-        return key, rules.cap_limits(app.policy.resend.per_hour, app.policy.resend.per_day)
-
-    async def take(self, tx: Tx, app: Resolved, canonical: str) -> Decision:
-        return await self._t.throttle.take(tx, [self._spacing(app, canonical), self._caps(app, canonical)])
 
     async def _mine(self, conn: Conn, slug: str, flow_id: UUID, caller: Caller) -> Record:
         """The flow, if this browser started it; anybody else is told that there is none."""
@@ -378,7 +357,7 @@ class Registrations:
         )
 
     async def _resend(self, conn: Conn, row: Record, app: Resolved) -> Resend:
-        found = await self._t.throttle.peek(conn, [self._spacing(app, row["recipient"]), self._caps(app, row["recipient"])])
+        found = await self._t.recipients.peek(conn, app, PURPOSE, row["recipient"])
         available: datetime = max(found.available_at, row["created_at"] + app.policy.resend.spacing)
         seconds = Decision(False, available, conn.now).retry_after_seconds
         return Resend(available_at=available, retry_after_seconds=seconds, channels=["email"])

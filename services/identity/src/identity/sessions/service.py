@@ -11,13 +11,13 @@ from latchkey_contracts.identity import AccountDisabled, SessionRevoked, Session
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
 from servicekit.db import Database, Record, Tx
+from servicekit.devices import in_words
 from servicekit.errors import NotFound, SessionRequired
 from servicekit.ids import random_id
 from servicekit.logging import security_event
 from servicekit.onetime import hash_token, new_token
 
 from identity.accounts import store as accounts
-from identity.accounts.devices import in_words
 
 from . import store
 
@@ -82,10 +82,19 @@ class Sessions:
                 "authn_token_revoked", "success", account_id=str(account_id), session_id=str(session_id), reason=reason
             )
 
-    async def revoke_all(self, tx: Tx, account_id: UUID, reason: str) -> None:
-        """Whoever holds a token of this account holds nothing any more."""
+    async def revoke_all(self, tx: Tx, account_id: UUID, reason: str) -> int:
+        """Whoever holds a token of this account holds nothing any more. Answers how many places were signed in."""
+        live = len(await store.live(tx, account_id))
         if await store.revoke_all(tx, account_id):
             await tx.emit(SessionRevoked(account_id=account_id, session_id=None, reason=reason))
+        return live
+
+    async def revoke_others(self, tx: Tx, account_id: UUID, but: UUID, reason: str) -> int:
+        """Every live one but the caller's own. Answers how many."""
+        others = [row["id"] for row in await store.live(tx, account_id) if row["id"] != but]
+        for session_id in others:
+            await self.revoke(tx, session_id, reason)
+        return len(others)
 
     async def disable_account(self, account_id: UUID) -> None:
         """SES-4: no session of a disabled account lives on."""

@@ -20,12 +20,15 @@ _LIVE = f"""
 SELECT {_COLUMNS} FROM session s
 WHERE s.account_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND s.seen_at + s.idle > $2 ORDER BY s.created_at
 """  # noqa: S608
+_GET = f"""
+SELECT {_COLUMNS} FROM session s WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2
+"""  # noqa: S608
 _TOUCH = """
 UPDATE session SET seen_at = t.seen_at FROM (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS x (id, seen_at) ORDER BY id) AS t
 WHERE session.id = t.id AND session.seen_at < t.seen_at AND session.revoked_at IS NULL
 """
 _REVOKE = "UPDATE session SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING account_id"
-_REVOKE_ALL = "UPDATE session SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $3"
+_REVOKE_ALL = "UPDATE session SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL"
 _PURGE = "DELETE FROM session WHERE expires_at < $1 OR revoked_at < $1"
 
 
@@ -52,6 +55,11 @@ async def by_token(conn: Conn, token_hash: bytes) -> Record | None:
     return await conn.fetchrow(_BY_TOKEN, token_hash, conn.now)
 
 
+async def get(conn: Conn, session_id: UUID) -> Record | None:
+    """Not ended; whether it was idle for too long is the gateway's to say, which hears of its use first."""
+    return await conn.fetchrow(_GET, session_id, conn.now)
+
+
 async def live(conn: Conn, account_id: UUID) -> list[Record]:
     """Oldest first."""
     return await conn.fetch(_LIVE, account_id, conn.now)
@@ -66,8 +74,8 @@ async def revoke(tx: Tx, session_id: UUID) -> UUID | None:
     return account_id
 
 
-async def revoke_all(tx: Tx, account_id: UUID, *, but: UUID | None = None) -> int:
-    return await tx.execute(_REVOKE_ALL, account_id, tx.now, but)
+async def revoke_all(tx: Tx, account_id: UUID) -> int:
+    return await tx.execute(_REVOKE_ALL, account_id, tx.now)
 
 
 async def purge(tx: Tx, before: datetime) -> None:

@@ -26,6 +26,6 @@ def router(sign_ins: SignIns) -> APIRouter:
 
     @routes.post("/{flow_id}/action")
     async def action(app: str, flow_id: UUID, body: RequiredActionRequest, caller: CallerDep) -> SignInFlow:
-        return await sign_ins.choose_username(app, flow_id, body.username, caller)
+        return await sign_ins.act(app, flow_id, body, caller)
 
     return routes

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
-from latchkey_contracts.http.sign_in import PasswordRequest, SignInFlow, SignInRequest
-from latchkey_contracts.identity import SignedIn, SignInFailed
+from latchkey_contracts.http.sign_in import PasswordRequest, RequiredActionRequest, SignInFlow, SignInRequest
+from latchkey_contracts.identity import CredentialCompromised, SignedIn, SignInFailed
 from servicekit.caller import Caller
 from servicekit.configuration import Configuration, Resolved
 from servicekit.context import set_tenant
@@ -20,6 +20,7 @@ from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier, candidates, canonical_username
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
+from identity.password_change.service import PasswordChanges
 from identity.sessions.service import Sessions
 
 from . import rules, store
@@ -34,6 +35,7 @@ class SignIns:
         db: Database,
         configuration: Configuration,
         passwords: Passwords,
+        changes: PasswordChanges,
         sessions: Sessions,
         throttle: Throttle,
         idempotency: Idempotency,
@@ -41,6 +43,7 @@ class SignIns:
         self._db = db
         self._configuration = configuration
         self._passwords = passwords
+        self._changes = changes
         self._sessions = sessions
         self._throttle = throttle
         self._idempotency = idempotency
@@ -105,9 +108,47 @@ class SignIns:
             await self._throttle.forget(tx, self._key(app, typed or ""))
             if fresh is not None and stored is not None:
                 await credentials.replace(tx, account["id"], stored, fresh)
+            if self._passwords.breached(body.password):
+                await accounts.require(tx, account["id"], "password")
+                await tx.emit(CredentialCompromised(account_id=account["id"], application=slug))
+                security_event("authn_login_fail", "fail", account_id=str(account["id"]), reason="password_breached")
             answer = await self._complete(tx, app, locked, account["id"], remember=body.remember_me, caller=caller)
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
+
+    async def act(self, slug: str, flow_id: UUID, body: RequiredActionRequest, caller: Caller) -> SignInFlow:
+        """What is newly required before the first session (D32)."""
+        if body.username is not None:
+            return await self.choose_username(slug, flow_id, body.username, caller)
+        return await self.choose_password(slug, flow_id, body.password or "", caller)
+
+    async def choose_password(self, slug: str, flow_id: UUID, password: str, caller: Caller) -> SignInFlow:
+        """PWD-7: the one just used is known from a leak; nothing else is reachable before there is another."""
+        app = self._configuration.application(slug)
+        set_tenant(str(app.store.id), "user")
+        async with self._db.read() as conn:
+            await self._idempotency.recall(conn, caller)
+            row = await self._mine(conn, slug, flow_id, caller)
+        if row["account_id"] is None:
+            raise StepMissing
+        fresh = await self._changes.fresh_for(app, row["account_id"], password)
+        async with self._db.transaction() as tx:
+            await self._idempotency.begin(tx, caller)
+            row = await self._waiting(tx, flow_id, "password")
+            await self._changes.forced(tx, app, row["account_id"], fresh, caller)
+            answer = await self._complete(tx, app, row, row["account_id"], remember=row["remember"], caller=caller)
+            await self._idempotency.store(tx, caller, 200, answer)
+        return answer
+
+    @staticmethod
+    async def _waiting(tx: Tx, flow_id: UUID, action: str) -> Record:
+        """The flow, locked, if this is what it waits for."""
+        row = await store.lock(tx, flow_id)
+        if row is None or row["status"] != "needs_action" or row["expires_at"] <= tx.now:
+            raise StepMissing
+        if action not in await accounts.required(tx, row["account_id"]):
+            raise StepMissing
+        return row
 
     async def choose_username(self, slug: str, flow_id: UUID, username: str, caller: Caller) -> SignInFlow:
         """D32: the username of the registration was taken; another is asked before the first session."""
@@ -120,9 +161,7 @@ class SignIns:
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
             await self._mine(tx, slug, flow_id, caller)
-            row = await store.lock(tx, flow_id)
-            if row is None or row["status"] != "needs_action" or row["expires_at"] <= tx.now:
-                raise StepMissing
+            row = await self._waiting(tx, flow_id, "username")
             if not await accounts.add_identifier(tx, row["account_id"], app.store.id, chosen, verified_at=None):
                 raise ValidationFailed([FieldError("/username", "username_taken", "This username is taken. Choose another one")])
             await accounts.no_longer_required(tx, row["account_id"], "username")

@@ -5,7 +5,7 @@ import random
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from latchkey_contracts.messages import MessageContent
+from latchkey_contracts.messages import Contact, MessageContent, Secrets
 from latchkey_contracts.notifier import MessageExpired, MessageFailed, MessageHandedOver
 from latchkey_contracts.sealed import Sealed
 from servicekit.configuration import Configuration
@@ -113,7 +113,7 @@ class Delivery:
             await self._failed(row, lease, "nobody can say whether the mail server took it")
             return
         try:
-            content = self._opener.open(Sealed.model_validate(row["sealed"]), MessageContent)
+            content = self._open(row)
             app = self._configuration.application(row["application"])
         except SealExpired:
             await self._expired(row, lease)
@@ -132,6 +132,15 @@ class Delivery:
             if not await store.submitting(tx, row["id"], lease):
                 return
         await self._hand_over(row, lease, mail)
+
+    def _open(self, row: Record) -> MessageContent:
+        """One envelope, or two where identity sealed whom to reach and another service what to say."""
+        sealed = Sealed.model_validate(row["sealed"])
+        if row["contact"] is None:
+            return self._opener.open(sealed, MessageContent)
+        contact = self._opener.open(Sealed.model_validate(row["contact"]), Contact)
+        secrets = self._opener.open(sealed, Secrets)
+        return MessageContent(**contact.model_dump(), **secrets.model_dump())
 
     async def _hand_over(self, row: Record, lease: UUID, mail: Mail) -> None:
         try:

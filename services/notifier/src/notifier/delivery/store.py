@@ -7,8 +7,8 @@ from uuid import UUID
 from servicekit.db import Conn, Record, Tx
 
 _INSERT = """
-INSERT INTO delivery (id, account_id, flow_id, application, language, template, channel, sealed, trace, state, due_at, expires_at, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11, $10) ON CONFLICT (id) DO NOTHING
+INSERT INTO delivery (id, account_id, flow_id, application, language, template, channel, sealed, contact, trace, state, due_at, expires_at, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'queued', $11, $12, $11) ON CONFLICT (id) DO NOTHING
 """
 _CLAIM = """
 WITH due AS MATERIALIZED (
@@ -20,7 +20,7 @@ WITH due AS MATERIALIZED (
 UPDATE delivery AS d SET lease = $2, leased_until = $3, tries = d.tries + 1,
     state = CASE WHEN d.state = 'submitting' THEN 'submitting' ELSE 'sending' END
 WHERE d.id IN (SELECT id FROM due UNION ALL SELECT id FROM left_behind)
-RETURNING d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.sealed, d.trace, d.state, d.attempts, d.tries,
+RETURNING d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.sealed, d.contact, d.trace, d.state, d.attempts, d.tries,
           d.expires_at, d.created_at
 """
 _SUBMITTING = "UPDATE delivery SET state = 'submitting', attempts = attempts + 1 WHERE id = $1 AND lease = $2"
@@ -29,7 +29,7 @@ UPDATE delivery SET state = 'queued', due_at = $3, reason = $4, attempts = attem
 WHERE id = $1 AND lease = $2
 """
 _FINISH = """
-UPDATE delivery SET state = $3, reason = $4, provider = $5, finished_at = $6, sealed = NULL, lease = NULL, leased_until = NULL
+UPDATE delivery SET state = $3, reason = $4, provider = $5, finished_at = $6, sealed = NULL, contact = NULL, lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2 RETURNING attempts
 """
 _OLDEST = "SELECT min(created_at) FROM delivery WHERE state IN ('queued', 'sending', 'submitting') AND channel = $1"
@@ -47,11 +47,25 @@ async def insert(
     template: str,
     channel: str,
     sealed: dict[str, Any],
+    contact: dict[str, Any] | None,
     trace: dict[str, Any],
     expires_at: datetime,
 ) -> bool:
     """False if it is there already."""
-    values = (message_id, account_id, flow_id, application, language, template, channel, sealed, trace, tx.now, expires_at)
+    values = (
+        message_id,
+        account_id,
+        flow_id,
+        application,
+        language,
+        template,
+        channel,
+        sealed,
+        contact,
+        trace,
+        tx.now,
+        expires_at,
+    )
     return await tx.execute(_INSERT, *values) == 1
 
 

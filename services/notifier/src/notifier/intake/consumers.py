@@ -1,7 +1,8 @@
 """Which events cause which messages: the whole list on one screen."""
 
 from latchkey_contracts.event import Event
-from latchkey_contracts.identity import ActivationRequested, RegistrationRepeated, UserActivated
+from latchkey_contracts.identity import AccountFrozen, ActivationRequested, PasswordChanged, RegistrationRepeated, UserActivated
+from latchkey_contracts.recovery import RecoveryMessage, ResetRequested, UsernameReminderRequested
 from servicekit.db import Tx
 from servicekit.inbox import Handler
 
@@ -23,8 +24,47 @@ async def welcome(tx: Tx, event: UserActivated) -> None:
         await queue(tx, event, template="welcome", sealed=event.welcome, language=event.language, application=event.application)
 
 
-HANDLERS: dict[type[Event], Handler] = {
-    ActivationRequested: activation,
-    RegistrationRepeated: account_exists,
-    UserActivated: welcome,
+async def recovery(tx: Tx, event: RecoveryMessage) -> None:
+    await queue(
+        tx,
+        event,
+        template="password_reset" if isinstance(event, ResetRequested) else "username_reminder",
+        sealed=event.message,
+        contact=event.contact,
+        language=event.language,
+        application=event.application,
+    )
+
+
+async def password_changed(tx: Tx, event: PasswordChanged) -> None:
+    """To every verified address (NOT-1)."""
+    template = "reset_succeeded" if event.reason == "reset" else "password_changed"
+    for number, notice in enumerate(event.notices):
+        application = event.application or ""
+        await queue(tx, event, template=template, sealed=notice, language=event.language, application=application, number=number)
+
+
+async def account_frozen(tx: Tx, event: AccountFrozen) -> None:
+    for number, notice in enumerate(event.notices):
+        await queue(
+            tx,
+            event,
+            template="account_frozen",
+            sealed=notice,
+            language=event.language,
+            application=event.application,
+            number=number,
+        )
+
+
+# By publisher.
+HANDLERS: dict[str, dict[type[Event], Handler]] = {
+    "identity": {
+        ActivationRequested: activation,
+        RegistrationRepeated: account_exists,
+        UserActivated: welcome,
+        PasswordChanged: password_changed,
+        AccountFrozen: account_frozen,
+    },
+    "recovery": {ResetRequested: recovery, UsernameReminderRequested: recovery},
 }

@@ -14,14 +14,25 @@ from notifier.delivery import store
 _NAMESPACE = UUID("6f0f6a51-8f1e-4f6d-9f43-2f2b7a0c9d11")
 
 
-def message_id(event: AccountEvent, template: str, channel: str) -> UUID:
-    """The same for every replay of the event (REL-7)."""
-    return uuid5(_NAMESPACE, f"{event.meta.source}/{event.meta.id}/{template}/{channel}")
+def message_id(event: AccountEvent, template: str, channel: str, number: int = 0) -> UUID:
+    """The same for every replay of the event (REL-7). `number`: which of several recipients of one event."""
+    one = f"{event.meta.source}/{event.meta.id}/{template}/{channel}"
+    return uuid5(_NAMESPACE, f"{one}/{number}" if number else one)
 
 
-async def queue(tx: Tx, event: AccountEvent, *, template: str, sealed: Sealed, language: str, application: str) -> None:
-    """Once, however often the event comes."""
-    one = message_id(event, template, "email")
+async def queue(
+    tx: Tx,
+    event: AccountEvent,
+    *,
+    template: str,
+    sealed: Sealed,
+    language: str,
+    application: str,
+    contact: Sealed | None = None,
+    number: int = 0,
+) -> None:
+    """Once, however often the event comes. `contact`: whom to reach, where the asker doesn't know it (design.md §3.15)."""
+    one = message_id(event, template, "email", number)
     flow_id: UUID | None = getattr(event, "flow_id", None)
     fresh = await store.insert(
         tx,
@@ -33,8 +44,9 @@ async def queue(tx: Tx, event: AccountEvent, *, template: str, sealed: Sealed, l
         template=template,
         channel="email",
         sealed=sealed.model_dump(mode="json"),
+        contact=contact.model_dump(mode="json") if contact else None,
         trace=asdict(current_trace()),
-        expires_at=sealed.expires_at,
+        expires_at=min(sealed.expires_at, contact.expires_at) if contact else sealed.expires_at,
     )
     if fresh:
         await tx.emit(

@@ -23,7 +23,16 @@ from notifier.channels.base import Mail
 
 FOLDER = Path(__file__).parent
 RIGHT_TO_LEFT = frozenset({"ar"})
-MESSAGES = ("activation", "account_exists", "welcome")
+MESSAGES = (
+    "activation",
+    "account_exists",
+    "welcome",
+    "username_reminder",
+    "password_reset",
+    "reset_succeeded",
+    "password_changed",
+    "account_frozen",
+)
 WIDTH = 72
 
 _COPY = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
@@ -37,7 +46,7 @@ _LAYOUT = Environment(
 
 
 @cache
-def copy_of(message: str, language: str) -> dict[str, str]:
+def copy_of(message: str, language: str) -> dict[str, Any]:
     """The words of one message in one language, never mixed with another's (WEB-16)."""
     return tomllib.loads((FOLDER / message / f"{language}.toml").read_text(encoding="utf-8"))
 
@@ -65,6 +74,12 @@ def moment(at: datetime, now: datetime, zone: ZoneInfo, language: str) -> str:
     if local.date() == now.astimezone(zone).date():
         return clock
     return f"{format_skeleton('MMMMd', local, locale=language)}, {clock}"
+
+
+def full_moment(at: datetime, zone: ZoneInfo, language: str) -> str:
+    """Monday, 23 November 2026, 13:58: what happened, for somebody who may read it days later."""
+    local = at.astimezone(zone)
+    return f"{format_skeleton('yMMMMEEEEd', local, locale=language)}, {format_time(local, 'HH:mm', locale=language)}"
 
 
 def spaced(code: str) -> str:
@@ -123,16 +138,29 @@ class Renderer:
             "link_until": said(content.link_expires_at),
             "code_until": said(content.code_expires_at),
             "code": live,
+            "usernames": content.usernames or [],
+            "done_at": full_moment(content.asked.at, zone, language) if content.asked else "",
+            "sessions_ended": content.sessions_ended or 0,
         }
-        copy = {name: " ".join(_template(text).render(facts).split()) for name, text in copy_of(message, language).items()}
+
+        def filled(text: str) -> str:
+            return " ".join(_template(text).render(facts).split())
+
+        words = dict(copy_of(message, language))
+        rows = [(filled(label), filled(value)) for label, value in words.pop("facts", [])]
+        copy = {name: filled(text) for name, text in words.items()}
         footer = {name: _template(text).render(facts) for name, text in copy_of("layout", language).items()}
         return {
             "code_intro": "",
             "life": "",
             "button": "",
+            "before_button": "",
             "closing": "",
+            "style": "",
             **copy,
             **footer,
+            "facts": [(label, value) for label, value in rows if value],
+            "usernames": facts["usernames"],
             "code": spaced(live) if live else None,
         }
 

@@ -1,0 +1,44 @@
+"""Between services, no part of the public contract: what recovery may ask identity, and what it is told.
+
+Never an address, only a mask and an envelope that recovery can't open (design.md §3.15).
+"""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from latchkey_contracts.sealed import Sealed
+
+from .common import Channel, Identifier, PasswordText, Request, Response
+
+
+class ContactRequest(Request):
+    application: str
+    purpose: Literal["password_reset", "username_reminder"]
+    identifier: Identifier | None = None
+    account_id: str | None = None  # where a rep started it
+
+
+class ContactAnswer(Response):
+    """`account_id` null: there is nobody to write to. `wait_until`: the recipient's turn comes later; ask again then."""
+
+    account_id: UUID | None = None
+    channel: Channel | None = None
+    to: str | None = None
+    language: str | None = None
+    contact: Sealed | None = None
+    wait_until: datetime | None = None
+
+
+class PasswordReset(Request):
+    """The last step: this account's new password, proven by this flow."""
+
+    application: str
+    flow_id: str
+    password: PasswordText
+
+
+class PasswordResetDone(Response):
+    """`done` false: the flow has set a password before, and nothing was done again."""
+
+    done: bool

@@ -1,0 +1,188 @@
+"""A new password: chosen in the portal, after a reset, or because the old one is known from a leak (PWD-6, PWD-7, REC-3, 5, 6)."""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from latchkey_contracts.http.account import PasswordChange
+from latchkey_contracts.identity import PasswordChanged, UserActivated
+from servicekit.caller import Caller
+from servicekit.configuration import Configuration, Resolved
+from servicekit.context import set_tenant
+from servicekit.db import Database, Record, Tx
+from servicekit.errors import (
+    CredentialsWrong,
+    FeatureDisabled,
+    FieldError,
+    FlowEnded,
+    SessionRequired,
+    TooManyRequests,
+    ValidationFailed,
+)
+from servicekit.idempotency import Idempotency
+from servicekit.logging import security_event
+from servicekit.onetime import OneTimeSecrets
+from servicekit.throttle import Throttle
+
+from identity.accounts import store as accounts
+from identity.accounts.rules import Identifier
+from identity.credentials import store as credentials
+from identity.credentials.service import Passwords
+from identity.notices.service import Notices
+from identity.sessions import store as session_store
+from identity.sessions.service import Sessions
+from identity.signin.rules import FAILURES
+
+from . import store
+
+Reason = Literal["change", "reset", "forced"]
+
+
+@dataclass
+class PasswordChanges:
+    db: Database
+    configuration: Configuration
+    passwords: Passwords
+    sessions: Sessions
+    onetime: OneTimeSecrets
+    throttle: Throttle
+    idempotency: Idempotency
+    notices: Notices
+
+    async def change(self, body: PasswordChange, caller: Caller) -> None:
+        """In the portal: the current password first; wrong ones are slowed down as at sign-in."""
+        account_id, session_id = caller.account()
+        async with self.db.read() as conn:
+            session = await session_store.get(conn, session_id)
+            slow = await self.throttle.peek(conn, [(self._key(account_id), FAILURES)])
+            stored = await credentials.get(conn, account_id)
+            texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
+        if session is None:
+            raise SessionRequired
+        app = self.configuration.application(session["application"])
+        if not app.policy.password_change.enabled:
+            raise FeatureDisabled
+        if not slow.allowed:
+            raise TooManyRequests(slow.retry_after_seconds)
+        set_tenant(str(app.store.id), "user")
+        if not await self.passwords.verify(stored, body.current_password):
+            async with self.db.transaction() as tx:
+                await self.throttle.take(tx, [(self._key(account_id), FAILURES)])
+            security_event("authn_password_change", "fail", account_id=str(account_id), reason="credentials_wrong")
+            raise CredentialsWrong
+        fresh = await self._fresh(app, body.password, texts, stored)
+        async with self.db.transaction() as tx:
+            account = await self._lock(tx, account_id, ("active",))
+            if await credentials.get(tx, account_id) != stored:
+                raise FlowEnded  # changed meanwhile, so what was proven is proven no more
+            await self.throttle.forget(tx, self._key(account_id))
+            if body.end_other_sessions:
+                ended = await self.sessions.revoke_others(tx, account_id, session_id, "password_changed")
+            else:
+                ended = 0
+            await self._set(tx, app, account, fresh, "change", caller, sessions_ended=ended)
+
+    async def reset(self, account_id: UUID, slug: str, flow_id: UUID, password: str, caller: Caller) -> bool:
+        """After a reset's proof: ends every session, activates a pending account (D5), unlocks a frozen one.
+
+        False: this flow has set a password before, and nothing was done again. Raises ValidationFailed, FlowEnded.
+        """
+        app = self.configuration.application(slug)
+        set_tenant(str(app.store.id), "unauthenticated")
+        async with self.db.read() as conn:
+            texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
+        fresh = await self._fresh(app, password, texts, None)
+        async with self.db.transaction() as tx:
+            account = await self._lock(tx, account_id, ("active", "pending", "frozen"))
+            if not await store.first_time(tx, flow_id, account_id):
+                return False
+            if account["status"] == "pending":
+                await self._activate(tx, app, account, flow_id)
+            elif account["status"] == "frozen":
+                await accounts.set_status(tx, account_id, "active")
+            ended = await self.sessions.revoke_all(tx, account_id, "password_changed")
+            await self._set(tx, app, account, fresh, "reset", caller, sessions_ended=ended, flow_id=flow_id)
+        return True
+
+    async def forced(self, tx: Tx, app: Resolved, account_id: UUID, fresh: str, caller: Caller) -> None:
+        """At sign-in, in its transaction: the old one is known from a leak (PWD-7), so whoever used it elsewhere is out."""
+        account = await self._lock(tx, account_id, ("active",))
+        ended = await self.sessions.revoke_all(tx, account_id, "password_changed")
+        await self._set(tx, app, account, fresh, "forced", caller, sessions_ended=ended)
+
+    async def _fresh(self, app: Resolved, password: str, texts: list[str], stored: str | None) -> str:
+        errors = self.passwords.check_for(app, password, texts)
+        if not errors and stored is not None and await self.passwords.verify(stored, password):
+            errors = [FieldError("/password", "password_same", "This is the password you have")]
+        if errors:
+            raise ValidationFailed(errors)
+        return await self.passwords.hash(password)
+
+    async def fresh_for(self, app: Resolved, account_id: UUID, password: str) -> str:
+        """Checked and hashed, before a transaction is opened. Raises ValidationFailed."""
+        async with self.db.read() as conn:
+            texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
+            stored = await credentials.get(conn, account_id)
+        return await self._fresh(app, password, texts, stored)
+
+    async def _set(
+        self,
+        tx: Tx,
+        app: Resolved,
+        account: Record,
+        fresh: str,
+        reason: Reason,
+        caller: Caller,
+        *,
+        sessions_ended: int,
+        flow_id: UUID | None = None,
+    ) -> None:
+        """Earlier "this wasn't me" links live on: a thief who changes the password again must not take them away."""
+        await credentials.put(tx, account["id"], fresh)
+        await accounts.no_longer_required(tx, account["id"], "password")
+        told = await self.notices.make(tx, app, account, "password_changed", caller, sessions_ended=sessions_ended)
+        await tx.emit(
+            PasswordChanged(
+                account_id=account["id"],
+                reason=reason,
+                application=app.application.slug,
+                flow_id=flow_id,
+                language=account["language"] or app.application.default_language,
+                sessions_ended=sessions_ended,
+                notices=told,
+            )
+        )
+        security_event("authn_password_change", "success", account_id=str(account["id"]), reason=reason)
+
+    async def _activate(self, tx: Tx, app: Resolved, account: Record, flow_id: UUID) -> None:
+        """The mailbox is proven; nothing that a registration attempt brought along is taken over (REG-3)."""
+        language = account["language"] or app.application.default_language
+        for row in await accounts.identifiers(tx, account["id"]):
+            if row["kind"] in {"email", "phone"}:
+                await accounts.verify_identifier(tx, account["id"], Identifier(row["kind"], row["value"], row["canonical"]))
+        await accounts.activate(tx, account["id"], profile={}, consents=[], language=language)
+        await self.onetime.end_subject(tx, str(account["id"]), ["activation"])
+        await store.end_attempts(tx, account["id"])
+        await tx.emit(
+            UserActivated(
+                account_id=account["id"],
+                flow_id=flow_id,
+                application=app.application.slug,
+                store_id=app.store.id,
+                method="reset",
+                language=language,
+            )
+        )
+
+    def _key(self, account_id: UUID) -> bytes:
+        return self.throttle.key("current_password", str(account_id))
+
+    @staticmethod
+    async def _lock(tx: Tx, account_id: UUID, statuses: tuple[str, ...]) -> Record:
+        account = await accounts.lock(tx, account_id)
+        if account is None or account["status"] not in statuses:
+            raise FlowEnded
+        return account
+
+
+__all__ = ["PasswordChanges"]

@@ -1,0 +1,188 @@
+"""What reminder and reset have in common: answer first, look up behind it (REC-1, design.md §3.15), and the 20 s rule (D18).
+
+start() and resend() write the request and work; message() (that work) asks identity whom to write to and publishes the event.
+No statement in the customer's request depends on whether the identifier is known.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from latchkey_contracts.http.common import Resend
+from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
+from latchkey_contracts.messages import Origin
+from servicekit import work
+from servicekit.caller import Caller
+from servicekit.client import InternalClient
+from servicekit.configuration import Configuration, Resolved
+from servicekit.context import set_tenant
+from servicekit.db import Conn, Database, Record, Tx
+from servicekit.devices import in_words
+from servicekit.errors import FlowEnded, NotFound, TooManyRequests
+from servicekit.idempotency import Idempotency
+from servicekit.ids import random_id
+from servicekit.logging import security_event
+from servicekit.onetime import OneTimeSecrets, new_match, same_browser
+from servicekit.sealing import Sealer
+from servicekit.throttle import Decision, Limit, Throttle
+
+from . import rules, store
+from .rules import Kind
+
+
+@dataclass
+class Tools:
+    """What both features are built on."""
+
+    db: Database
+    configuration: Configuration
+    onetime: OneTimeSecrets
+    throttle: Throttle
+    idempotency: Idempotency
+    sealer: Sealer
+    identity: InternalClient
+
+
+@dataclass
+class Requests:
+    """One kind of request; `work_kind` names the work that sends its message."""
+
+    tools: Tools
+    kind: Kind
+    work_kind: str
+
+    async def start(
+        self, tx: Tx, app: Resolved, typed: str, caller: Caller, language: str | None, *, in_turn: bool = True
+    ) -> UUID:
+        """Accepted whatever the identifier: now, when its turn comes, or (above a cap) silently not at all.
+
+        `in_turn` false: 429 instead of waiting, for whoever follows a link and so knows of the earlier message.
+        """
+        set_tenant(str(app.store.id), "unauthenticated")
+        decision = await self._take(tx, app, typed)
+        if not decision.allowed and not in_turn:
+            raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
+        one = self._new(tx, app, typed, caller, language)
+        await store.insert(tx, one)
+        if decision.allowed:
+            await self._enqueue(tx, one.id)
+        else:
+            caps = await self.tools.throttle.peek(tx, [self._caps(app, typed)])
+            if caps.allowed:
+                await work.enqueue(tx, self.work_kind, self._payload(one.id), due_at=decision.available_at)
+        return one.id
+
+    async def start_for_rep(self, tx: Tx, app: Resolved, account_id: UUID, language: str | None) -> UUID:
+        """REC-11: nobody chooses or sees anything but the customer. Its link works from anywhere: no window waits for it."""
+        one = store.New(
+            id=random_id(),
+            kind=self.kind,
+            store_id=app.store.id,
+            application=app.application.slug,
+            identifier=None,
+            language=language or app.application.default_language,
+            browser=None,
+            match=new_match(),
+            requested_from=None,
+            expires_at=tx.now + rules.lifetime(self.kind, app.policy),
+            started_by_rep=True,
+            account_id=account_id,
+        )
+        await store.insert(tx, one)
+        await self._enqueue(tx, one.id)
+        return one.id
+
+    async def resend(self, tx: Tx, app: Resolved, row: Record) -> None:
+        """In its own flow: 429 when too early or above a cap."""
+        if row["status"] != "check_your_messages" or row["expires_at"] <= tx.now:
+            raise FlowEnded
+        decision = await self._take(tx, app, row["identifier"] or "")
+        if not decision.allowed:
+            security_event("excess_rate_limit_exceeded", "fail", limit="resend", flow_id=str(row["id"]))
+            raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
+        await self._enqueue(tx, row["id"])
+
+    async def contact(self, tx: Tx, payload: dict[str, Any]) -> tuple[Record, Resolved, ContactAnswer] | None:
+        """Whom to write to, asked of identity; None if there is nobody, or nothing to write any more.
+
+        The call happens inside the work's transaction, which holds no lock but that of its own row, so nobody waits for it.
+        The message's id makes a repetition after a crash count once.
+        """
+        row = await store.get(tx, UUID(payload["flow_id"]))
+        if row is None or row["status"] != "check_your_messages" or row["expires_at"] <= tx.now:
+            return None
+        app = self.tools.configuration.application(row["application"])
+        body = ContactRequest(
+            application=row["application"],
+            purpose=self.kind,
+            identifier=row["identifier"],
+            account_id=str(row["account_id"]) if row["started_by_rep"] else None,
+        )
+        caller = Caller(service="recovery", idempotency_key=payload["message_id"], fingerprint="")
+        found = await self.tools.identity.request(
+            "POST", "/internal/contacts", caller=caller, json=body.model_dump(mode="json"), deadline=5
+        )
+        answer = ContactAnswer.model_validate(found)
+        if answer.wait_until is not None:
+            await work.enqueue(tx, self.work_kind, payload, due_at=answer.wait_until)
+            return None
+        return (row, app, answer) if answer.account_id is not None and answer.contact is not None else None
+
+    async def mine(self, conn: Conn, slug: str, request_id: UUID, caller: Caller) -> Record:
+        """If this browser started it; anybody else is told that there is none."""
+        row = await store.get(conn, request_id)
+        if row is None or not self.belongs(row, slug, caller):
+            raise NotFound
+        return row
+
+    def belongs(self, row: Record, slug: str, caller: Caller) -> bool:
+        return row["kind"] == self.kind and row["application"] == slug and same_browser(row["browser"], caller.browser)
+
+    async def resend_state(self, conn: Conn, app: Resolved, row: Record) -> Resend:
+        """From the typed identifier alone, so that known and unknown ones are alike."""
+        typed = row["identifier"] or ""
+        found = await self.tools.throttle.peek(conn, [self._spacing(app, typed), self._caps(app, typed)])
+        available = max(found.available_at, row["created_at"] + app.policy.resend.spacing)
+        seconds = Decision(False, available, conn.now).retry_after_seconds
+        return Resend(available_at=available, retry_after_seconds=seconds, channels=["email"])
+
+    def asked(self, row: Record) -> Origin:
+        return Origin(at=row["created_at"], device=row["requested_from"])
+
+    def _new(self, tx: Tx, app: Resolved, typed: str, caller: Caller, language: str | None) -> store.New:
+        return store.New(
+            id=random_id(),
+            kind=self.kind,
+            store_id=app.store.id,
+            application=app.application.slug,
+            identifier=typed,
+            language=language or app.application.default_language,
+            browser=caller.browser,
+            match=new_match(),
+            requested_from=in_words(caller.user_agent),
+            expires_at=tx.now + rules.lifetime(self.kind, app.policy),
+        )
+
+    async def _enqueue(self, tx: Tx, request_id: UUID) -> None:
+        await work.enqueue(tx, self.work_kind, self._payload(request_id))
+
+    @staticmethod
+    def _payload(request_id: UUID) -> dict[str, Any]:
+        return {"flow_id": str(request_id), "message_id": str(random_id())}
+
+    async def _take(self, tx: Tx, app: Resolved, typed: str) -> Decision:
+        return await self.tools.throttle.take(tx, [self._spacing(app, typed), self._caps(app, typed)])
+
+    def _spacing(self, app: Resolved, typed: str) -> tuple[bytes, list[Limit]]:
+        return self.tools.throttle.key("spacing", self.kind, str(app.store.id), rules.folded(typed)), rules.spacing(app.policy)
+
+    def _caps(self, app: Resolved, typed: str) -> tuple[bytes, list[Limit]]:
+        """Of what was typed, reset and reminder together; identity has the recipient's own budget beside it (REG-9)."""
+        return self.tools.throttle.key("recipient", str(app.store.id), rules.folded(typed)), rules.caps(app.policy)
+
+    async def purge(self) -> None:
+        async with self.tools.db.transaction() as tx:
+            await store.purge(tx, tx.now - rules.KEEP)
+            await self.tools.onetime.purge(tx, rules.KEEP)
+            await self.tools.throttle.purge(tx)
+            await self.tools.idempotency.purge(tx)

@@ -1,0 +1,96 @@
+"""SQL of reminder and reset requests."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from servicekit.db import Conn, Record, Tx
+
+_COLUMNS = """id, kind, store_id, application, identifier, language, browser, match, requested_from, started_by_rep, account_id, recipient,
+status, link_ended, created_at, expires_at"""
+_INSERT = f"""
+INSERT INTO request ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, 'check_your_messages', false, $12, $13)
+"""  # noqa: S608 - constant columns
+_GET = f"SELECT {_COLUMNS} FROM request WHERE id = $1"  # noqa: S608
+_LOCK = f"SELECT {_COLUMNS} FROM request WHERE id = $1 FOR UPDATE"  # noqa: S608
+_MESSAGE_LEFT = (
+    "UPDATE request SET account_id = $2, recipient = $3, link_ended = false, expires_at = GREATEST(expires_at, $4) WHERE id = $1"
+)
+_PROVEN = "UPDATE request SET status = 'new_password', browser = $2, expires_at = $3 WHERE id = $1"
+_COMPLETE = "UPDATE request SET status = 'complete', identifier = NULL WHERE id = $1 AND status = 'new_password' RETURNING account_id, application"
+_END_OTHERS = """
+UPDATE request SET status = 'ended', identifier = NULL
+WHERE account_id = $1 AND id <> $2 AND status IN ('check_your_messages', 'new_password') RETURNING id
+"""
+_LINK_ENDED = "UPDATE request SET link_ended = true WHERE id = $1"
+_PURGE = "DELETE FROM request WHERE expires_at < $1"
+
+
+@dataclass(frozen=True)
+class New:
+    """What a request starts with. `account_id` is known only where a rep started it."""
+
+    id: UUID
+    kind: str
+    store_id: UUID
+    application: str
+    identifier: str | None
+    language: str
+    browser: bytes | None
+    match: str
+    requested_from: str | None
+    expires_at: datetime
+    started_by_rep: bool = False
+    account_id: UUID | None = None
+
+
+async def insert(tx: Tx, one: New) -> None:
+    values: tuple[Any, ...] = (
+        one.id,
+        one.kind,
+        one.store_id,
+        one.application,
+        one.identifier,
+        one.language,
+        one.browser,
+        one.match,
+        one.requested_from,
+        one.started_by_rep,
+        one.account_id,
+    )
+    await tx.execute(_INSERT, *values, tx.now, one.expires_at)
+
+
+async def get(conn: Conn, request_id: UUID) -> Record | None:
+    return await conn.fetchrow(_GET, request_id)
+
+
+async def lock(tx: Tx, request_id: UUID) -> Record | None:
+    return await tx.fetchrow(_LOCK, request_id)
+
+
+async def message_left(tx: Tx, request_id: UUID, account_id: UUID, recipient: str | None, expires_at: datetime) -> None:
+    """`recipient`: masked; shown to whoever holds the link, never to whoever asked (ENU-3)."""
+    await tx.execute(_MESSAGE_LEFT, request_id, account_id, recipient, expires_at)
+
+
+async def proven(tx: Tx, request_id: UUID, browser: bytes | None, expires_at: datetime) -> None:
+    await tx.execute(_PROVEN, request_id, browser, expires_at)
+
+
+async def complete(tx: Tx, request_id: UUID) -> Record | None:
+    """None: it was complete before, or never proven."""
+    return await tx.fetchrow(_COMPLETE, request_id)
+
+
+async def end_others(tx: Tx, account_id: UUID, but: UUID) -> list[UUID]:
+    return [row["id"] for row in await tx.fetch(_END_OTHERS, account_id, but)]
+
+
+async def set_link_ended(tx: Tx, request_id: UUID) -> None:
+    await tx.execute(_LINK_ENDED, request_id)
+
+
+async def purge(tx: Tx, before: datetime) -> None:
+    await tx.execute(_PURGE, before)

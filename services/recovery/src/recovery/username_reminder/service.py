@@ -1,0 +1,86 @@
+"""Username reminder: all usernames of an address, to that address alone (R10-R14, D8, REC-10)."""
+
+from typing import Any
+from uuid import UUID
+
+from latchkey_contracts.http.recovery import ReminderFlow, ReminderRequest
+from latchkey_contracts.messages import Secrets
+from latchkey_contracts.recovery import UsernameReminderRequested
+from servicekit.caller import Caller
+from servicekit.configuration import Resolved
+from servicekit.db import Conn, Record, Tx
+from servicekit.errors import FeatureDisabled
+
+from recovery.requests import rules, store
+from recovery.requests.service import Requests, Tools
+
+MESSAGE = "username_reminder.message"
+
+
+class Reminders:
+    def __init__(self, tools: Tools) -> None:
+        self._t = tools
+        self._requests = Requests(tools, "username_reminder", MESSAGE)
+
+    async def start(self, slug: str, body: ReminderRequest, caller: Caller) -> ReminderFlow:
+        """202 whatever was typed. Offered where the store has usernames and the policy allows it (R13)."""
+        app = self._app(slug)
+        async with self._t.db.transaction() as tx:
+            await self._t.idempotency.begin(tx, caller)
+            request_id = await self._requests.start(tx, app, body.email or body.phone or "", caller, caller.language)
+            answer = await self._view(tx, app, await self._requests.mine(tx, slug, request_id, caller))
+            await self._t.idempotency.store(tx, caller, 202, answer)
+        return answer
+
+    async def read(self, slug: str, request_id: UUID, caller: Caller) -> ReminderFlow:
+        async with self._t.db.read() as conn:
+            row = await self._requests.mine(conn, slug, request_id, caller)
+            return await self._view(conn, self._t.configuration.application(slug), row)
+
+    async def resend(self, slug: str, request_id: UUID, caller: Caller) -> ReminderFlow:
+        app = self._app(slug)
+        async with self._t.db.transaction() as tx:
+            await self._t.idempotency.begin(tx, caller)
+            row = await self._requests.mine(tx, slug, request_id, caller)
+            await self._requests.resend(tx, app, row)
+            answer = await self._view(tx, app, row)
+            await self._t.idempotency.store(tx, caller, 202, answer)
+        return answer
+
+    async def message(self, tx: Tx, payload: dict[str, Any]) -> None:
+        found = await self._requests.contact(tx, payload)
+        if found is None:
+            return
+        row, app, contact = found
+        assert contact.contact is not None and contact.account_id is not None  # noqa: S101, PT018 - `contact` answered them
+        expires_at = min(contact.contact.expires_at, tx.now + rules.REMINDER_LIFETIME)
+        secrets = Secrets(link=f"{self._t.db.origin}/{row['application']}/sign-in", asked=self._requests.asked(row))
+        await store.message_left(tx, row["id"], contact.account_id, contact.to, expires_at)
+        event = UsernameReminderRequested(
+            account_id=contact.account_id,
+            flow_id=row["id"],
+            application=row["application"],
+            channel=contact.channel or "email",
+            language=row["language"] or app.application.default_language,
+            contact=contact.contact,
+            message=self._t.sealer.seal(secrets, expires_at=expires_at),
+            expires_at=expires_at,
+        )
+        await tx.emit(event, expirytime=expires_at)
+
+    def _app(self, slug: str) -> Resolved:
+        app = self._t.configuration.application(slug)
+        if not app.policy.username_reminder.enabled or app.store.identifiers.username.use == "hidden":
+            raise FeatureDisabled
+        return app
+
+    async def _view(self, conn: Conn, app: Resolved, row: Record) -> ReminderFlow:
+        waiting = row["status"] == "check_your_messages" and row["expires_at"] > conn.now
+        return ReminderFlow(
+            id=row["id"],
+            status="check_your_messages" if waiting else "ended",
+            expires_at=row["expires_at"],
+            next=["resend"] if waiting else [],
+            resend=await self._requests.resend_state(conn, app, row) if waiting else None,
+            typed=row["identifier"],
+        )

@@ -1,0 +1,401 @@
+"""Password reset by API and by pages: asked for, proven, done; alike for known and unknown (R15-R20, D5, D9-D14, REC-*)."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from devstack.infrastructure import Infrastructure
+from latchkey_contracts import wire
+from latchkey_contracts.recovery import ResetCompleted
+from servicekit.caller import Caller, Signer
+from servicekit.clock import FileClock
+from servicekit.keys import Keys
+from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new_email, person
+
+from .conftest import read_records
+
+NEW = "seven copper lanterns drifting north"
+
+
+class Recovering(Person):
+    """A person who asks for a new password, in a window of her own."""
+
+    def ask(self, identifier: str | None = None) -> httpx.Response:
+        self.seen = len(
+            [one for one in self.product.mails(self.email) if "new" in one["subject"] and "password" in one["subject"]]
+        )
+        response = self.post("/password-resets", {"identifier": identifier or self.email, "client": "api"})
+        if response.status_code == 202:
+            self.take(response)
+        return response
+
+    def mail(self, *, subject: str = "Set a new") -> dict:
+        return super().mail(subject=subject)
+
+    def choose(self, password: str = NEW) -> httpx.Response:
+        if len(password) > 15:  # what is refused may be a common word, which stands everywhere
+            self.product.secrets.add(password)
+        return self.post(f"/password-resets/{self.flow['id']}/password", {"password": password})
+
+    def read(self) -> dict:
+        return self.http.get(self.url(f"/password-resets/{self.flow['id']}"), headers=self.headers).json()
+
+    def type_code(self, code: str) -> httpx.Response:
+        return self.post(f"/password-resets/{self.flow['id']}/code", {"code": code})
+
+
+def forgetful(one: Person) -> Recovering:
+    """The same person in another browser, who no longer knows the password."""
+    return Recovering(one.product, one.http, one.email, app=one.app)
+
+
+@pytest.fixture
+def member(mira: Person) -> Person:
+    return mira.activate()
+
+
+class TestJourney:
+    def test_by_link(self, product: Product, member: Person) -> None:
+        """R15-R17, REC-5: asked, pressed, chosen; no session comes of it; the old password is gone."""
+        reset = forgetful(member)
+        assert reset.ask().status_code == 202
+        assert reset.flow["status"] == "check_your_messages"
+        assert reset.flow["delivery"] is None
+        assert reset.confirm().json()["next"] == ["password"]
+        done = reset.choose()
+        assert done.status_code == 200, done.text
+        assert done.json()["status"] == "complete"
+        assert not done.json().get("session")
+        assert "set-cookie" not in done.headers
+        assert member.sign_in(PASSWORD).status_code == 403
+        assert member.sign_in(NEW).status_code == 200
+
+    def test_by_code(self, product: Product, member: Person) -> None:
+        reset = forgetful(member)
+        reset.ask()
+        assert reset.type_code(reset.code()).json()["next"] == ["password"]
+        assert reset.choose().json()["status"] == "complete"
+        assert member.sign_in(NEW).status_code == 200
+
+
+class TestRequest:
+    def test_changes_nothing(self, product: Product, member: Person) -> None:
+        """REC-2: session and password are as they were, however often somebody asks."""
+        member.sign_in()
+        for _ in range(8):
+            assert forgetful(member).ask().status_code == 202
+        assert member.http.get("/v1/session", headers=member.bearer).status_code == 200
+        assert member.sign_in(PASSWORD).status_code == 200
+
+    def test_alike_for_known_and_unknown(self, product: Product, member: Person, http: httpx.Client) -> None:
+        """ENU-1, REC-1, THR-1: same status, headers and body, at the start, at a re-send, at wrong codes, at the end."""
+        known, unknown, pending = forgetful(member), forgetful(person(product, http)), forgetful(person(product, http))
+        person(product, http, pending.email).register()
+        seen: list[list] = []
+        for one in (known, unknown, pending):
+            answers = [one.ask()]
+            answers.append(one.post(f"/password-resets/{one.flow['id']}/resend", {}))
+            answers += [one.type_code("000000") for _ in range(6)]
+            answers.append(one.post(f"/password-resets/{one.flow['id']}/password", {"password": NEW}))
+            answers.append(http.get(one.url(f"/password-resets/{one.flow['id']}"), headers=one.headers))
+            seen.append([shape(answer) for answer in answers])
+        assert seen[0] == seen[1] == seen[2]
+        product.wait_mails(known.email, 3)
+        assert not product.mails(unknown.email)
+
+    def test_disabled_accounts_get_nothing(self, product: Product, member: Person) -> None:
+        """ENU-1: the answer is the same, and no mail leaves."""
+        account = product.rows("identity", "SELECT account_id FROM identifier WHERE canonical = %s", member.email)[0][0]
+        with psycopg.connect(product.stack.postgres["identity"]) as connection:
+            connection.execute("UPDATE account SET status = 'disabled' WHERE id = %s", (account,))
+        reset = forgetful(member)
+        assert reset.ask().status_code == 202
+        product.wait_quiet(seconds=20)
+        assert not [one for one in product.mails(member.email) if "password" in one["subject"]]
+
+    def test_any_identifier(self, product: Product, http: httpx.Client) -> None:
+        """D9: the username does, too; the mail goes to the verified address."""
+        mira = person(product, http)
+        name = f"mira{new_email()[7:14]}"
+        assert mira.register(identifiers={"email": mira.email, "username": name}).status_code == 202
+        mira.confirm()
+        reset = forgetful(mira)
+        reset.ask(name.upper())
+        assert reset.confirm().json()["next"] == ["password"]
+
+    def test_link_from_the_configured_origin(self, product: Product, member: Person) -> None:
+        """REC-8: whatever Host and X-Forwarded-Host say."""
+        reset = forgetful(member)
+        answer = reset.http.post(
+            reset.url("/password-resets"),
+            json={"identifier": reset.email, "client": "api"},
+            headers={"Host": "evil.test", "X-Forwarded-Host": "evil.test"},
+        )
+        if answer.status_code == 202:
+            assert product.origin in reset.mail()["text"]
+            assert "evil.test" not in reset.mail()["text"]
+        else:
+            assert answer.status_code in {400, 421}
+
+    def test_before_the_proof(self, member: Person) -> None:
+        """api.md: 409 step_missing."""
+        reset = forgetful(member)
+        reset.ask()
+        answer = reset.choose()
+        assert (answer.status_code, answer.json()["code"]) == (409, "step_missing")
+
+    def test_switched_off(self, product: Product, http: httpx.Client) -> None:
+        """D14: refused for customers."""
+        mira = Recovering(product, http, new_email(), app="closed")
+        assert (answer := mira.ask()).status_code == 403
+        assert answer.json()["code"] == "feature_disabled"
+
+    @pytest.mark.parametrize("token", ["x", "A" * 43, "\u202e" * 20, "../../x", "A" * 200])
+    def test_malformed_links_are_ordinary(self, member: Person, token: str) -> None:
+        reset = forgetful(member)
+        assert reset.post("/links/inspect", {"token": token}).json()["state"] == "malformed"
+        assert reset.confirm(token).json()["code"] == "link_malformed"
+        assert reset.post("/links/renew", {"token": token}).json()["code"] == "link_malformed"
+
+
+class TestProof:
+    def test_elsewhere_needs_the_number(self, product: Product, member: Person) -> None:
+        """LNK-3, D17: without it nothing is consumed; the right one lets the asking window go on."""
+        reset = forgetful(member)
+        reset.ask()
+        link = reset.link()
+        with product.client() as phone:
+            elsewhere = Recovering(product, phone, member.email)
+            assert elsewhere.post("/links/inspect", {"token": link}).json()["state"] == "other_browser"
+            assert elsewhere.confirm(link).json()["code"] == "link_other_browser"
+            assert elsewhere.confirm(link, match=reset.flow["match"]).json() == {"state": "confirmed_elsewhere"}
+            assert elsewhere.post(f"/password-resets/{reset.flow['id']}/password", {"password": NEW}).status_code == 404
+        assert reset.read()["status"] == "new_password"
+        assert reset.choose().status_code == 200
+
+    def test_wrong_number_ends_the_link(self, product: Product, member: Person) -> None:
+        """LNK-3: and the window that asked is told."""
+        reset = forgetful(member)
+        reset.ask()
+        link, wrong = reset.link(), "10" if reset.flow["match"] != "10" else "11"
+        with product.client() as phone:
+            elsewhere = Recovering(product, phone, member.email)
+            assert elsewhere.confirm(link, match=wrong).json()["code"] == "match_wrong"
+        assert reset.confirm(link).json()["code"] == "link_ended"
+        assert reset.read()["link_ended"] is True
+
+    def test_one_of_fifty_presses_wins(self, product: Product, member: Person) -> None:
+        """LNK-2, E34: over two gateways."""
+        reset = forgetful(member)
+        reset.ask()
+        link = reset.link()
+
+        def press(number: int) -> int:
+            with product.client(number % 2) as client:
+                return client.post(reset.url("/links/confirm"), json={"token": link}, headers=reset.headers).status_code
+
+        with ThreadPoolExecutor(25) as pool:
+            assert sorted(pool.map(press, range(50))).count(200) == 1
+
+    def test_sixteen_codes_at_once(self, product: Product, member: Person) -> None:
+        """OTP-3."""
+        reset = forgetful(member)
+        reset.ask()
+        code, path = reset.code(), reset.url(f"/password-resets/{reset.flow['id']}/code")
+
+        def type_it(_number: int) -> int:
+            with product.client() as client:
+                return client.post(path, json={"code": code}, headers=reset.headers).status_code
+
+        with ThreadPoolExecutor(16) as pool:
+            assert list(pool.map(type_it, range(16))).count(200) == 1
+
+    def test_code_of_another_flow_or_browser(self, product: Product, member: Person, http: httpx.Client) -> None:
+        """OTP-4: refused, and counted."""
+        one, two = forgetful(member), forgetful(person(product, http).activate())
+        one.ask()
+        two.ask()
+        code = one.code()
+        assert two.type_code(code).json()["code"] == "code_wrong"
+        assert two.post(f"/password-resets/{one.flow['id']}/code", {"code": code}).status_code == 404
+        assert one.type_code("000000" if code != "000000" else "000001").json()["tries_left"] == 3
+        assert one.type_code(code).status_code == 200
+
+    def test_first_success_voids_the_rest(self, product: Product, member: Person) -> None:
+        """LNK-9: the link of another window ends with it."""
+        first, second = forgetful(member), forgetful(member)
+        first.ask()
+        link = first.link()
+        product.move_clock(21)
+        second.ask()
+        assert second.confirm().status_code == 200
+        assert first.confirm(link).json()["code"] == "link_ended"
+        assert first.read()["status"] == "ended"
+
+    def test_expired_is_renewed_with_one_press(self, product: Product, member: Person) -> None:
+        """R18, R19, E4: 60 min; the new flow belongs to whoever pressed; again at once is too early."""
+        reset = forgetful(member)
+        reset.ask()
+        link = reset.link()
+        product.move_clock(60 * 60 + 1)
+        assert reset.confirm(link).json()["code"] == "link_expired"
+        reset.seen += 1
+        renewed = reset.post("/links/renew", {"token": link, "client": "api"})
+        assert renewed.status_code == 202
+        reset.take(renewed)
+        early = reset.post("/links/renew", {"token": link})
+        assert (early.status_code, early.json()["code"]) == (429, "too_many_requests")
+        assert 1 <= int(early.headers["Retry-After"]) <= 20
+        assert reset.confirm().json()["next"] == ["password"]
+
+    def test_superseded(self, product: Product, member: Person) -> None:
+        """D18: a re-send replaces; the older link says so."""
+        reset = forgetful(member)
+        reset.ask()
+        older = reset.link()
+        product.move_clock(20)
+        assert reset.post(f"/password-resets/{reset.flow['id']}/resend", {}).status_code == 202
+        newer = LINK.findall(product.wait_mails(member.email, 2, subject="Set a new")[1]["text"])[0]
+        assert reset.confirm(older).json()["code"] == "link_superseded"
+        assert reset.confirm(newer).status_code == 200
+
+    def test_twenty_seconds_exactly(self, product: Product, member: Person) -> None:
+        """R19, E1: of 100 parallel re-sends over two processes at most one gets through, and only when the 20 s are over."""
+        reset = forgetful(member)
+        reset.ask()
+        path = reset.url(f"/password-resets/{reset.flow['id']}/resend")
+
+        def again(number: int) -> int:
+            with product.client(number % 2) as client:
+                return client.post(path, json={}, headers=reset.headers).status_code
+
+        early = reset.post(f"/password-resets/{reset.flow['id']}/resend", {})
+        assert early.status_code == 429
+        with ThreadPoolExecutor(20) as pool:
+            assert set(pool.map(again, range(100))) == {429}
+            product.move_clock(20)
+            assert sorted(pool.map(again, range(100))).count(202) == 1
+
+
+class TestNewPassword:
+    def test_same_rules_as_at_registration(self, member: Person) -> None:
+        """PWD-4, REC-5."""
+        reset = forgetful(member)
+        reset.ask()
+        reset.confirm()
+        for bad, code in (("short", "password_too_short"), ("elmstead2026elmstead", "password_contains_context")):
+            answer = reset.choose(bad)
+            assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, code)
+        assert reset.choose().status_code == 200
+
+    def test_ends_every_session(self, product: Product, member: Person) -> None:
+        """REC-6, E5: at both gateways, within a second."""
+        tokens = [member.sign_in().json()["session"]["token"] for _ in range(3)]
+        reset = forgetful(member)
+        reset.ask()
+        reset.confirm()
+        reset.choose()
+
+        def alive() -> list[int]:
+            found = []
+            for number in (0, 1):
+                with product.client(number) as client:
+                    found += [client.get("/v1/session", headers={"Authorization": f"Bearer {one}"}).status_code for one in tokens]
+            return found
+
+        eventually(lambda: set(alive()) == {401}, seconds=3)
+
+    def test_told_once_and_published(self, product: Product, member: Person, infrastructure: Infrastructure) -> None:
+        """REC-7, NOT-1, EVT-4: one notice with time, device and a way to freeze; ResetCompleted once."""
+        reset = forgetful(member)
+        reset.http.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+        reset.ask()
+        reset.confirm()
+        reset.choose()
+        assert reset.choose().json()["code"] == "flow_ended"
+        notice = product.wait_mails(member.email, subject="reset")[0]
+        assert "Firefox on Linux" in notice["text"]
+        assert NEW not in notice["text"]
+        product.wait_quiet(seconds=20)
+        assert len([one for one in product.mails(member.email) if "was reset" in one["subject"]]) == 1
+        read = read_records(infrastructure.kafka_bootstrap, product.stack.topic_prefix, "recovery")
+        events = [wire.decode(one.value, list(one.headers)) for one in read]
+        done = [one for one in events if isinstance(one, ResetCompleted) and str(one.flow_id) == reset.flow["id"]]
+        assert len(done) == 1
+
+    def test_this_was_not_me(self, product: Product, member: Person) -> None:
+        """D13, REC-7, NOT-2: from anywhere, by a press, once; nobody signs in until a new password is set."""
+        reset = forgetful(member)
+        reset.ask()
+        reset.confirm()
+        reset.choose()
+        member.sign_in(NEW)
+        link = LINK.findall(product.wait_mails(member.email, subject="was reset")[0]["text"])[0]
+        with product.client() as phone:
+            stranger = Recovering(product, phone, member.email)
+            looked = stranger.post("/links/inspect", {"token": link}).json()
+            assert (looked["purpose"], looked["state"]) == ("freeze", "valid")
+            assert member.http.get("/v1/session", headers=member.bearer).status_code == 200, "looking changes nothing"
+            assert stranger.confirm(link).json() == {"state": "frozen"}
+            assert stranger.confirm(link).json()["code"] == "link_used"
+        eventually(lambda: member.http.get("/v1/session", headers=member.bearer).status_code == 401, seconds=3)
+        assert member.sign_in(NEW).status_code == 403
+        product.wait_mails(member.email, subject="locked")
+        product.move_clock(21)
+        again = forgetful(member)
+        again.ask()
+        assert again.confirm().json()["next"] == ["password"]
+        assert again.choose("another set of plain words here").status_code == 200
+        assert member.sign_in("another set of plain words here").status_code == 200
+
+    def test_activates_a_pending_account(self, product: Product, http: httpx.Client) -> None:
+        """D5, REG-3: whoever holds the mailbox takes it over; what the registration brought along does not count."""
+        squatter = person(product, http)
+        squatter.register(profile={"given_name": "Mallory"})
+        squatter.mail()
+        link = squatter.link()
+        owner = forgetful(squatter)
+        owner.ask()
+        owner.confirm()
+        assert owner.choose().status_code == 200
+        assert squatter.sign_in(PASSWORD).status_code == 403
+        assert squatter.confirm(link).json()["code"] in {"link_ended", "link_used"}
+        mine = person(product, http, squatter.email)
+        assert mine.sign_in(NEW).status_code == 200
+        assert http.get("/v1/me", headers=mine.bearer).json()["profile"] == {}
+
+
+class TestRep:
+    def test_started_by_a_rep(self, product: Product, member: Person) -> None:
+        """REC-11: the answer holds no secret; the mail goes to the customer, and its link works in any browser."""
+        account = product.rows("identity", "SELECT account_id FROM identifier WHERE canonical = %s", member.email)[0][0]
+        clock = FileClock(Path(product.stack.extra["LATCHKEY_CLOCK_FILE"]))
+        token = Signer("operator", Keys(product.stack.data / "keys"), clock).sign(Caller(service="operator"), "recovery")
+        answer = httpx.post(
+            f"{product.stack.url('recovery')}/internal/password-resets",
+            json={"application": "demo", "account_id": str(account)},
+            headers={"latchkey-caller": token},
+        )
+        assert answer.status_code == 202, answer.text
+        assert set(answer.json()) == {"id"}
+        mail = product.wait_mails(member.email, subject="Set a new")[0]
+        link = LINK.findall(mail["text"])[0]
+        assert not CODE.findall(mail["text"]), "there is no window to type a code into"
+        with product.client() as browser:
+            anywhere = Recovering(product, browser, member.email)
+            confirmed = anywhere.confirm(link)
+            assert confirmed.json()["next"] == ["password"]
+            anywhere.take(confirmed)
+            assert anywhere.choose().status_code == 200
+        assert member.sign_in(NEW).status_code == 200
+
+
+def shape(answer: httpx.Response) -> tuple:
+    """All that tells two answers apart but ids, times and what was typed."""
+    body = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[0-9:.]+Z?(\+00:00)?|[\w.-]+@posteo\.example", "*", answer.text)
+    body = re.sub(r'"(match|flow_token|request_id|retry_after_seconds)":("[^"]*"|\d+|null)', r'"\1":*', body)
+    names = sorted(set(answer.headers) - {"content-length"})
+    return answer.status_code, names, body
