@@ -8,7 +8,7 @@ from uuid import UUID
 from latchkey_contracts import wire
 
 from .context import use_trace
-from .db import Conn, Database, DatabaseUnavailable, Record, Tx
+from .db import Conn, Contention, Database, DatabaseUnavailable, Record, Tx
 from .errors import Overloaded, Permanent
 from .inbox import RETRY_AFTER, Inbox, Incoming, trace_of, unpacked_headers
 from .logging import get_logger
@@ -52,7 +52,7 @@ class ParkedRetrier:
             try:
                 while any([await self._try_one(inbox, topic) for inbox, topic in self._inboxes]):
                     pass
-            except (*DatabaseUnavailable, Overloaded) as error:
+            except (*DatabaseUnavailable, *Contention) as error:
                 log.warning("parked.paused", error=type(error).__name__)
             await wait(self._woken, self._poll)
 
@@ -62,7 +62,11 @@ class ParkedRetrier:
             row = await tx.fetchrow(_NEXT, tx.now, subscription.consumer, topic, subscription.ordered)
             if row is None:
                 return False
-            reason, permanent = await self._handle(tx, inbox, row)
+            try:
+                reason, permanent = await self._handle(tx, inbox, row)
+            except Overloaded:  # not the record's fault: no attempt is counted, and it goes behind the others
+                await tx.execute(_AGAIN, row["id"], tx.now + RETRY_AFTER[0], row["attempts"], row["reason"], tx.now)
+                return True
             if reason is None:
                 await tx.execute(_DONE, row["id"])
                 if row["subject"]:
