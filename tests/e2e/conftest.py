@@ -16,6 +16,8 @@ from latchkey_contracts.topics import PUBLISHERS, events_topic
 from playwright.sync_api import Browser, sync_playwright
 from testkit.stack import Person, Product, eventually, person, running
 
+from .window import WIDE, Visitor
+
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -83,6 +85,33 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def open_window(product: Product, browser: Browser, http: httpx.Client) -> Iterator:
+    opened: list[Visitor] = []
+
+    def make(size: tuple[int, int] = WIDE, *, script: bool = True, dark: bool = False, locale: str = "en-GB") -> Visitor:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            java_script_enabled=script,
+            color_scheme="dark" if dark else "light",
+            locale=locale,
+        )
+        opened.append(Visitor(product, context))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.keep_cookies()
+        one.context.close()
+        assert not one.problems, one.problems
+        assert one.origins <= {product.origin}, "WEB-13: nothing from anywhere else"
+
+
+@pytest.fixture
+def window(open_window) -> Visitor:
+    return open_window()
 
 
 async def records(bootstrap: str, prefix: str, publisher: str) -> list:

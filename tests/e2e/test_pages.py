@@ -1,85 +1,15 @@
 """The hosted pages in a real browser: the journey with and without JavaScript, at 320 px, by keyboard, checked by axe."""
 
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from testkit.stack import LINK, PASSWORD, Person, Product, new_email, person
 
+from .window import NARROW, PHONE, WIDE, Visitor, heading, narrow_enough, violations
+
 pytestmark = pytest.mark.browser
-WIDE, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
-
-
-class Visitor:
-    """A browser window that remembers everything that went wrong in it."""
-
-    def __init__(self, product: Product, context: BrowserContext) -> None:
-        self.product = product
-        self.context = context
-        self.page: Page = context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.problems: list[str] = []
-        self.origins: set[str] = set()
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("console", lambda line: self.problems.append(line.text) if "Content Security Policy" in line.text else None)
-        self.page.on("request", lambda request: self.origins.add(re.sub(r"^(\w+://[^/]+).*", r"\1", request.url)))
-
-    def open(self, path: str) -> Page:
-        self.page.goto(path if path.startswith("http") else self.product.origin + path)
-        return self.page
-
-    def keep_cookies(self) -> None:
-        for cookie in self.context.cookies():
-            if len(cookie["value"]) >= 40 and cookie["name"] in {"latchkey_session", "latchkey_flow", "latchkey_link"}:
-                self.product.secrets.add(cookie["value"])
-
-    def sign_up(self, email: str, password: str = PASSWORD) -> None:
-        self.open("/demo/sign-up")
-        self.page.get_by_label("E-mail").fill(email)
-        self.page.get_by_label("First name").fill("Mira")
-        self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.get_by_role("button", name="Create account").click()
-
-    def sign_in(self, email: str, password: str = PASSWORD) -> None:
-        self.open("/demo/sign-in")
-        self.page.get_by_label("E-mail or username").fill(email)
-        self.page.get_by_role("button", name="Continue").click()
-        self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.get_by_role("button", name="Sign in").click()
-
-
-@pytest.fixture
-def open_window(product: Product, browser: Browser, http: httpx.Client) -> Iterator:
-    opened: list[Visitor] = []
-
-    def make(size: tuple[int, int] = WIDE, *, script: bool = True, dark: bool = False, locale: str = "en-GB") -> Visitor:
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            java_script_enabled=script,
-            color_scheme="dark" if dark else "light",
-            locale=locale,
-        )
-        opened.append(Visitor(product, context))
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        one.keep_cookies()
-        one.context.close()
-        assert not one.problems, one.problems
-        assert one.origins <= {product.origin}, "WEB-13: nothing from anywhere else"
-
-
-@pytest.fixture
-def window(open_window) -> Visitor:
-    return open_window()
-
-
-def heading(page: Page):
-    return page.get_by_role("heading", level=1)
 
 
 class TestJourney:
@@ -298,13 +228,6 @@ class TestStates:
 class TestAccessibility:
     PATHS = ("/demo/sign-in", "/demo/sign-up", "/demo/help", "/demo/nothing", "/problems/link_used", "/v1/docs")
 
-    def violations(self, page: Page) -> list[str]:
-        found = Axe().run(page).response["violations"]
-        return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
-
-    def narrow_enough(self, page: Page) -> bool:
-        return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-
     @pytest.mark.parametrize("app", ["demo", "zinnia"])
     @pytest.mark.parametrize("locale", ["en", "ar"])
     @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -314,8 +237,8 @@ class TestAccessibility:
             window = open_window(size, dark=dark)
             for path in self.PATHS if app == "demo" else self.PATHS[:2]:
                 page = window.open(path.replace("demo", app) + f"?ui_locales={locale}")
-                assert not self.violations(page), (path, size)
-                assert self.narrow_enough(page), (path, size)
+                assert not violations(page), (path, size)
+                assert narrow_enough(page), (path, size)
 
     def test_pages_of_the_journey(self, product: Product, open_window, http: httpx.Client) -> None:
         """WEB-6: the rest, as they come."""
@@ -324,8 +247,8 @@ class TestAccessibility:
             checked = []
 
             def check(page: Page, size: tuple = size, checked: list = checked) -> None:
-                assert not self.violations(page), (heading(page).inner_text(), size)
-                assert self.narrow_enough(page), (heading(page).inner_text(), size)
+                assert not violations(page), (heading(page).inner_text(), size)
+                assert narrow_enough(page), (heading(page).inner_text(), size)
                 checked.append(heading(page).inner_text())
 
             window.sign_up("nobody", "short")

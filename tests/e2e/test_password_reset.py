@@ -10,12 +10,14 @@ import pytest
 from devstack.infrastructure import Infrastructure
 from latchkey_contracts import wire
 from latchkey_contracts.recovery import ResetCompleted
+from playwright.sync_api import expect
 from servicekit.caller import Caller, Signer
 from servicekit.clock import FileClock
 from servicekit.keys import Keys
 from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new_email, person
 
 from .conftest import read_records
+from .window import NARROW, PHONE, WIDE, heading, narrow_enough, violations
 
 NEW = "seven copper lanterns drifting north"
 
@@ -391,6 +393,134 @@ class TestRep:
             anywhere.take(confirmed)
             assert anywhere.choose().status_code == 200
         assert member.sign_in(NEW).status_code == 200
+
+
+@pytest.mark.browser
+class TestPages:
+    @pytest.mark.parametrize(
+        ("script", "size", "dark"),
+        [(True, WIDE, False), (False, PHONE, False), (True, NARROW, True)],
+        ids=["script", "no script", "320 px, dark"],
+    )
+    def test_from_sign_in_to_a_new_password(
+        self, product: Product, member: Person, open_window, script: bool, size: tuple, dark: bool
+    ) -> None:
+        """R15-R17, WEB-6, WEB-7: by link, with and without JavaScript; axe finds nothing on the way."""
+        window = open_window(size, script=script, dark=dark)
+        page = window.open("/demo/sign-in")
+
+        def fine() -> None:
+            if script:
+                assert not violations(page), heading(page).inner_text()
+            assert narrow_enough(page)
+
+        page.get_by_role("link", name="I forgot my username or password").click()
+        expect(heading(page)).to_have_text("What did you forget?")
+        fine()
+        page.get_by_role("link", name="My password").click()
+        expect(heading(page)).to_have_text("Set a new password")
+        fine()
+        page.get_by_label("E-mail or username").fill(member.email)
+        page.get_by_role("button", name="Continue").click()
+        expect(heading(page)).to_have_text("Check your mail")
+        expect(page.locator(".lead")).to_contain_text(f"If {member.email} belongs to an account")
+        expect(page.locator(".number strong")).to_have_text(re.compile(r"^\d\d$"))
+        fine()
+        link = LINK.findall(product.wait_mails(member.email, subject="Set a new")[0]["text"])[0]
+        tab = window.context.new_page()
+        tab.goto(f"{product.origin}/demo/l/{link}")
+        assert tab.url == f"{product.origin}/demo/l", "LNK-8: no token in the address"
+        expect(heading(tab)).to_have_text("Set a new password?")
+        assert tab.locator("main button").count() == 1
+        tab.get_by_role("button", name="Set a new password").click()
+        expect(heading(tab)).to_have_text("Choose a new password")
+        if script:
+            expect(heading(page)).to_have_text("Choose a new password")  # the window that asked goes on by itself (D17)
+        else:
+            page.get_by_role("link", name="I've pressed it, go on").click()
+        fine()
+        page.get_by_label("New password").fill("short")
+        page.get_by_label("Once more").fill("short")
+        if script:
+            expect(page.locator("[data-rule=length]")).to_have_text(re.compile("5 so far"))
+        page.get_by_role("button", name="Save new password").click()
+        expect(page.locator("#password-error")).to_contain_text("15 characters")
+        fine()
+        product.secrets.add(NEW)
+        page.get_by_label("New password").fill(NEW)
+        page.get_by_label("Once more").fill(NEW + "x")
+        page.get_by_role("button", name="Save new password").click()
+        expect(page.locator("#password_again-error")).to_contain_text("don't match")
+        page.get_by_label("New password").fill(NEW)
+        page.get_by_label("Once more").fill(NEW)
+        page.get_by_role("button", name="Save new password").click()
+        expect(heading(page)).to_have_text("Your new password is set")
+        fine()
+        window.sign_in(member.email, NEW)
+        expect(heading(page)).to_contain_text("Hello")
+
+    def test_on_the_phone_with_the_number(self, product: Product, member: Person, open_window) -> None:
+        """LNK-3, D17: the link opened elsewhere asks for the number, and the asking window goes on."""
+        window, phone = open_window(), open_window(PHONE)
+        page = window.open("/demo/reset")
+        page.get_by_label("E-mail or username").fill(member.email)
+        page.get_by_role("button", name="Continue").click()
+        link = LINK.findall(product.wait_mails(member.email, subject="Set a new")[0]["text"])[0]
+        other = phone.open(f"/demo/l/{link}")
+        expect(heading(other)).to_have_text("Which number does your other window show?")
+        assert other.get_by_label("Password").count() == 0, "only an activation knows a password"
+        assert not violations(other)
+        other.get_by_label("Two digits").fill(page.locator(".number strong").inner_text())
+        other.get_by_role("button", name="Confirm").click()
+        expect(heading(other)).to_contain_text("Your other window goes on")
+        expect(heading(page)).to_have_text("Choose a new password")
+
+    def test_by_code(self, product: Product, member: Person, open_window) -> None:
+        page = open_window(PHONE, script=False).open("/demo/reset")
+        page.get_by_label("E-mail or username").fill(member.email)
+        page.get_by_role("button", name="Continue").click()
+        code = CODE.findall(product.wait_mails(member.email, subject="Set a new")[0]["text"])[0]
+        page.get_by_label("Or type the code").fill("000000" if code.replace(" ", "") != "000000" else "000001")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator("#code-error")).to_contain_text("4 tries left")
+        page.get_by_label("Or type the code").fill(code)
+        page.get_by_role("button", name="Continue").click()
+        expect(heading(page)).to_have_text("Choose a new password")
+
+    def test_a_scanner_consumes_nothing(self, product: Product, member: Person, open_window) -> None:
+        """LNK-1, LNK-2: a browser that loads the link, runs its scripts for 15 s and follows all that can be followed."""
+        reset = forgetful(member)
+        reset.ask()
+        link = reset.link()
+        scanner = open_window()
+        page = scanner.open(f"/demo/l/{link}")
+        addresses = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
+        page.wait_for_timeout(15_000)
+        for address in {one for one in addresses if one.startswith(product.origin)}:
+            scanner.context.request.get(address)
+            scanner.context.request.head(address)
+        for _ in range(3):
+            httpx.get(f"{product.origin}/demo/l/{link}", follow_redirects=True)
+            httpx.head(f"{product.origin}/demo/l/{link}")
+            httpx.options(f"{product.origin}/demo/l/{link}")
+        assert reset.confirm(link).json()["next"] == ["password"]
+
+    def test_freeze(self, product: Product, member: Person, open_window) -> None:
+        """D13, looks freeze, locked: from the notice, without signing in; the way back is a new password."""
+        reset = forgetful(member)
+        reset.ask()
+        reset.confirm()
+        reset.choose()
+        link = LINK.findall(product.wait_mails(member.email, subject="was reset")[0]["text"])[0]
+        page = open_window(PHONE).open(f"/demo/l/{link}")
+        expect(heading(page)).to_have_text("Lock your account?")
+        assert not violations(page)
+        assert narrow_enough(page)
+        page.get_by_role("button", name="Lock my account").click()
+        expect(heading(page)).to_have_text("Your account is locked")
+        assert not violations(page)
+        page.get_by_role("link", name="Set a new password").click()
+        expect(heading(page)).to_have_text("Set a new password")
 
 
 def shape(answer: httpx.Response) -> tuple:

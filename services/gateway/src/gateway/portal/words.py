@@ -28,6 +28,8 @@ FIELD_WORDS = {
     "too_long": N_("This is too long."),
     "not_this_form": N_("This isn't in the form we can read."),
     "not_an_option": N_("Please choose one of the options."),
+    "password_same": N_("This is the password you have. Choose another one."),
+    "current_password_wrong": N_("That isn't your current password."),
     "mismatch": N_("The two don't match. Type the same password twice."),
 }
 

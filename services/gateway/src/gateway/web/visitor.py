@@ -14,6 +14,7 @@ from servicekit.http import header
 from starlette.types import Scope
 
 SESSION, FLOW, LINK, LANGUAGE = "latchkey_session", "latchkey_flow", "latchkey_link", "latchkey_language"
+APP = "latchkey_app"  # which application's portal this browser used last
 _TOKEN_LENGTH = range(40, 90)
 
 

@@ -51,6 +51,24 @@ for (const button of document.querySelectorAll("[data-countdown]")) {
   if (Number(button.dataset.countdown) > 0) tick();
 }
 
+// What a new password still needs, while it is typed: a ring becomes a tick, never a red cross.
+for (const guide of document.querySelectorAll("[data-guide]")) {
+  const input = document.getElementById(guide.dataset.guide);
+  const words = guide.dataset.words.toLowerCase().split("\n").filter((one) => one.length > 2);
+  const length = guide.querySelector("[data-rule=length]");
+  const plain = length.querySelector("span").textContent;
+  input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${(guide.id = "guide")}`.trim());
+  input.addEventListener("input", () => {
+    const typed = input.value.normalize("NFKC");
+    const count = [...typed].length;
+    const enough = count >= Number(guide.dataset.min);
+    length.classList.toggle("met", enough);
+    length.querySelector("span").textContent = enough || !count ? plain : length.dataset.text.replace("{count}", count);
+    const free = count > 0 && !words.some((one) => typed.toLowerCase().includes(one));
+    guide.querySelector("[data-rule=words]").classList.toggle("met", free);
+  });
+}
+
 // The waiting page goes on by itself: every 3 s for 2 minutes, then more slowly while it is looked at.
 const waiting = document.querySelector("[data-poll]");
 if (waiting) {

@@ -1,0 +1,108 @@
+"""The page behind a link: looking consumes nothing, one press does (LNK-1, 2, 4, 8, E4)."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from servicekit import errors
+from servicekit.configuration import Resolved
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.web.visitor import LINK, Visitor, cookie_name
+
+from .shared import PageTools, Slug, time
+
+LINK_SECONDS = 600
+# By purpose: the page with the one button.
+_PRESS = {"activation": "activate.html", "password_reset": "reset_press.html", "freeze": "freeze.html"}
+_STATES = {
+    "other_browser": "link_elsewhere.html",
+    "expired": "link_expired.html",
+    "used": "link_used.html",
+    "superseded": "link_superseded.html",
+    "ended": "link_ended.html",
+}
+
+
+class LinkPages(PageTools):
+    def add_to(self, routes: APIRouter) -> None:
+        @routes.get("/{app}/l/{token}")
+        async def open_link(app: Slug, token: str) -> Response:
+            """Reading, not consuming: the token moves from the address into a short-lived cookie (LNK-8)."""
+            self.application(app)
+            response = self.to(f"/{app}/l")
+            kept = token[:200] if token.isascii() and token.isprintable() else "-"
+            self.gateway.set_cookie(response, LINK, kept, LINK_SECONDS)
+            return response
+
+        @routes.get("/{app}/l")
+        async def landing(request: Request, app: Slug) -> Response:
+            resolved, visitor = self.application(app), self.visitor(request)
+            return await self._landing(request, visitor, resolved)
+
+        @routes.post("/{app}/l")
+        async def press(request: Request, app: Slug) -> Response:
+            resolved, visitor = self.application(app), self.visitor(request)
+            fields = await self.form(request, visitor)
+            await self.gateway.limits.check("try", visitor.ip)
+            body: dict[str, Any] = {"token": self._token(visitor)}
+            if "match" in fields:
+                digits = "".join(one for one in fields["match"] if one.isdigit())
+                if len(digits) != 2:
+                    return await self._landing(request, visitor, resolved, problem="two_digits")
+                body["match"] = digits
+            elif "password" in fields:
+                body["password"] = fields["password"] or " "
+            try:
+                answer = await self.gateway.call_link(request, visitor, f"/v1/apps/{app}/links/confirm", body)
+            except errors.MatchWrong:
+                return self.page(request, visitor, resolved.application, "link_wrong.html", 403)
+            except errors.CredentialsWrong as error:
+                return await self._landing(request, visitor, resolved, problem="password", tries=error.extra.get("tries_left"))
+            except errors.LinkOtherBrowser:
+                return await self._landing(request, visitor, resolved)
+            except (errors.LinkUsed, errors.LinkExpired, errors.LinkSuperseded, errors.LinkEnded, errors.LinkMalformed):
+                return await self._landing(request, visitor, resolved)
+            return self._pressed(request, visitor, resolved, answer)
+
+        @routes.post("/{app}/l/renew")
+        async def renew(request: Request, app: Slug) -> Response:
+            visitor = self.visitor(request)
+            await self.form(request, visitor)
+            await self.gateway.limits.check("start", visitor.ip)
+            flow = await self.gateway.call_link(request, visitor, f"/v1/apps/{app}/links/renew", {"token": self._token(visitor)})
+            return self.to(_waiting_page(app, flow))
+
+    def _pressed(self, request: Request, visitor: Visitor, resolved: Resolved, answer: dict[str, Any]) -> Response:
+        if answer.get("state") == "confirmed_elsewhere":
+            return self.page(request, visitor, resolved.application, "link_done.html")
+        if answer.get("state") == "frozen":
+            return self.page(request, visitor, resolved.application, "frozen.html")
+        if answer["kind"] == "password_reset" or answer["status"] == "password":
+            return self.to(_waiting_page(resolved.application.slug, answer))
+        return self.page(request, visitor, resolved.application, "activated.html")
+
+    def _token(self, visitor: Visitor) -> str:
+        return visitor.cookies.get(cookie_name(LINK, secure=self.gateway.settings.secure)) or "-"
+
+    async def _landing(
+        self, request: Request, visitor: Visitor, resolved: Resolved, *, problem: str | None = None, tries: int | None = None
+    ) -> Response:
+        """One page per state, each with a next step (E4); a signed-in browser must choose first (LNK-4)."""
+        app = resolved.application
+        await self.gateway.with_session(visitor)
+        path, body = f"/v1/apps/{app.slug}/links/inspect", {"token": self._token(visitor)}
+        info = await self.gateway.call_link(request, visitor, path, body)
+        for name in ("requested_at", "expires_at", "used_at", "superseded_at"):
+            info[name] = time(info[name])
+        state = info["state"]
+        if state in {"valid", "other_browser"} and visitor.session is not None and info["purpose"] != "freeze":
+            return self.page(request, visitor, app, "link_signed_in.html", info=info)
+        template = _PRESS[info["purpose"]] if state == "valid" else _STATES.get(state, "link_incomplete.html")
+        status = 200 if state in {"valid", "other_browser"} else (404 if state == "malformed" else 410)
+        return self.page(request, visitor, app, template, 422 if problem else status, info=info, problem=problem, tries=tries)
+
+
+def _waiting_page(app: str, flow: dict[str, Any]) -> str:
+    page = "reset" if flow["kind"] == "password_reset" else "check-messages"
+    return f"/{app}/{page}?flow={flow['id']}"

@@ -1,0 +1,215 @@
+"""Help, username reminder, password reset (R9-R19): the same words whoever is asked about, known or not (looks §6)."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from servicekit import errors
+from servicekit.configuration import Resolved
+from servicekit.errors import ServiceError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.web.visitor import Visitor
+
+from .shared import PageTools, Slug, time
+
+
+class RecoveryPages(PageTools):
+    def add_to(self, routes: APIRouter) -> None:
+        self._help(routes)
+        self._reminder(routes)
+        self._reset(routes)
+
+    # --- which way -----------------------------------------------------------------------------------------------------------
+
+    def _help(self, routes: APIRouter) -> None:
+        @routes.get("/{app}/help")
+        async def help_page(request: Request, app: Slug) -> Response:
+            """Only the ways that the policy allows; with none left it is the page of real people."""
+            resolved = self.application(app)
+            ways = {"username": reminds(resolved), "password": resolved.policy.password_reset.enabled}
+            template = "help.html" if any(ways.values()) else "help_people.html"
+            return self.page(request, self.visitor(request), resolved.application, template, ways=ways)
+
+        @routes.get("/{app}/help/people")
+        async def people(request: Request, app: Slug) -> Response:
+            return self.page(request, self.visitor(request), self.application(app).application, "help_people.html")
+
+    # --- username reminder ---------------------------------------------------------------------------------------------------
+
+    def _reminder(self, routes: APIRouter) -> None:
+        @routes.get("/{app}/help/username")
+        async def reminder(request: Request, app: Slug, flow: UUID | None = None) -> Response:
+            resolved, visitor = self.application(app), self.visitor(request)
+            if not reminds(resolved):
+                raise errors.FeatureDisabled
+            if flow is not None:
+                return await self._reminder_sent(request, visitor, resolved, flow)
+            return self.page(request, visitor, resolved.application, "reminder.html")
+
+        @routes.post("/{app}/help/username")
+        async def remind(request: Request, app: Slug, flow: UUID | None = None) -> Response:
+            resolved, visitor = self.application(app), self.visitor(request)
+            fields = await self.form(request, visitor)
+            path = f"/v1/apps/{app}/username-reminders"
+            if flow is not None:
+                return await self._again(request, visitor, resolved, path, flow, f"/{app}/help/username")
+            await self.gateway.limits.check("start", visitor.ip)
+            page = self.context(request, visitor, resolved.application)
+            try:
+                typed = _typed(fields, "email")
+                if "@" not in typed:
+                    raise errors.ValidationFailed([errors.FieldError("/email", "email_not_valid", "")])
+                answer = await self.gateway.call(request, visitor, "POST", path, {"email": typed}, peer=self.gateway.recovery)
+            except errors.ValidationFailed as error:
+                found = self.field_errors(page, error)
+                return self.page(request, visitor, resolved.application, "reminder.html", 422, errors=found, values=fields)
+            return self.to(f"/{app}/help/username?flow={answer['id']}")
+
+    async def _reminder_sent(
+        self, request: Request, visitor: Visitor, resolved: Resolved, flow_id: UUID, problem: ServiceError | None = None
+    ) -> Response:
+        flow = await self._flow(request, visitor, f"/v1/apps/{resolved.application.slug}/username-reminders/{flow_id}")
+        if flow["status"] != "check_your_messages":
+            return self.page(request, visitor, resolved.application, "recovery_ended.html", 410, again="help/username")
+        return self._sent(request, visitor, resolved, "reminder_sent.html", flow, problem)
+
+    # --- password reset ------------------------------------------------------------------------------------------------------
+
+    def _reset(self, routes: APIRouter) -> None:
+        @routes.get("/{app}/reset")
+        async def reset(request: Request, app: Slug, flow: UUID | None = None) -> Response:
+            resolved, visitor = self.application(app), self.visitor(request)
+            if flow is not None:
+                return await self._state(request, visitor, resolved, flow)
+            if not resolved.policy.password_reset.enabled:
+                raise errors.FeatureDisabled
+            return self.page(request, visitor, resolved.application, "reset.html", kinds=list(resolved.store.used()))
+
+        @routes.post("/{app}/reset")
+        async def go_on(request: Request, app: Slug, flow: UUID | None = None) -> Response:
+            """Which step it is, the button tells: the name, "send again", the code, or the new password."""
+            resolved, visitor = self.application(app), self.visitor(request)
+            fields = await self.form(request, visitor)
+            path = f"/v1/apps/{app}/password-resets"
+            if flow is None:
+                return await self._ask(request, visitor, resolved, path, fields)
+            if "resend" in fields:
+                return await self._again(request, visitor, resolved, path, flow, f"/{app}/reset")
+            await self.gateway.limits.check("try", visitor.ip)
+            page = self.context(request, visitor, resolved.application)
+            try:
+                if "password" in fields:
+                    if fields["password"] != fields.get("password_again", ""):
+                        raise errors.ValidationFailed([errors.FieldError("/password_again", "mismatch", "")])
+                    await self._post(request, visitor, f"{path}/{flow}/password", {"password": fields["password"] or " "})
+                elif fields.get("code", "").strip():
+                    await self._post(request, visitor, f"{path}/{flow}/code", {"code": fields["code"].strip()[:32]})
+            except errors.ValidationFailed as error:
+                found = self.field_errors(page, error, resolved.store.password.min_length)
+                return await self._state(request, visitor, resolved, flow, found=found)
+            except (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned) as error:
+                return await self._state(request, visitor, resolved, flow, problem=error)
+            except errors.FlowEnded:
+                return await self._state(request, visitor, resolved, flow)
+            return self.to(f"/{app}/reset?flow={flow}")
+
+    async def _ask(
+        self, request: Request, visitor: Visitor, resolved: Resolved, path: str, fields: Mapping[str, str]
+    ) -> Response:
+        await self.gateway.limits.check("start", visitor.ip)
+        page = self.context(request, visitor, resolved.application)
+        try:
+            answer = await self._post(request, visitor, path, {"identifier": _typed(fields, "identifier")})
+        except errors.ValidationFailed as error:
+            return self.page(
+                request, visitor, resolved.application, "reset.html", 422,
+                errors=self.field_errors(page, error), values=fields, kinds=list(resolved.store.used()),
+            )  # fmt: skip
+        return self.to(f"/{resolved.application.slug}/reset?flow={answer['id']}")
+
+    async def _state(
+        self,
+        request: Request,
+        visitor: Visitor,
+        resolved: Resolved,
+        flow_id: UUID,
+        *,
+        problem: ServiceError | None = None,
+        found: Mapping[str, str] | None = None,
+    ) -> Response:
+        app = resolved.application
+        flow = await self._flow(request, visitor, f"/v1/apps/{app.slug}/password-resets/{flow_id}")
+        if flow["status"] == "new_password":
+            words = [app.brand.name, app.brand.said, app.slug, flow["typed"] or ""]
+            return self.page(
+                request, visitor, app, "new_password.html", 422 if found else 200,
+                flow=flow, errors=found or {}, minimum=resolved.store.password.min_length, words=words,
+            )  # fmt: skip
+        if flow["status"] == "complete":
+            return self.page(request, visitor, app, "reset_done.html")
+        if flow["status"] != "check_your_messages":
+            return self.page(request, visitor, app, "recovery_ended.html", 410, again="reset")
+        return self._sent(request, visitor, resolved, "reset_sent.html", flow, problem)
+
+    # --- both ----------------------------------------------------------------------------------------------------------------
+
+    async def _post(self, request: Request, visitor: Visitor, path: str, body: dict[str, Any]) -> Any:
+        return await self.gateway.call(request, visitor, "POST", path, body, peer=self.gateway.recovery)
+
+    async def _flow(self, request: Request, visitor: Visitor, path: str) -> dict[str, Any]:
+        if visitor.flow_token is None:
+            raise errors.NotFound
+        flow = await self.gateway.call(request, visitor, "GET", path, peer=self.gateway.recovery)
+        found: dict[str, Any] = await self.gateway.finish(visitor, flow)
+        if found["resend"] is not None:
+            found["resend"]["available_at"] = time(found["resend"]["available_at"])
+        return found
+
+    async def _again(self, request: Request, visitor: Visitor, resolved: Resolved, path: str, flow: UUID, page: str) -> Response:
+        await self.gateway.limits.check("try", visitor.ip)
+        try:
+            await self._post(request, visitor, f"{path}/{flow}/resend", {})
+        except errors.TooManyRequests as error:
+            if page.endswith("/reset"):
+                return await self._state(request, visitor, resolved, flow, problem=error)
+            return await self._reminder_sent(request, visitor, resolved, flow, error)
+        return self.to(f"{page}?flow={flow}&sent=1")
+
+    def _sent(
+        self,
+        request: Request,
+        visitor: Visitor,
+        resolved: Resolved,
+        template: str,
+        flow: dict[str, Any],
+        problem: ServiceError | None,
+    ) -> Response:
+        policy = resolved.policy
+        response = self.page(
+            request, visitor, resolved.application, template, problem.status if problem else 200,
+            flow=flow,
+            problem=problem,
+            sent="sent" in request.query_params,
+            wait=flow["resend"]["retry_after_seconds"],
+            spacing=int(policy.resend.spacing.total_seconds()),
+            link_minutes=int(policy.password_reset.link_lifetime.total_seconds() // 60),
+            code_minutes=int(policy.password_reset.passcode_lifetime.total_seconds() // 60),
+        )  # fmt: skip
+        if isinstance(problem, errors.TooManyRequests):
+            response.headers["Retry-After"] = str(max(flow["resend"]["retry_after_seconds"], 1))
+        return response
+
+
+def reminds(resolved: Resolved) -> bool:
+    """R13: only where the store has usernames."""
+    return resolved.policy.username_reminder.enabled and resolved.store.identifiers.username.use != "hidden"
+
+
+def _typed(fields: Mapping[str, str], name: str) -> str:
+    typed = fields.get(name, "").strip()
+    if not typed:
+        raise errors.ValidationFailed([errors.FieldError(f"/{name}", "required", "")])
+    return typed

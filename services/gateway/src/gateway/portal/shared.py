@@ -1,0 +1,98 @@
+"""What all pages share: whose page it is, forms of ours, errors next to their fields, the page itself."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Path
+from latchkey_contracts.configuration import Application
+from servicekit import errors
+from servicekit.configuration import Resolved
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from gateway.api.service import Gateway
+from gateway.web import csrf
+from gateway.web.visitor import LANGUAGE, Visitor, cookie_name
+
+from . import i18n
+from .render import PageContext, render
+from .words import field_message
+
+Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+class PageTools:
+    """One feature's pages extend this: the form in, the call that the API makes, the page out."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+
+    def application(self, slug: str) -> Resolved:
+        return self.gateway.configuration.application(slug)
+
+    def context(self, request: Request, visitor: Visitor, application: Application) -> PageContext:
+        chosen = request.query_params.get("ui_locales") or visitor.cookies.get(
+            cookie_name(LANGUAGE, secure=self.gateway.settings.secure)
+        )
+        language = i18n.negotiate(application, chosen=chosen, accept=request.headers.get("accept-language"))
+        visitor.language = language
+        return PageContext(
+            application=application,
+            language=language,
+            nonce=request.scope.get("latchkey.nonce", ""),
+            path=request.url.path,
+            csrf=csrf.form_token(self.gateway.keys.secret("csrf"), visitor),
+            now=self.gateway.clock.now(),
+            signed_in=visitor.session is not None,
+        )
+
+    def page(
+        self, request: Request, visitor: Visitor, application: Application, template: str, status: int = 200, **values: Any
+    ) -> Response:
+        """Every page leaves the visitor with a flow cookie, so that its form has something to be bound to."""
+        self.gateway.ensure_flow(request, visitor)
+        response = HTMLResponse(render(template, self.context(request, visitor, application), **values), status)
+        self.gateway.set_flow_cookie(response, visitor)
+        if (asked := request.query_params.get("ui_locales")) in i18n.available():
+            self.gateway.set_cookie(response, LANGUAGE, str(asked), 365 * 24 * 3600)
+        return response
+
+    @staticmethod
+    def visitor(request: Request) -> Visitor:
+        found: Visitor = request.scope["latchkey.visitor"]
+        return found
+
+    async def form(self, request: Request, visitor: Visitor) -> dict[str, str]:
+        """The fields of a form of ours; raises CrossSiteRequest for anybody else's."""
+        form = await request.form(max_fields=60, max_files=0)
+        fields: dict[str, str] = {}
+        for name, value in form.multi_items():
+            if name in fields or not isinstance(value, str):
+                raise errors.MalformedRequest("A field is given twice")
+            if "\x00" in value or any(0xD800 <= ord(one) < 0xE000 for one in value):
+                raise errors.MalformedRequest("A field can't be read")
+            fields[name] = value
+        csrf.check_form(self.gateway.keys.secret("csrf"), visitor, fields.pop("csrf", None))
+        return fields
+
+    def field_errors(self, page: PageContext, error: errors.ValidationFailed, minimum: int = 15) -> dict[str, str]:
+        """{form field: message}, in the page's language."""
+        gettext = i18n.catalogue(page.language).gettext
+        found: dict[str, str] = {}
+        for one in error.extra["errors"]:
+            name = one["field"].split("/")[-1] if not one["field"].startswith("/consents") else "consents"
+            found.setdefault(name, field_message(gettext, one, minimum))
+        return found
+
+    @staticmethod
+    def to(url: str) -> Response:
+        return RedirectResponse(url, 303)
+
+    async def signed_in(self, visitor: Visitor, app: str) -> bool:
+        """A live session of this very application."""
+        await self.gateway.with_session(visitor)
+        return visitor.session is not None and visitor.session.application == app
+
+
+def time(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value).astimezone(UTC) if value is not None else None

@@ -1,0 +1,61 @@
+"""A person's browser window in tests: remembers what went wrong in it, knows the ways through the pages."""
+
+import re
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Locator, Page
+from testkit.stack import PASSWORD, Product
+
+WIDE, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
+
+
+class Visitor:
+    """A browser window that remembers everything that went wrong in it."""
+
+    def __init__(self, product: Product, context: BrowserContext) -> None:
+        self.product = product
+        self.context = context
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.problems: list[str] = []
+        self.origins: set[str] = set()
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", lambda line: self.problems.append(line.text) if "Content Security Policy" in line.text else None)
+        self.page.on("request", lambda request: self.origins.add(re.sub(r"^(\w+://[^/]+).*", r"\1", request.url)))
+
+    def open(self, path: str) -> Page:
+        self.page.goto(path if path.startswith("http") else self.product.origin + path)
+        return self.page
+
+    def keep_cookies(self) -> None:
+        for cookie in self.context.cookies():
+            if len(cookie["value"]) >= 40 and cookie["name"] in {"latchkey_session", "latchkey_flow", "latchkey_link"}:
+                self.product.secrets.add(cookie["value"])
+
+    def sign_up(self, email: str, password: str = PASSWORD) -> None:
+        self.open("/demo/sign-up")
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.get_by_label("First name").fill("Mira")
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.get_by_role("button", name="Create account").click()
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> None:
+        self.open("/demo/sign-in")
+        self.page.get_by_label("E-mail or username").fill(email)
+        self.page.get_by_role("button", name="Continue").click()
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+
+
+def heading(page: Page) -> Locator:
+    return page.get_by_role("heading", level=1)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
+
+
+def narrow_enough(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
