@@ -69,7 +69,8 @@ class Follower:
         self._lost()  # whatever happened before this moment was not seen
         while True:
             began = self._clock.monotonic()
-            ends = await asyncio.wait_for(consumer.end_offsets(partitions), 3)
+            async with asyncio.timeout(3):  # wait_for may forget a cancellation in Python 3.11
+                ends = await consumer.end_offsets(partitions)
             while any([await consumer.position(one) < ends[one] for one in partitions]):
                 await self._read(consumer, 100)
             self._confirmed = began

@@ -49,9 +49,7 @@ class Wakeups:
                 connection = await self._db.dedicated()
                 await connection.add_listener(CHANNEL, self._heard)
                 while not connection.is_closed():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._dirty.wait(), 5)
-                    self._dirty.clear()
+                    await wait(self._dirty, 5)
                     names, self._to_send = self._to_send, set()
                     for name in names:
                         await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, name)
@@ -71,7 +69,12 @@ class Wakeups:
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Until woken, at most so many seconds; clears the event."""
+    """Until woken, at most so many seconds; clears the event.
+
+    Not by asyncio.wait_for: in Python 3.11 that forgets a cancellation that comes together with the event, and a loop that was
+    to stop would go on for ever (REL-11).
+    """
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     event.clear()

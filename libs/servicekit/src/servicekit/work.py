@@ -6,12 +6,12 @@ ids, never a secret.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from .context import Trace, child_of, current_trace, use_trace
-from .db import Contention, Database, DatabaseUnavailable, Tx
+from .context import Trace, child_of, current_trace, new_trace, use_trace
+from .db import Contention, Database, DatabaseUnavailable, Record, Tx
 from .errors import Overloaded
 from .logging import get_logger
 from .wakeups import Wakeups, wait
@@ -72,30 +72,38 @@ class Worker:
             row = await tx.fetchrow(_CLAIM, tx.now)
             if row is None:
                 return False
-            trace = Trace(**row["trace"])
-            with use_trace(
-                Trace(
-                    trace.request_id,
-                    trace.correlation_id,
-                    trace.causation_id,
-                    child_of(trace.traceparent),
-                    trace.authtype,
-                    trace.tenant,
-                )
-            ):
-                try:
-                    async with tx.savepoint():
-                        await self._handlers[row["kind"]](tx, row["payload"])
-                    await tx.execute(_DONE, row["id"])
-                except (*DatabaseUnavailable, *Contention, Overloaded):
-                    raise
-                except Exception as error:
-                    attempts = row["attempts"] + 1
-                    log.exception("work.failed", kind=row["kind"], attempts=attempts)
-                    failed = tx.now if attempts >= MAX_ATTEMPTS else None
-                    due = tx.now + timedelta(seconds=min(2.0**attempts, 3600))
-                    await tx.execute(_AGAIN, row["id"], attempts, due, type(error).__name__, failed)
-            return True
+            with use_trace(_trace(row["trace"])):
+                shed = await self._do(tx, row)
+        if shed is not None:
+            raise shed  # the row is put off by now; this lane pauses
+        return True
+
+    async def _do(self, tx: Tx, row: Record) -> Overloaded | None:
+        try:
+            async with tx.savepoint():
+                await self._handlers[row["kind"]](tx, row["payload"])
+            await tx.execute(_DONE, row["id"])
+        except (*DatabaseUnavailable, *Contention):
+            raise
+        except Overloaded as error:
+            # A peer is busy, which is not the work's fault: no attempt is counted, and the row goes behind the others.
+            due = tx.now + timedelta(seconds=error.extra["retry_after_seconds"])
+            await tx.execute(_AGAIN, row["id"], row["attempts"], due, type(error).__name__, None)
+            return error
+        except Exception as error:
+            attempts = row["attempts"] + 1
+            log.exception("work.failed", kind=row["kind"], attempts=attempts)
+            failed = tx.now if attempts >= MAX_ATTEMPTS else None
+            due = tx.now + timedelta(seconds=min(2.0**attempts, 3600))
+            await tx.execute(_AGAIN, row["id"], attempts, due, type(error).__name__, failed)
+        return None
+
+
+def _trace(stored: Mapping[str, Any]) -> Trace:
+    """The cause's trace with a new span; another release may have written more of it, or less (REL-14)."""
+    known = {one.name: stored[one.name] for one in fields(Trace) if one.name in stored}
+    trace = replace(new_trace(), **known)
+    return replace(trace, traceparent=child_of(trace.traceparent))
 
 
 class Periodic:
