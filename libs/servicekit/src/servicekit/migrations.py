@@ -1,6 +1,6 @@
 """Forward-only SQL migrations by yoyo: servicekit's own tables and the service's, in one database (design.md §3.11, REL-13).
 
-Run as a job (`python -m <service> migrate`), never at a pod's start. yoyo holds a lock table, so that two jobs don't clash.
+Run as a job (`python -m <service> migrate`), never at a pod's start.
 """
 
 import importlib.util
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from .db import Conn
 
+LOCK = 0x1A7C_0002  # any number; another than the relay's
 OWN = Path(__file__).with_name("migrations")
 
 
@@ -30,17 +31,27 @@ def required(service: str) -> list[str]:
 
 
 def migrate(dsn: str, service: str) -> list[str]:
-    """Applies what is missing, each file in a transaction of its own; answers the ids. Waits at most 2 s for a table's lock."""
+    """Applies what is missing, each file in a transaction of its own; answers the ids. Waits at most 2 s for a table's lock.
+
+    One job at a time, by an advisory lock: it ends with its session, while yoyo's own (a row) outlives a job that was killed
+    and would have to be broken by hand. Raises psycopg's LockNotAvailable after 30 s behind another job.
+    """
+    import psycopg
     from yoyo import get_backend, read_migrations
 
     parts = urlsplit(dsn)
-    backend = get_backend(urlunsplit(parts._replace(scheme="postgresql+psycopg")))
-    migrations = read_migrations(*(str(directory) for directory in directories(service)))
-    with backend.lock(timeout=30):
-        backend.execute("SET lock_timeout = '2s'")
-        pending = backend.to_apply(migrations)
-        backend.apply_migrations(pending)
-        return [migration.id for migration in pending]
+    # Said as the session starts: a SET would be undone with the first transaction that yoyo rolls back.
+    query = "&".join(filter(None, [parts.query, "options=-c%20lock_timeout%3D2000"]))
+    with psycopg.connect(dsn, autocommit=True) as session:
+        session.execute("SET lock_timeout = '30s'")
+        session.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        backend = get_backend(urlunsplit(parts._replace(scheme="postgresql+psycopg", query=query)))
+        try:
+            pending = backend.to_apply(read_migrations(*(str(directory) for directory in directories(service))))
+            backend.apply_migrations(pending)
+            return [migration.id for migration in pending]
+        finally:
+            backend.connection.close()
 
 
 async def missing(conn: Conn, service: str) -> list[str]:
