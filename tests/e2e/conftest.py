@@ -1,6 +1,7 @@
 """One running product for all end-to-end tests of a worker: two gateways, two identities, everything else once."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("crash" if item.path.name == "test_crashes.py" else "e2e"))
+
+
+# The operator's list of breached passwords in these tests.
+LEAKED = [f"leaked from somewhere {number}" for number in range(50)]
+
+
+def write_breaches(path: Path, passwords: list[str]) -> None:
+    """Replaces the list at once: processes that have the old one mapped go on with it."""
+    lines = sorted(hashlib.sha1(one.encode(), usedforsecurity=False).hexdigest().upper() for one in passwords)
+    part = path.with_suffix(".part")
+    part.write_text("".join(f"{line}:1\n" for line in lines))
+    part.replace(path)
 
 
 def configuration(folder: Path) -> Path:
@@ -60,7 +73,16 @@ def configuration(folder: Path) -> Path:
 def product(tmp_path_factory: pytest.TempPathFactory, infrastructure: Infrastructure, run_prefix: str) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("stack")
     replicas = {"gateway": 2, "identity": 2}
-    with running(folder, infrastructure, f"{run_prefix}e2e-", configuration=configuration(folder), replicas=replicas) as found:
+    breaches = folder / "breaches.txt"
+    write_breaches(breaches, LEAKED)
+    with running(
+        folder,
+        infrastructure,
+        f"{run_prefix}e2e-",
+        configuration=configuration(folder),
+        replicas=replicas,
+        LATCHKEY_BREACH_FILE=str(breaches),
+    ) as found:
         yield found
         found.wait_quiet()
         leaks = canaries(found, infrastructure.kafka_bootstrap)

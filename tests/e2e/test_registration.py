@@ -483,7 +483,7 @@ class TestThrottle:
         assert codes == [202] * 9
         product.wait_mails(mira.email, 5)
         product.wait_quiet(seconds=30)
-        assert len(product.mails(mira.email)) == 5
+        assert len(product.messages(mira.email)) == 5
         product.move_clock(3600)
         assert person(product, http, mira.email).register().status_code == 202
         product.wait_mails(mira.email, 6)
@@ -498,7 +498,7 @@ class TestThrottle:
             product.wait_mails(address, count)
             product.move_clock(21)
         product.wait_quiet(seconds=20)
-        assert len(product.mails(address)) == 5
+        assert len(product.messages(address)) == 5
 
     def test_over_is_over(self, product: Product, http: httpx.Client) -> None:
         """A registration whose time is up is neither revived by "send again" nor by a code; another one begins anew."""
