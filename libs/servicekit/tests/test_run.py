@@ -173,7 +173,7 @@ class TestShutdown:
         service = start(LATCHKEY_KAFKA_BOOTSTRAP="127.0.0.1:9")
         await service.until(service.ready)
         assert not service.consuming()
-        assert await service.stop() < 5
+        assert await service.stop() < 10
 
     @pytest.mark.parametrize(("role", "listens", "consumes"), [("api", True, False), ("worker", False, True)])
     async def test_roles(self, start, role, listens, consumes):
@@ -185,4 +185,4 @@ class TestShutdown:
         else:
             assert not service.consuming()
         assert (service.get("/", port=service.http) is not None) == listens
-        assert await service.stop() < 5
+        assert await service.stop() < 10

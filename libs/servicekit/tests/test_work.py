@@ -48,6 +48,14 @@ async def all_done(db: Database) -> None:
     await until(look)
 
 
+async def one_left(db: Database) -> Any:
+    async def look() -> Any:
+        found = await rows(db)
+        return found[0] if len(found) == 1 else None
+
+    return await until(look)
+
+
 class Handler:
     """Remembers what it was given; raises the errors that it was given, one each."""
 
@@ -164,8 +172,7 @@ class TestFailure:
         await add(db, "invented")
         await add(db)
         async with working(db, {"look": handler}, lanes=1):
-            await until(lambda: asyncio.sleep(0, handler.seen))
-        (row,) = await rows(db)
+            row = await one_left(db)
         assert (row["kind"], row["attempts"], row["reason"]) == ("invented", 1, "KeyError")
 
     async def test_a_failed_statement(self, db):
@@ -179,14 +186,15 @@ class TestFailure:
 
     @pytest.mark.parametrize("error", [ConnectionRefusedError, TimeoutError])
     async def test_an_outage_counts_no_attempt(self, db, error):
-        handler = Handler(error(), error(), error())
+        handler = Handler(*[error() for _ in range(1000)])
         await add(db)
         before = await rows(db)
         async with working(db, {"look": handler}, poll=0.05, lanes=1):
             await until(lambda: asyncio.sleep(0, handler.seen))
             assert await rows(db) == before
+            handler.errors.clear()
             await all_done(db)
-        assert len(handler.seen) == 4
+        assert len(handler.seen) >= 2
 
     async def test_a_busy_peer_counts_no_attempt_and_holds_up_nobody(self, db, clock):
         """REL-5: a row whose peer sheds it comes again when that peer said; the others are done meanwhile."""
@@ -194,9 +202,8 @@ class TestFailure:
         await add(db, "shed")
         await add(db, "other")
         async with working(db, {"shed": shed, "other": other}, lanes=1):
-            await until(lambda: asyncio.sleep(0, other.seen))
             for _ in range(MAX_ATTEMPTS + 1):
-                (row,) = await until(lambda: rows(db))
+                row = await one_left(db)
                 assert (row["kind"], row["attempts"], row["failed_at"]) == ("shed", 0, None)
                 seen = len(shed.seen)
                 clock.move(5)
