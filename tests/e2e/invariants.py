@@ -61,7 +61,7 @@ def _no_mail_without_a_request(product: Product, mails: list[dict]) -> None:
 
 def _versions(product: Product, bootstrap: str) -> None:
     """INV-8, INV-10: on the topic each subject's versions rise by one, and the last is the database's; no phantom, no gap."""
-    for publisher in ("identity", "notifier"):
+    for publisher in ("identity", "recovery", "notifier"):
         seen: dict[str, dict[int, str]] = defaultdict(dict)
         order: dict[str, list[int]] = defaultdict(list)
         for event in events(product, bootstrap, publisher):

@@ -4,6 +4,7 @@ A product of its own, with a broker of its own. Clients behave as real ones do: 
 Idempotency-Key. Afterwards the checker of invariants.py has the word.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,10 +13,11 @@ from uuid import uuid4
 import httpx
 import pytest
 from devstack.infrastructure import Infrastructure, _embedded
-from testkit.stack import PASSWORD, Person, Product, eventually, new_email, running
+from latchkey_contracts.recovery import ResetCompleted
+from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, running
 
 from .conftest import configuration
-from .invariants import check
+from .invariants import check, events
 
 pytestmark = [pytest.mark.crash]
 
@@ -40,13 +42,19 @@ def victim(tmp_path_factory: pytest.TempPathFactory, servers: Infrastructure) ->
 def insist(product: Product, client: httpx.Client, email: str, *, seconds: float = 60) -> str:
     """Registers until it is acknowledged; answers the flow's id."""
     body = {"identifiers": {"email": email}, "password": PASSWORD, "client": "api"}
+    answer = insist_on(client, "/v1/apps/demo/registrations", body, seconds=seconds)
+    product.secrets.add(answer["flow_token"])
+    return str(answer["id"])
+
+
+def insist_on(client: httpx.Client, path: str, body: dict, *, seconds: float = 60) -> dict:
+    """As a real client does: the same request under the same key until it is acknowledged."""
     key, end = str(uuid4()), time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            answer = client.post("/v1/apps/demo/registrations", json=body, headers={"Idempotency-Key": key}, timeout=10)
+            answer = client.post(path, json=body, headers={"Idempotency-Key": key}, timeout=10)
             if answer.status_code == 202:
-                product.secrets.add(answer.json()["flow_token"])
-                return str(answer.json()["id"])
+                return answer.json()
             assert answer.status_code in {429, 503, 500}, answer.text
         except httpx.HTTPError:
             pass
@@ -105,6 +113,67 @@ class TestIdentity:
             eventually(lambda: victim.ready("identity"), seconds=30)
             assert mira.post(path, {"code": "no"}).json()["tries_left"] == 3
         victim.wait_quiet(seconds=30)
+
+
+@pytest.fixture(scope="module")
+def members(victim: Product) -> list[str]:
+    with victim.client() as client:
+        return [Person(victim, client, new_email()).activate().email for _ in range(6)]
+
+
+class TestRecovery:
+    """The same for resets: three services take part, and none may lose or double a mail."""
+
+    @pytest.mark.parametrize("point", ["before_commit", "after_commit", "before_send", "after_send", "before_mark"])
+    def test_killed(self, victim: Product, servers: Infrastructure, members: list[str], point: str) -> None:
+        """REL-1, INV-1, 7, 8, 10, 17, 18: every acknowledged reset has its mail, once."""
+        victim.move_clock(3601)  # beyond spacing and hourly cap of the round before
+        counted = {email: len(self.resets(victim, email)) for email in members}
+
+        def ask(email: str) -> None:
+            with victim.client() as client:
+                insist_on(client, "/v1/apps/demo/password-resets", {"identifier": email, "client": "api"})
+
+        with ThreadPoolExecutor(6) as pool:
+            running_load = [pool.submit(ask, email) for email in members]
+            armed = victim.arm("recovery", point)
+            eventually(lambda: victim.watch() or all(one.done() for one in running_load), seconds=60, every=0.1)
+            [one.result() for one in running_load]
+        eventually(victim.all_ready, seconds=30, every=0.2)
+        eventually(lambda: not armed.exists(), seconds=10)
+        eventually(victim.all_ready, seconds=30, every=0.2)
+        victim.wait_quiet(seconds=60)
+        for email in members:
+            assert len(self.resets(victim, email)) == counted[email] + 1, "INV-1, INV-17"
+        check(victim, servers.kafka_bootstrap, acknowledged={})
+
+    def test_killed_between_identitys_yes_and_its_own(self, victim: Product, servers: Infrastructure) -> None:
+        """The password is set, recovery dies before it has noted so: the event completes the flow, once (REL-3)."""
+        with victim.client() as client:
+            mira = Person(victim, client, new_email()).activate()
+            mira.take(mira.post("/password-resets", {"identifier": mira.email, "client": "api"}))
+            token = LINK.findall(victim.wait_mails(mira.email, subject="Set a new")[0]["text"])[0]
+            mira.confirm(token)
+            fresh = "after the crash another password"
+            victim.secrets.add(fresh)
+            victim.arm("recovery", "before_commit")
+            with contextlib.suppress(httpx.HTTPError):
+                mira.post(f"/password-resets/{mira.flow['id']}/password", {"password": fresh})
+            eventually(victim.all_ready, seconds=30, every=0.2)
+            path = mira.url(f"/password-resets/{mira.flow['id']}")
+            eventually(lambda: client.get(path, headers=mira.headers).json().get("status") == "complete", seconds=30, every=0.2)
+            assert mira.sign_in(fresh).status_code == 200
+        victim.wait_quiet(seconds=30)
+        completed = [one for one in events(victim, servers.kafka_bootstrap, "recovery") if isinstance(one, ResetCompleted)]
+        assert len([one for one in completed if str(one.account_id) == mira_account(victim, mira.email)]) == 1
+
+    @staticmethod
+    def resets(product: Product, email: str) -> set[str]:
+        return {one["message_id"] for one in product.mails(email) if "Set a new" in one["subject"]}
+
+
+def mira_account(product: Product, email: str) -> str:
+    return str(product.rows("identity", "SELECT account_id FROM identifier WHERE canonical = %s", email)[0][0])
 
 
 class TestNotifier:
