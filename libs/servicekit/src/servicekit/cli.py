@@ -15,11 +15,12 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="latchkey", description="Latchkey: apply configuration, look after parked records and keys."
+        prog="latchkey", description="Latchkey: apply configuration, look after parked records, work and keys."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_apply(commands)
     _add_parked(commands)
+    _add_work(commands)
     _add_keys(commands)
     _add_topics(commands)
     _add_documents(commands)
@@ -78,9 +79,7 @@ def _add_parked(commands: Any) -> None:
         ("replay", _parked_replay, "make records due now; the running service handles each once"),
     ):
         action = actions.add_parser(name, help=text)
-        action.add_argument("--service", required=name != "list", help="whose database")
-        action.add_argument("--dsn", default=None, help="its DSN, if not that of the local stack (or LATCHKEY_POSTGRES_DSN)")
-        action.add_argument("--json", action="store_true")
+        _add_database(action, required=name != "list")
         if name == "show":
             action.add_argument("id", type=UUID)
         if name == "list":
@@ -92,6 +91,29 @@ def _add_parked(commands: Any) -> None:
             action.add_argument("--type", help="all of one event type")
             action.add_argument("--dry-run", action="store_true", help="only say which")
         action.set_defaults(run=run)
+
+
+def _add_work(commands: Any) -> None:
+    parser = commands.add_parser("work", help="work that was given up: list, retry")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, run, text in (
+        ("list", _work_list, "one line a row, the first that was given up first"),
+        ("retry", _work_retry, "make rows due now, as if never tried; the running service does them"),
+    ):
+        action = actions.add_parser(name, help=text)
+        _add_database(action, required=name != "list")
+        action.add_argument("--kind", help="all of one kind")
+        if name == "retry":
+            action.add_argument("id", type=int, nargs="*")
+            action.add_argument("--all", action="store_true")
+            action.add_argument("--dry-run", action="store_true", help="only say which")
+        action.set_defaults(run=run)
+
+
+def _add_database(action: argparse.ArgumentParser, *, required: bool) -> None:
+    action.add_argument("--service", required=required, help="whose database")
+    action.add_argument("--dsn", default=None, help="its DSN, if not that of the local stack (or LATCHKEY_POSTGRES_DSN)")
+    action.add_argument("--json", action="store_true")
 
 
 def _dsns(arguments: argparse.Namespace) -> dict[str, str]:
@@ -125,6 +147,11 @@ def _parked_list(arguments: argparse.Namespace) -> int:
         async with db.read() as conn:
             return await parked.listing(conn, arguments.subject)
 
+    return _print_list(arguments, read, ("id", "event_type", "subject", "attempts", "due_at", "reason"), "parked")
+
+
+def _print_list(arguments: argparse.Namespace, read: Callable[[Any], Any], columns: Sequence[str], what: str) -> int:
+    """The rows that `read` finds in each database."""
     found = []
     for service, dsn in _dsns(arguments).items():
         found += [{"service": service, **_brief(row)} for row in asyncio.run(_with_database(dsn, read))]
@@ -132,10 +159,8 @@ def _parked_list(arguments: argparse.Namespace) -> int:
         print(json.dumps(found, default=str))
     else:
         for one in found:
-            print(
-                "  ".join(str(one[name]) for name in ("service", "id", "event_type", "subject", "attempts", "due_at", "reason"))
-            )
-        print(f"{len(found)} parked")
+            print("  ".join(str(one[name]) for name in ("service", *columns)))
+        print(f"{len(found)} {what}")
     return 0
 
 
@@ -181,12 +206,45 @@ def _parked_replay(arguments: argparse.Namespace) -> int:
                 await parked.replay(tx, ids)
         return ids
 
+    return _print_ids(arguments, replay, "replayed")
+
+
+def _print_ids(arguments: argparse.Namespace, change: Callable[[Any], Any], what: str) -> int:
+    """The ids that `change` answers, of one database."""
     ((_, dsn),) = _dsns(arguments).items()
-    ids = asyncio.run(_with_database(dsn, replay))
+    ids = asyncio.run(_with_database(dsn, change))
     for one in ids:
         print(one)
-    print(f"{len(ids)} {'would be replayed' if arguments.dry_run else 'made due'}")
+    print(f"{len(ids)} {f'would be {what}' if arguments.dry_run else 'made due'}")
     return 0
+
+
+def _work_list(arguments: argparse.Namespace) -> int:
+    from . import work
+
+    async def read(db: Any) -> Any:
+        async with db.read() as conn:
+            return await work.given_up(conn, arguments.kind)
+
+    return _print_list(arguments, read, ("id", "kind", "attempts", "failed_at", "reason"), "given up")
+
+
+def _work_retry(arguments: argparse.Namespace) -> int:
+    from . import work
+
+    if not (arguments.id or arguments.all or arguments.kind):
+        sys.stderr.write("latchkey: say which: ids, --all or --kind\n")
+        return 2
+
+    async def retry(db: Any) -> Any:
+        async with db.transaction() as tx:
+            rows = await work.given_up(tx, arguments.kind)
+            ids = [row["id"] for row in rows if not arguments.id or row["id"] in arguments.id]
+            if not arguments.dry_run:
+                await work.retry(tx, ids)
+            return ids
+
+    return _print_ids(arguments, retry, "retried")
 
 
 def _add_keys(commands: Any) -> None:

@@ -26,7 +26,9 @@ log = get_logger("servicekit.health")
 
 _BACKLOG = """
 SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(created_at) FROM outbox) AS oldest,
-       (SELECT count(*) FROM parked) AS parked, (SELECT count(*) FROM work WHERE due_at <= $1) AS work
+       (SELECT count(*) FROM parked) AS parked,
+       (SELECT count(*) FROM work WHERE due_at <= $1 AND failed_at IS NULL) AS work,
+       (SELECT count(*) FROM work WHERE failed_at IS NOT NULL) AS work_given_up
 """
 
 
@@ -93,7 +95,8 @@ class Health:
         row = await conn.fetchrow(_BACKLOG, conn.now)
         if row is not None:
             age = (conn.now - row["oldest"]).total_seconds() if row["oldest"] else 0.0
-            self._backlog = {"outbox": row["outbox"], "outbox_age_seconds": age, "parked": row["parked"], "work": row["work"]}
+            counts = {name: row[name] for name in ("outbox", "parked", "work", "work_given_up")}
+            self._backlog = {**counts, "outbox_age_seconds": age}
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -188,7 +188,7 @@ class Inbox:
                 async with tx.savepoint():
                     await self._run(tx, one)
                 return
-            except (*DatabaseUnavailable, Overloaded):
+            except (*DatabaseUnavailable, *Contention, Overloaded):
                 raise
             except Permanent as error:
                 await self.park(tx, one, f"permanent: {error}", attempts=attempt, due=None)

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from latchkey_contracts import wire
 
-from .db import Database, DatabaseUnavailable
+from .db import Contention, Database, DatabaseUnavailable
 from .failpoints import failpoint
 from .kafka import KafkaSettings
 from .logging import get_logger
@@ -44,7 +44,7 @@ class Relay:
             while True:
                 try:
                     await self._stand_by_or_lead()
-                except DatabaseUnavailable as error:
+                except (*DatabaseUnavailable, *Contention) as error:
                     log.warning("relay.database_unavailable", error=type(error).__name__)
                 await asyncio.sleep(self._poll)
         finally:

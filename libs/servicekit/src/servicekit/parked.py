@@ -1,8 +1,7 @@
 """Parked records: tried again when due, and the operator's view of them (`latchkey parked list|show|replay`, REL-6)."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from latchkey_contracts import wire
@@ -10,7 +9,7 @@ from latchkey_contracts import wire
 from .context import use_trace
 from .db import Conn, Contention, Database, DatabaseUnavailable, Record, Tx
 from .errors import Overloaded, Permanent
-from .inbox import RETRY_AFTER, Inbox, Incoming, trace_of, unpacked_headers
+from .inbox import QUICK_TRIES, RETRY_AFTER, Inbox, Incoming, trace_of, unpacked_headers
 from .logging import get_logger
 from .wakeups import Wakeups, wait
 
@@ -64,7 +63,7 @@ class ParkedRetrier:
                 return False
             try:
                 reason, permanent = await self._handle(tx, inbox, row)
-            except Overloaded:  # not the record's fault: no attempt is counted, and it goes behind the others
+            except (Overloaded, *Contention):  # not the record's fault: no attempt is counted, and it goes behind the others
                 await tx.execute(_AGAIN, row["id"], tx.now + RETRY_AFTER[0], row["attempts"], row["reason"], tx.now)
                 return True
             if reason is None:
@@ -72,10 +71,8 @@ class ParkedRetrier:
                 if row["subject"]:
                     await tx.execute(_FOLLOWERS_DUE, tx.now, subscription.consumer, row["subject"])
             else:
-                attempts = row["attempts"] + 1
-                step = max(attempts - 3, 1)  # the quick tries came first
-                again = None if permanent or step >= len(RETRY_AFTER) else RETRY_AFTER[step]
-                await tx.execute(_AGAIN, row["id"], _due(tx, again), attempts, reason, tx.now)
+                attempts, due = _next_try(tx, row["attempts"], permanent)
+                await tx.execute(_AGAIN, row["id"], due, attempts, reason, tx.now)
             return True
 
     async def _handle(self, tx: Tx, inbox: Inbox, row: Record) -> tuple[str | None, bool]:
@@ -91,7 +88,7 @@ class ParkedRetrier:
             async with tx.savepoint():
                 with use_trace(trace_of(incoming.event)):
                     await handler(tx, incoming.event)
-        except (*DatabaseUnavailable, Overloaded):
+        except (*DatabaseUnavailable, *Contention, Overloaded):
             raise
         except Permanent as error:
             return f"permanent: {error}", True
@@ -100,8 +97,17 @@ class ParkedRetrier:
         return None, False
 
 
-def _due(tx: Tx, again: timedelta | None) -> Any:
-    return None if again is None else tx.now + again
+def _next_try(tx: Tx, attempts: int, permanent: bool) -> tuple[int, datetime | None]:
+    """Attempts after one more failure, and when the next is due; None: an operator's turn.
+
+    The first failure of a record that had no quick tries (replayed, or parked behind another) stands for all of them, so that
+    each record has the whole of RETRY_AFTER before it.
+    """
+    if permanent:
+        return attempts + 1, None
+    attempts = max(attempts + 1, QUICK_TRIES)
+    step = attempts - QUICK_TRIES
+    return attempts, tx.now + RETRY_AFTER[step] if step < len(RETRY_AFTER) else None
 
 
 async def listing(conn: Conn, subject: str | None = None) -> list[Record]:

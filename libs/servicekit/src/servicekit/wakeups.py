@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from typing import Any
 
-from .db import Database, DatabaseUnavailable
+from .db import Contention, Database, DatabaseUnavailable
 from .logging import get_logger
 
 CHANNEL = "latchkey"
@@ -56,7 +56,7 @@ class Wakeups:
                     if not names:
                         await connection.execute("SELECT 1")  # notices a dead connection
                     await asyncio.sleep(0.002)  # what is fired meanwhile goes with the next one
-            except DatabaseUnavailable as error:
+            except (*DatabaseUnavailable, *Contention) as error:
                 log.warning("wakeups.disconnected", error=type(error).__name__)
                 await asyncio.sleep(1)
             finally:

@@ -5,13 +5,13 @@ ids, never a secret.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from .context import Trace, child_of, current_trace, new_trace, use_trace
-from .db import Contention, Database, DatabaseUnavailable, Record, Tx
+from .db import Conn, Contention, Database, DatabaseUnavailable, Record, Tx
 from .errors import Overloaded
 from .logging import get_logger
 from .wakeups import Wakeups, wait
@@ -27,6 +27,11 @@ WHERE due_at <= $1 AND failed_at IS NULL ORDER BY due_at, id LIMIT 1 FOR UPDATE 
 """
 _DONE = "DELETE FROM work WHERE id = $1"
 _AGAIN = "UPDATE work SET attempts = $2, due_at = $3, reason = $4, failed_at = $5 WHERE id = $1"
+_GIVEN_UP = """
+SELECT id, kind, payload, trace, attempts, failed_at, reason FROM work
+WHERE failed_at IS NOT NULL AND ($1::text IS NULL OR kind = $1) ORDER BY failed_at, id
+"""
+_RETRY = "UPDATE work SET failed_at = NULL, attempts = 0, due_at = $1 WHERE id = ANY($2::bigint[]) AND failed_at IS NOT NULL"
 
 
 async def enqueue(tx: Tx, kind: str, payload: dict[str, Any], *, due_at: datetime | None = None) -> None:
@@ -104,6 +109,16 @@ def _trace(stored: Mapping[str, Any]) -> Trace:
     known = {one.name: stored[one.name] for one in fields(Trace) if one.name in stored}
     trace = replace(new_trace(), **known)
     return replace(trace, traceparent=child_of(trace.traceparent))
+
+
+async def given_up(conn: Conn, kind: str | None = None) -> list[Record]:
+    return await conn.fetch(_GIVEN_UP, kind)
+
+
+async def retry(tx: Tx, ids: Sequence[int]) -> int:
+    """Makes given-up work due now, with all its tries before it; the running service does it. Other rows are left alone."""
+    tx.signal("work")
+    return await tx.execute(_RETRY, tx.now, list(ids))
 
 
 class Periodic:
