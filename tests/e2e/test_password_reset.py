@@ -294,7 +294,7 @@ class TestNewPassword:
         assert reset.choose().status_code == 200
 
     def test_ends_every_session(self, product: Product, member: Person) -> None:
-        """REC-6, E5: at both gateways, within a second."""
+        """REC-6, REG-4, E5: at both gateways, within a second."""
         tokens = [member.sign_in().json()["session"]["token"] for _ in range(3)]
         reset = forgetful(member)
         reset.ask()
@@ -354,7 +354,7 @@ class TestNewPassword:
         assert member.sign_in("another set of plain words here").status_code == 200
 
     def test_activates_a_pending_account(self, product: Product, http: httpx.Client) -> None:
-        """D5, REG-3: whoever holds the mailbox takes it over; what the registration brought along does not count."""
+        """D5, REG-3, REG-4: whoever holds the mailbox takes it over; what the registration brought along does not count."""
         squatter = person(product, http)
         squatter.register(profile={"given_name": "Mallory"})
         squatter.mail()

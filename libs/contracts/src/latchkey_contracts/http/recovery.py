@@ -20,7 +20,7 @@ class ReminderRequest(Request):
 
 
 class ReminderFlow(Flow):
-    """status: check_your_messages, ended. `typed` is what this very caller typed."""
+    """status: check_your_messages, ended. `typed` is for the hosted pages only; not in API answers."""
 
     kind: Literal["username_reminder"] = "username_reminder"
     typed: str | None = None

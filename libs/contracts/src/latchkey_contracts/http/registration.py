@@ -48,5 +48,7 @@ class RegistrationFlow(Flow):
     """
 
     kind: Literal["registration"] = "registration"
-    typed: str | None = Field(default=None, description="The address as whoever holds this flow typed it")
+    typed: str | None = Field(
+        default=None, description="For the hosted pages only: the address as it was typed; not in API answers"
+    )
     link_ended: bool = Field(default=False, description="A wrong number was typed elsewhere: that link has ended (D17)")

@@ -37,9 +37,10 @@ class RequiredActionRequest(Request):
 
 
 class SignInFlow(Flow):
-    """status: identifier, password, needs_action, complete, ended. Alike for unknown identifiers (ENU-1)."""
+    """status: password, needs_factor, needs_action, complete, ended. Alike for unknown identifiers (ENU-1)."""
 
     kind: Literal["sign_in"] = "sign_in"
+    factors: list[str] = Field(default_factory=list)
     actions: list[str] = Field(default_factory=list)
     return_to: str | None = None
 

@@ -24,6 +24,7 @@ from identity.password_change.service import PasswordChanges
 from identity.sessions.service import Sessions
 
 from . import rules, store
+from .factors import Factors, NoFactors
 
 KEEP_FLOWS = timedelta(days=1)
 
@@ -39,7 +40,9 @@ class SignIns:
         sessions: Sessions,
         throttle: Throttle,
         idempotency: Idempotency,
+        factors: Factors | None = None,
     ) -> None:
+        self._factors = factors or NoFactors()
         self._db = db
         self._configuration = configuration
         self._passwords = passwords
@@ -178,6 +181,11 @@ class SignIns:
     async def _complete(
         self, tx: Tx, app: Resolved, row: Record, account_id: UUID, *, remember: bool, caller: Caller
     ) -> SignInFlow:
+        if factors := await self._factors.enrolled(tx, account_id):
+            await store.progress(tx, row["id"], "needs_factor", account_id, remember=remember)
+            return SignInFlow(
+                id=row["id"], status="needs_factor", expires_at=row["expires_at"], next=["challenge"], factors=factors
+            )
         actions = await accounts.required(tx, account_id)
         if actions:
             await store.progress(tx, row["id"], "needs_action", account_id, remember=remember)
@@ -230,6 +238,10 @@ class SignIns:
 
 
 def _view(conn: Conn, row: Record) -> SignInFlow:
-    status = "ended" if row["status"] in {"password", "needs_action"} and row["expires_at"] <= conn.now else row["status"]
+    status = (
+        "ended"
+        if row["status"] in {"password", "needs_factor", "needs_action"} and row["expires_at"] <= conn.now
+        else row["status"]
+    )
     following = {"password": ["password"], "needs_action": ["action"]}.get(status, [])
     return SignInFlow(id=row["id"], status=status, expires_at=row["expires_at"], next=following)

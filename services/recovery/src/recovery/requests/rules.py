@@ -30,8 +30,3 @@ def caps(policy: SelfServicePolicy) -> list[Limit]:
 
 def lifetime(kind: Kind, policy: SelfServicePolicy) -> timedelta:
     return policy.password_reset.link_lifetime if kind == "password_reset" else REMINDER_LIFETIME
-
-
-def factors_still_asked(factors: list[str], *, ask_for_factor: bool = True) -> list[str]:
-    """E6, REC-3: a reset replaces the password alone; an enrolled factor is still asked at the sign-in that follows."""
-    return sorted(factors) if ask_for_factor else []

@@ -1,0 +1,118 @@
+"""Sign-in against a real database: a second factor is asked after every right password (E6, REC-3)."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from identity.accounts import store as accounts
+from identity.configuration.service import ConfigurationService
+from identity.credentials import store as credentials
+from identity.credentials.service import Passwords
+from identity.notices.service import Notices
+from identity.password_change.service import PasswordChanges
+from identity.sessions.service import Sessions
+from identity.signin.service import SignIns
+from latchkey_contracts.http.sign_in import PasswordRequest, SignInRequest
+from servicekit.caller import Caller
+from servicekit.db import Conn, Database
+from servicekit.idempotency import Idempotency
+from servicekit.ids import random_id
+from servicekit.keys import Keys
+from servicekit.onetime import OneTimeSecrets
+from servicekit.sealing import Sealer
+from servicekit.throttle import Throttle
+from servicekit.wakeups import Wakeups
+
+DOCUMENT: dict[str, Any] = {
+    "identity_stores": [{"name": "Default"}],
+    "self_service_policies": [{"name": "Default"}],
+    "applications": [{"slug": "demo", "brand": {"name": "Elmstead", "brand": "#0b3d45"}}],
+}
+OLD, NEW = "correct horse staple battery", "seven copper lanterns drifting north"
+CALLER = Caller(service="gateway", flow="ab" * 32)
+
+
+class Totp:
+    """An account with an authenticator app, as the mfa service will tell it."""
+
+    async def enrolled(self, conn: Conn, account_id: UUID) -> list[str]:
+        return ["totp"]
+
+
+@pytest.fixture
+async def made(db: Database, wakeups: Wakeups, keys: Keys) -> tuple[SignIns, PasswordChanges, UUID]:
+    configuration = ConfigurationService(db, wakeups)
+    await configuration.apply(DOCUMENT)
+    passwords, sessions = Passwords(threads=1), Sessions(db)
+    onetime, throttle, idempotency = OneTimeSecrets(keys), Throttle(keys), Idempotency(keys)
+    changes = PasswordChanges(
+        db=db,
+        configuration=configuration,
+        passwords=passwords,
+        sessions=sessions,
+        onetime=onetime,
+        throttle=throttle,
+        idempotency=idempotency,
+        notices=Notices(db, onetime, Sealer(keys)),
+    )
+    sign_ins = SignIns(
+        db=db,
+        configuration=configuration,
+        passwords=passwords,
+        changes=changes,
+        sessions=sessions,
+        throttle=throttle,
+        idempotency=idempotency,
+        factors=Totp(),
+    )
+    hashed = await passwords.hash(OLD)
+    async with db.transaction() as tx:
+        account_id = await accounts.insert(tx, configuration.application("demo").store.id, "en")
+        from identity.accounts.rules import Identifier
+
+        address = Identifier("email", "mira@posteo.example", "mira@posteo.example")
+        await accounts.add_identifier(tx, account_id, configuration.application("demo").store.id, address, verified_at=tx.now)
+        await accounts.activate(tx, account_id, profile={}, consents=[], language="en")
+        await credentials.put(tx, account_id, hashed)
+    return sign_ins, changes, account_id
+
+
+async def sign_in(sign_ins: SignIns, password: str) -> Any:
+    flow = await sign_ins.start("demo", SignInRequest(identifier="mira@posteo.example"), CALLER)
+    return await sign_ins.password("demo", flow.id, PasswordRequest(password=password), CALLER)
+
+
+async def live_sessions(db: Database) -> int:
+    async with db.read() as conn:
+        return int(await conn.fetchval("SELECT count(*) FROM session"))
+
+
+class TestEnrolledFactor:
+    async def test_is_asked_before_any_session(self, made, db):
+        sign_ins, _, _ = made
+        answer = await sign_in(sign_ins, OLD)
+        assert (answer.status, answer.factors, answer.session) == ("needs_factor", ["totp"], None)
+        assert await live_sessions(db) == 0
+
+    async def test_is_still_asked_after_a_reset(self, made, db):
+        """REC-3, E6: the reset replaced the password and nothing else."""
+        sign_ins, changes, account_id = made
+        assert await changes.reset(account_id, "demo", random_id(), NEW, CALLER)
+        answer = await sign_in(sign_ins, NEW)
+        assert (answer.status, answer.factors, answer.session) == ("needs_factor", ["totp"], None)
+        assert await live_sessions(db) == 0
+
+
+class TestReset:
+    async def test_a_flow_sets_one_password(self, made, db):
+        """The last call repeated, with whatever password: nothing happens again."""
+        _, changes, account_id = made
+        flow = random_id()
+        assert await changes.reset(account_id, "demo", flow, NEW, CALLER) is True
+        async with db.read() as conn:
+            stored = await credentials.get(conn, account_id)
+        assert await changes.reset(account_id, "demo", flow, "quite another set of words", CALLER) is False
+        async with db.read() as conn:
+            assert await credentials.get(conn, account_id) == stored
+            told = await conn.fetchval("SELECT count(*) FROM outbox WHERE attributes->>'type' LIKE '%password_changed%'")
+        assert told == 1
