@@ -44,7 +44,7 @@ def write_breaches(path: Path, passwords: list[str]) -> None:
 
 
 def configuration(folder: Path) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `closed` (no recovery), `zinnia` (another brand and store)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     document["identity_stores"] += [
@@ -53,12 +53,14 @@ def configuration(folder: Path) -> Path:
     ]
     document["self_service_policies"] += [
         {"name": "Open", "registration": {"activation": False}},
+        {"name": "Brief", "session": {"idle": "1 min"}},
         {"name": "Closed", "password_reset": {"enabled": False}, "username_reminder": {"enabled": False}},
     ]
     brand = {"name": "Zinnia", "brand": "#ffc43a", "accent": "#8c1763", "radii": "round"}
     for slug, store, policy in (
         ("names", "Names", "Default"),
         ("open", "Default", "Open"),
+        ("brief", "Default", "Brief"),
         ("closed", "Default", "Closed"),
         ("zinnia", "Other", "Default"),
     ):

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from testkit.stack import LINK, PASSWORD, Person, Product, new_email, person
+from testkit.stack import CODE, LINK, PASSWORD, Person, Product, new_email, person
 
 from .window import NARROW, PHONE, WIDE, Visitor, heading, narrow_enough, violations
 
@@ -299,6 +299,53 @@ class TestAccessibility:
                 .map(one => one.outerHTML.slice(0, 80))"""
             )
             assert not small
+
+
+class TestTimeLimits:
+    def test_said_a_minute_before_and_extended_with_one_press(self, product: Product, http: httpx.Client, open_window) -> None:
+        """WEB-5: an idle session of a minute says at once that it ends; one press, and it has its whole time again."""
+        mira = person(product, http)
+        mira.app = "brief"
+        mira.activate()
+        window = open_window()
+        page = window.open("/brief/sign-in")
+        page.get_by_label("E-mail or username").fill(mira.email)
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("You'll be signed out at")
+        assert not violations(page)
+        product.move_clock(50)
+        with page.expect_response("**/v1/session") as answered:
+            page.get_by_role("button", name="Stay signed in").click()
+        assert answered.value.status == 200
+        product.move_clock(50)
+        page.reload()
+        expect(heading(page)).to_contain_text("Hello")
+        product.move_clock(70)
+        page.reload()
+        expect(page.get_by_role("status")).to_contain_text("signed out to keep your account safe")
+
+    def test_nothing_is_asked_twice(self, product: Product, open_window) -> None:
+        """WEB-5: a code that ran out leaves flow and address as they are."""
+        window, email = open_window(), new_email()
+        window.sign_up(email)
+        page = window.page
+        product.wait_mails(email)
+        code = CODE.findall(product.wait_mails(email)[0]["text"])[0]
+        product.move_clock(6 * 60 + 1)
+        page.get_by_label("Or type the code").fill(code)
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator("#code-error")).to_contain_text("too old")
+        expect(page.locator(".lead strong")).to_have_text(email)
+
+    def test_no_puzzles(self, http: httpx.Client) -> None:
+        """WEB-3: nothing on the way in has to be seen, heard or solved: labelled fields and buttons only."""
+        for path in ("/demo/sign-up", "/demo/sign-in", "/demo/reset", "/demo/help/username"):
+            page = http.get(path).text
+            assert not re.search(r"<(img|canvas|iframe|audio|video|object)\b", page)
+            for name in re.findall(r'<input id="([^"]+)"', page):
+                assert f'<label for="{name}"' in page or f'id="{name}"' in page.split("<label", 1)[1]
 
 
 class TestLanguages:

@@ -326,7 +326,7 @@ class TestOperator:
             await replay(tx, [row["id"] for row in await listing(tx)])
         await work_off(db, inbox)
         (row,) = await rows(db)
-        assert row["due_at"] == clock.now() + RETRY_AFTER[1]
+        assert row["due_at"] == clock.now() + RETRY_AFTER[0]
 
 
 class Commands:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from . import failpoints
 from .clock import Clock, make_clock
-from .db import Database
+from .db import Database, DatabaseUnavailable
 from .health import Health, management_app
 from .inbox import Handler, Inbox, Subscription, make_broker, subscribe
 from .kafka import KafkaSettings
@@ -124,7 +124,7 @@ async def _connect(service: Service, settings: ServiceSettings, clock: Clock) ->
                 pool_size=settings.db_pool_size,
                 topic_prefix=settings.topic_prefix,
             )
-        except (OSError, TimeoutError) as error:
+        except DatabaseUnavailable as error:
             get_logger("servicekit.run").warning("db.unavailable", error=type(error).__name__)
             await asyncio.sleep(1)
 

@@ -68,6 +68,7 @@ class PageContext:
     csrf: str
     now: datetime
     signed_in: bool = False
+    session_ends: datetime | None = None  # unless it is used again before
 
     @property
     def zone(self) -> ZoneInfo:
@@ -87,9 +88,12 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "nonce": page.nonce,
         "csrf": page.csrf,
         "signed_in": page.signed_in,
+        "session_ends": page.session_ends,
+        "seconds_left": int((page.session_ends - page.now).total_seconds()) if page.session_ends else 0,
         "asset": asset_url,
         "brand_css": f"/static/{page.application.slug}/{brand_style(brand)[0]}",
         "moment": lambda at: i18n.moment(at, page.now, page.zone, page.language),
+        "clock_minutes": lambda at: f"{at.astimezone(page.zone):%H:%M}",
         "clock_time": lambda at: i18n.clock_time(at, page.zone),
         "day": lambda at: i18n.day(at, page.now, page.zone, page.language),
         "errors": {},

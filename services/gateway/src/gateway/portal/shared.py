@@ -1,10 +1,11 @@
 """What all pages share: whose page it is, forms of ours, errors next to their fields, the page itself."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Path
 from latchkey_contracts.configuration import Application
+from latchkey_contracts.http.sign_in import SessionInfo
 from servicekit import errors
 from servicekit.configuration import Resolved
 from starlette.requests import Request
@@ -44,6 +45,7 @@ class PageTools:
             csrf=csrf.form_token(self.gateway.keys.secret("csrf"), visitor),
             now=self.gateway.clock.now(),
             signed_in=visitor.session is not None,
+            session_ends=_session_ends(visitor.session, self.gateway.clock.now()) if visitor.session else None,
         )
 
     def page(
@@ -92,6 +94,11 @@ class PageTools:
         """A live session of this very application."""
         await self.gateway.with_session(visitor)
         return visitor.session is not None and visitor.session.application == app
+
+
+def _session_ends(session: SessionInfo, now: datetime) -> datetime:
+    """This page counts as use, so the idle time begins anew; the absolute end doesn't move."""
+    return min(now + timedelta(seconds=session.idle_seconds), session.expires_at)
 
 
 def time(value: str | None) -> datetime | None:

@@ -69,6 +69,24 @@ for (const guide of document.querySelectorAll("[data-guide]")) {
   });
 }
 
+// A minute before an idle session ends it is said, and one press goes on with it (WCAG 2.2.1).
+for (const notice of document.querySelectorAll("[data-session-ends]")) {
+  const stay = notice.querySelector("[data-stay]");
+  const whole = Number(notice.dataset.sessionEnds);
+  let timer;
+  const wait = () => {
+    clearTimeout(timer);
+    notice.hidden = true;
+    timer = setTimeout(() => { notice.hidden = false; }, Math.max(whole - 60, 0) * 1000);
+  };
+  stay.addEventListener("click", async () => {
+    const answer = await fetch(stay.dataset.stay, { headers: { "latchkey-client": "web" } }).catch(() => null);
+    if (answer?.ok) wait();
+    else location.reload();
+  });
+  wait();
+}
+
 // The waiting page goes on by itself: every 3 s for 2 minutes, then more slowly while it is looked at.
 const waiting = document.querySelector("[data-poll]");
 if (waiting) {
