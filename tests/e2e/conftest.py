@@ -44,7 +44,7 @@ def write_breaches(path: Path, passwords: list[str]) -> None:
 
 
 def configuration(folder: Path) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     document["identity_stores"] += [
@@ -53,6 +53,7 @@ def configuration(folder: Path) -> Path:
     ]
     document["self_service_policies"] += [
         {"name": "Open", "registration": {"activation": False}},
+        {"name": "Lost", "total_loss_recovery": {"enabled": True}},
         {"name": "Brief", "session": {"idle": "1 min"}},
         {"name": "Closed", "password_reset": {"enabled": False}, "username_reminder": {"enabled": False}},
     ]
@@ -60,6 +61,7 @@ def configuration(folder: Path) -> Path:
     for slug, store, policy in (
         ("names", "Names", "Default"),
         ("open", "Default", "Open"),
+        ("lost", "Default", "Lost"),
         ("brief", "Default", "Brief"),
         ("closed", "Default", "Closed"),
         ("zinnia", "Other", "Default"),

@@ -135,6 +135,13 @@ class AttributeBasedRecovery(Part):
     phone: bool = False
 
 
+class TotalLossRecovery(Part):
+    """REC-12: for who has lost the mailbox, too. Nothing happens before the delay is over, and a press in any notice ends it."""
+
+    enabled: bool = False
+    delay: Duration = between("24 h", "72 h", "72 h")
+
+
 class PasswordInput(Part):
     defer: bool = False
 
@@ -191,6 +198,7 @@ class SelfServicePolicy(Part):
     password_reset: PasswordReset = PasswordReset()
     resend: Resend = Resend()
     attribute_based_recovery: AttributeBasedRecovery = AttributeBasedRecovery()
+    total_loss_recovery: TotalLossRecovery = TotalLossRecovery()
     password_input: PasswordInput = PasswordInput()
     password_change: Switch = Switch()
     lockout: Lockout = Lockout()

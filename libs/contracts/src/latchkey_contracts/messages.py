@@ -38,6 +38,7 @@ class Secrets(BaseModel):
     code_expires_at: datetime | None = None
     asked: Origin | None = None
     sessions_ended: int | None = None
+    takes_effect_at: datetime | None = None
 
 
 class MessageContent(Contact, Secrets):

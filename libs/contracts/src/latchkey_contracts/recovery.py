@@ -36,3 +36,23 @@ class ResetCompleted(AccountEvent):
     event_type = "latchkey.recovery.reset_completed.v1"
     flow_id: UUID
     application: str
+
+
+class TotalLossRecoveryAnnounced(AccountEvent):
+    """Somebody wants into the account without its mailbox (REC-12): told to every verified address at once and every day."""
+
+    event_type = "latchkey.recovery.total_loss_recovery_announced.v1"
+    flow_id: UUID
+    application: str
+    language: str
+    takes_effect_at: datetime
+    contacts: list[Sealed]
+    message: Sealed
+
+
+class TotalLossRecoveryCancelled(AccountEvent):
+    """One press in a notice: over for good."""
+
+    event_type = "latchkey.recovery.total_loss_recovery_cancelled.v1"
+    flow_id: UUID
+    application: str

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -126,9 +126,10 @@ class Product:
             f"outbox of {service}": self.rows(service, "SELECT id, topic, created_at FROM outbox ORDER BY id LIMIT 5")
             for service in self.stack.services
         }
-        found["work of identity"] = self.rows(
-            "identity", "SELECT kind, attempts, due_at, reason FROM work WHERE failed_at IS NULL LIMIT 5"
-        )
+        # What a later day is for (a recovery that waits for its delay) is no queue.
+        soon = "SELECT kind, attempts, due_at, reason FROM work WHERE failed_at IS NULL AND due_at < %s LIMIT 5"
+        for service in ("identity", "recovery"):
+            found[f"work of {service}"] = self.rows(service, soon, self.now() + timedelta(hours=12))
         found["delivery"] = self.rows(
             "notifier",
             "SELECT template, state, attempts, tries, due_at, leased_until, reason FROM delivery "

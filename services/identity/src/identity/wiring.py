@@ -1,8 +1,10 @@
 """What the identity service is made of."""
 
+from servicekit import links as link_routes
 from servicekit.configuration import first_load
 from servicekit.http import create_internal_app
 from servicekit.idempotency import Idempotency
+from servicekit.links import Links
 from servicekit.onetime import OneTimeSecrets
 from servicekit.run import Resources, Service, Wired
 from servicekit.sealing import Sealer
@@ -16,8 +18,6 @@ from identity.contacts.service import Contacts
 from identity.credentials.breaches import open_breaches
 from identity.credentials.service import Passwords
 from identity.freeze.service import Freezes
-from identity.links import routes as link_routes
-from identity.links.service import Links
 from identity.notices import service as notice_service
 from identity.notices.service import Notices
 from identity.password_change import routes as password_routes
@@ -82,7 +82,7 @@ async def build(r: Resources) -> Wired:
     routers = [
         configuration_routes.router(configuration),
         registration_routes.router(registrations, activations),
-        link_routes.router(links, activations),
+        link_routes.router(links, activations.renew),
         sign_in_routes.router(sign_ins),
         session_routes.router(sessions),
         profile_routes.router(Profiles(r.db)),

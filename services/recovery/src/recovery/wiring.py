@@ -1,10 +1,12 @@
 """What the recovery service is made of."""
 
+from servicekit import links as link_routes
 from servicekit.caller import Signer
 from servicekit.client import InternalClient
 from servicekit.configuration import ConfigurationCopy, first_load
 from servicekit.http import create_internal_app
 from servicekit.idempotency import Idempotency
+from servicekit.links import Links
 from servicekit.onetime import OneTimeSecrets
 from servicekit.run import Resources, Service, Wired
 from servicekit.sealing import Sealer
@@ -13,9 +15,13 @@ from servicekit.throttle import Throttle
 from recovery.password_reset import consumers
 from recovery.password_reset import routes as reset_routes
 from recovery.password_reset.service import MESSAGE as RESET_MESSAGE
+from recovery.password_reset.service import PURPOSE as RESET
 from recovery.password_reset.service import Resets
 from recovery.requests.service import Tools
 from recovery.settings import RecoverySettings
+from recovery.total_loss import routes as total_loss_routes
+from recovery.total_loss.service import ANNOUNCE, TAKE_EFFECT, TotalLoss
+from recovery.total_loss.service import PURPOSE as CANCEL
 from recovery.username_reminder import routes as reminder_routes
 from recovery.username_reminder.service import MESSAGE as REMINDER_MESSAGE
 from recovery.username_reminder.service import Reminders
@@ -37,12 +43,27 @@ async def build(r: Resources) -> Wired:
         identity=identity,
     )
     resets, reminders = Resets(tools), Reminders(tools)
-    routers = [reset_routes.router(resets), reminder_routes.router(reminders)]
+    total_loss = TotalLoss(tools, resets)
+    links = Links(r.db, tools.onetime, {RESET: resets, CANCEL: total_loss})
+    routers = [
+        reset_routes.router(resets),
+        reminder_routes.router(reminders),
+        total_loss_routes.router(total_loss),
+        link_routes.router(links, resets.renew),
+    ]
     return Wired(
         app=create_internal_app("recovery", routers, keys=r.keys, clock=r.clock),
         consumes={"identity": {**configuration.handlers, **consumers.handlers(resets)}},
-        work={RESET_MESSAGE: resets.message, REMINDER_MESSAGE: reminders.message},
-        sweeps=[("requests.purge", settings.sweep_seconds, resets.purge)],
+        work={
+            RESET_MESSAGE: resets.message,
+            REMINDER_MESSAGE: reminders.message,
+            ANNOUNCE: total_loss.announce,
+            TAKE_EFFECT: total_loss.take_effect,
+        },
+        sweeps=[
+            ("requests.purge", settings.sweep_seconds, resets.purge),
+            ("total_loss.purge", settings.sweep_seconds, total_loss.purge),
+        ],
         loops=[configuration.run],
         on_start=[lambda: first_load(configuration)],
         on_stop=[identity.close],

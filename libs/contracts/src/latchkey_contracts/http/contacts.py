@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from latchkey_contracts.sealed import Sealed
 
 from .common import Channel, Identifier, PasswordText, Request, Response
@@ -14,7 +16,7 @@ from .common import Channel, Identifier, PasswordText, Request, Response
 
 class ContactRequest(Request):
     application: str
-    purpose: Literal["password_reset", "username_reminder"]
+    purpose: Literal["password_reset", "username_reminder", "total_loss"]
     identifier: Identifier | None = None
     account_id: str | None = None  # where a rep started it
 
@@ -28,6 +30,7 @@ class ContactAnswer(Response):
     language: str | None = None
     contact: Sealed | None = None
     wait_until: datetime | None = None
+    contacts: list[Sealed] = Field(default_factory=list, description="total_loss: every verified address")
 
 
 class PasswordReset(Request):

@@ -7,7 +7,9 @@ from pydantic import StringConstraints
 
 from .common import ClientKind, PasswordText, Request, Response, Token
 
-LinkPurpose = Literal["activation", "password_reset", "sign_in", "contact_change", "contact_revert", "freeze", "deletion_cancel"]
+LinkPurpose = Literal[
+    "activation", "password_reset", "sign_in", "contact_change", "contact_revert", "freeze", "deletion_cancel", "recovery_cancel"
+]
 LinkStateName = Literal["valid", "used", "expired", "superseded", "ended", "other_browser", "malformed"]
 
 
@@ -43,6 +45,12 @@ class Frozen(Response):
     """The account is locked until a new password is set (D13)."""
 
     state: Literal["frozen"] = "frozen"
+
+
+class Cancelled(Response):
+    """What was announced will not happen (REC-12)."""
+
+    state: Literal["cancelled"] = "cancelled"
 
 
 class ConfirmedElsewhere(Response):

@@ -1,5 +1,6 @@
 """/v1/apps/{app}/username-reminders, /password-resets (api.md §2): alike for known and unknown identifiers (ENU-1)."""
 
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -41,3 +42,18 @@ class ResetFlow(Flow):
     kind: Literal["password_reset"] = "password_reset"
     typed: str | None = None
     link_ended: bool = Field(default=False, description="A wrong number was typed elsewhere: that link has ended (D17)")
+
+
+class TotalLossRequest(Request):
+    """`email`: a mailbox that the customer can read."""
+
+    identifier: Identifier
+    email: Line
+    client: ClientKind | None = None
+
+
+class TotalLossFlow(Flow):
+    """status: waiting. Nothing else is told, whoever the identifier belongs to."""
+
+    kind: Literal["total_loss_recovery"] = "total_loss_recovery"
+    takes_effect_at: datetime

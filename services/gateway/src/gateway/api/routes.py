@@ -171,6 +171,11 @@ def router(gateway: Gateway) -> APIRouter:
         """Ends every session; none comes of it."""
         return await go_on(request, visitor, f"/v1/apps/{app}/password-resets/{id}/password", body, 200, gateway.recovery)
 
+    @routes.post("/total-loss-recoveries", status_code=202, response_model=recovery.TotalLossFlow, tags=["recovery"])
+    async def total_loss(request: Request, app: Slug, body: recovery.TotalLossRequest, visitor: VisitorDep) -> Response:
+        """Without the mailbox: takes effect after the policy's delay, announced every day, ended by one press in any notice."""
+        return await start(request, visitor, f"/v1/apps/{app}/total-loss-recoveries", body, 202, gateway.recovery)
+
     @routes.post("/links/inspect", response_model=links.LinkInfo, tags=["links"])
     async def inspect(request: Request, app: Slug, body: links.InspectRequest, visitor: VisitorDep) -> Response:
         """What a link is for and whether it works; changes nothing."""
@@ -180,7 +185,11 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.post(
         "/links/confirm",
-        response_model=registration.RegistrationFlow | recovery.ResetFlow | links.ConfirmedElsewhere | links.Frozen,
+        response_model=registration.RegistrationFlow
+        | recovery.ResetFlow
+        | links.ConfirmedElsewhere
+        | links.Frozen
+        | links.Cancelled,
         tags=["links"],
     )
     async def confirm(request: Request, app: Slug, body: links.ConfirmRequest, visitor: VisitorDep) -> Response:

@@ -14,7 +14,12 @@ from .shared import PageTools, Slug, time
 
 LINK_SECONDS = 600
 # By purpose: the page with the one button.
-_PRESS = {"activation": "activate.html", "password_reset": "reset_press.html", "freeze": "freeze.html"}
+_PRESS = {
+    "activation": "activate.html",
+    "password_reset": "reset_press.html",
+    "freeze": "freeze.html",
+    "recovery_cancel": "stop_recovery.html",
+}
 _STATES = {
     "other_browser": "link_elsewhere.html",
     "expired": "link_expired.html",
@@ -78,6 +83,8 @@ class LinkPages(PageTools):
             return self.page(request, visitor, resolved.application, "link_done.html")
         if answer.get("state") == "frozen":
             return self.page(request, visitor, resolved.application, "frozen.html")
+        if answer.get("state") == "cancelled":
+            return self.page(request, visitor, resolved.application, "recovery_stopped.html")
         if answer["kind"] == "password_reset" or answer["status"] == "password":
             return self.to(_waiting_page(resolved.application.slug, answer))
         return self.page(request, visitor, resolved.application, "activated.html")
@@ -96,7 +103,11 @@ class LinkPages(PageTools):
         for name in ("requested_at", "expires_at", "used_at", "superseded_at"):
             info[name] = time(info[name])
         state = info["state"]
-        if state in {"valid", "other_browser"} and visitor.session is not None and info["purpose"] != "freeze":
+        if (
+            state in {"valid", "other_browser"}
+            and visitor.session is not None
+            and info["purpose"] not in {"freeze", "recovery_cancel"}
+        ):
             return self.page(request, visitor, app, "link_signed_in.html", info=info)
         template = _PRESS[info["purpose"]] if state == "valid" else _STATES.get(state, "link_incomplete.html")
         status = 200 if state in {"valid", "other_browser"} else (404 if state == "malformed" else 410)

@@ -31,11 +31,43 @@ class RecoveryPages(PageTools):
             resolved = self.application(app)
             ways = {"username": reminds(resolved), "password": resolved.policy.password_reset.enabled}
             template = "help.html" if any(ways.values()) else "help_people.html"
-            return self.page(request, self.visitor(request), resolved.application, template, ways=ways)
+            lost = resolved.policy.total_loss_recovery.enabled
+            return self.page(request, self.visitor(request), resolved.application, template, ways=ways, lost=lost)
 
         @routes.get("/{app}/help/people")
         async def people(request: Request, app: Slug) -> Response:
-            return self.page(request, self.visitor(request), self.application(app).application, "help_people.html")
+            resolved = self.application(app)
+            lost = resolved.policy.total_loss_recovery.enabled
+            return self.page(request, self.visitor(request), resolved.application, "help_people.html", lost=lost)
+
+        @routes.get("/{app}/help/lost-mailbox")
+        async def lost(request: Request, app: Slug) -> Response:
+            resolved = self.application(app)
+            if not resolved.policy.total_loss_recovery.enabled:
+                raise errors.FeatureDisabled
+            return self._lost(request, resolved, 200)
+
+        @routes.post("/{app}/help/lost-mailbox")
+        async def start_lost(request: Request, app: Slug) -> Response:
+            resolved, visitor = self.application(app), self.visitor(request)
+            fields = await self.form(request, visitor)
+            await self.gateway.limits.check("start", visitor.ip)
+            page = self.context(request, visitor, resolved.application)
+            try:
+                body = {"identifier": _typed(fields, "identifier"), "email": _typed(fields, "email")}
+                flow = await self._post(request, visitor, f"/v1/apps/{app}/total-loss-recoveries", body)
+            except errors.ValidationFailed as error:
+                return self._lost(request, resolved, 422, errors=self.field_errors(page, error), values=fields)
+            return self.page(
+                request, visitor, resolved.application, "lost_waiting.html", at=time(flow["takes_effect_at"]), to=body["email"]
+            )
+
+    def _lost(self, request: Request, resolved: Resolved, status: int, **values: Any) -> Response:
+        hours = int(resolved.policy.total_loss_recovery.delay.total_seconds() // 3600)
+        kinds = list(resolved.store.used())
+        return self.page(
+            request, self.visitor(request), resolved.application, "lost_mailbox.html", status, kinds=kinds, hours=hours, **values
+        )
 
     # --- username reminder ---------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,9 @@ class Contacts:
         app = self._configuration.application(body.application)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
-            if body.purpose == "username_reminder":
+            if body.purpose == "total_loss":
+                answer = await self._everywhere(tx, app, body)
+            elif body.purpose == "username_reminder":
                 answer = await self._reminder(tx, app, body.identifier or "")
             else:
                 answer = await self._reset(tx, app, body)
@@ -57,6 +59,22 @@ class Contacts:
             return ContactAnswer()
         address = await self._address(tx, app, account)
         return await self._answer(tx, app, "password_reset", account, address, None) if address else ContactAnswer()
+
+    async def _everywhere(self, tx: Tx, app: Resolved, body: ContactRequest) -> ContactAnswer:
+        """All verified addresses of an active account: a security notice has no budget (NOT-1)."""
+        if body.account_id is not None:
+            account = await accounts.get(tx, UUID(body.account_id))
+        else:
+            account = await accounts.find(tx, app.store.id, candidates(body.identifier or "", app.store))
+        if account is None or account["store_id"] != app.store.id or account["status"] != "active":
+            return ContactAnswer()
+        name, until = account["profile"].get("given_name"), tx.now + LIFETIME
+        found = [
+            self._sealer.seal(Contact(channel="email", to=row["value"], given_name=name), expires_at=until)
+            for row in await accounts.identifiers(tx, account["id"])
+            if row["kind"] == "email" and row["verified_at"] is not None
+        ]
+        return ContactAnswer(account_id=account["id"], language=account["language"], contacts=found)
 
     async def _reminder(self, tx: Tx, app: Resolved, typed: str) -> ContactAnswer:
         """All usernames of that address in this store, in one mail (D8, REC-10)."""

@@ -2,7 +2,7 @@
 
 from latchkey_contracts.event import Event
 from latchkey_contracts.identity import AccountFrozen, ActivationRequested, PasswordChanged, RegistrationRepeated, UserActivated
-from latchkey_contracts.recovery import RecoveryMessage, ResetRequested, UsernameReminderRequested
+from latchkey_contracts.recovery import RecoveryMessage, ResetRequested, TotalLossRecoveryAnnounced, UsernameReminderRequested
 from servicekit.db import Tx
 from servicekit.inbox import Handler
 
@@ -57,6 +57,21 @@ async def account_frozen(tx: Tx, event: AccountFrozen) -> None:
         )
 
 
+async def total_loss(tx: Tx, event: TotalLossRecoveryAnnounced) -> None:
+    """To every verified address, at once and every day until it takes effect or is cancelled (REC-12)."""
+    for number, contact in enumerate(event.contacts):
+        await queue(
+            tx,
+            event,
+            template="total_loss_announced",
+            sealed=event.message,
+            contact=contact,
+            language=event.language,
+            application=event.application,
+            number=number,
+        )
+
+
 # By publisher.
 HANDLERS: dict[str, dict[type[Event], Handler]] = {
     "identity": {
@@ -66,5 +81,9 @@ HANDLERS: dict[str, dict[type[Event], Handler]] = {
         PasswordChanged: password_changed,
         AccountFrozen: account_frozen,
     },
-    "recovery": {ResetRequested: recovery, UsernameReminderRequested: recovery},
+    "recovery": {
+        ResetRequested: recovery,
+        UsernameReminderRequested: recovery,
+        TotalLossRecoveryAnnounced: total_loss,
+    },
 }

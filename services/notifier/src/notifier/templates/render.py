@@ -32,6 +32,7 @@ MESSAGES = (
     "reset_succeeded",
     "password_changed",
     "account_frozen",
+    "total_loss_announced",
 )
 WIDTH = 72
 
@@ -140,6 +141,7 @@ class Renderer:
             "code": live,
             "usernames": content.usernames or [],
             "done_at": full_moment(content.asked.at, zone, language) if content.asked else "",
+            "takes_effect_at": full_moment(content.takes_effect_at, zone, language) if content.takes_effect_at else "",
             "sessions_ended": content.sessions_ended or 0,
         }
 

@@ -1,11 +1,10 @@
-"""/v1/apps/{app}/password-resets, the links of resets, and the console's start (REC-11)."""
+"""/v1/apps/{app}/password-resets, and the console's start (REC-11)."""
 
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
 from latchkey_contracts.http.common import Request
-from latchkey_contracts.http.links import ConfirmedElsewhere, ConfirmRequest, InspectRequest, LinkInfo, RenewRequest
 from latchkey_contracts.http.recovery import ResetFlow, ResetRequest, ResetResend
 from latchkey_contracts.http.registration import CodeRequest, NewPasswordRequest
 from servicekit.caller import CallerDep, allow
@@ -41,18 +40,6 @@ def router(resets: Resets) -> APIRouter:
     @public.post("/password-resets/{flow_id}/password")
     async def password(app: str, flow_id: UUID, body: NewPasswordRequest, caller: CallerDep) -> ResetFlow:
         return await resets.set_password(app, flow_id, body.password, caller)
-
-    @public.post("/links/inspect")
-    async def inspect(app: str, body: InspectRequest, caller: CallerDep) -> LinkInfo:
-        return await resets.inspect(app, body.token, caller)
-
-    @public.post("/links/confirm")
-    async def confirm(app: str, body: ConfirmRequest, caller: CallerDep) -> ResetFlow | ConfirmedElsewhere:
-        return await resets.confirm(app, body, caller)
-
-    @public.post("/links/renew", status_code=202)
-    async def renew(app: str, body: RenewRequest, caller: CallerDep) -> ResetFlow:
-        return await resets.renew(app, body.token, caller)
 
     @routes.post("/internal/password-resets", status_code=202, dependencies=[allow("gateway", "operator")])
     async def start_for_rep(body: RepReset, caller: CallerDep) -> dict[str, Any]:

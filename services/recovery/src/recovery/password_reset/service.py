@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from latchkey_contracts.http.common import Channel
 from latchkey_contracts.http.contacts import PasswordReset, PasswordResetDone
 from latchkey_contracts.http.links import ConfirmedElsewhere, ConfirmRequest, LinkInfo
 from latchkey_contracts.http.recovery import ResetFlow, ResetRequest
 from latchkey_contracts.identity import PasswordChanged
-from latchkey_contracts.messages import Secrets
+from latchkey_contracts.messages import Contact, Secrets
 from latchkey_contracts.recovery import ResetCompleted, ResetRequested
+from latchkey_contracts.sealed import Sealed
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
 from servicekit.context import set_tenant
@@ -93,12 +95,24 @@ class Resets:
             return
         row, app, contact = found
         assert contact.contact is not None and contact.account_id is not None  # noqa: S101, PT018 - `contact` answered them
+        await self._send(tx, app, row, contact.account_id, contact.contact, contact.to, contact.channel or "email")
+
+    async def send_to(self, tx: Tx, slug: str, account_id: UUID, contact: Contact, language: str) -> None:
+        """To an address that isn't identity's (REC-12); its link works from anywhere, like that of a rep's start."""
+        app = self._t.configuration.application(slug)
+        row = await self._row(tx, await self._requests.start_for_rep(tx, app, account_id, language, send=False))
+        sealed = self._t.sealer.seal(contact, expires_at=tx.now + app.policy.password_reset.link_lifetime)
+        await self._send(tx, app, row, account_id, sealed, None, contact.channel)
+
+    async def _send(
+        self, tx: Tx, app: Resolved, row: Record, account_id: UUID, contact: Sealed, masked: str | None, channel: Channel
+    ) -> None:
         policy = app.policy.password_reset
         issued = await self._t.onetime.issue(
             tx,
             purpose=PURPOSE,
             flow_id=row["id"],
-            subject=str(contact.account_id),
+            subject=str(account_id),
             tenant=str(app.store.id),
             browser=row["browser"],
             link_lifetime=policy.link_lifetime,
@@ -114,14 +128,14 @@ class Resets:
             code_expires_at=issued.code_expires_at,
             asked=self._requests.asked(row),
         )
-        await store.message_left(tx, row["id"], contact.account_id, contact.to, expires_at)
+        await store.message_left(tx, row["id"], account_id, masked, expires_at)
         event = ResetRequested(
-            account_id=contact.account_id,
+            account_id=account_id,
             flow_id=row["id"],
             application=row["application"],
-            channel=contact.channel or "email",
+            channel=channel,
             language=row["language"] or app.application.default_language,
-            contact=contact.contact,
+            contact=contact,
             message=self._t.sealer.seal(secrets, expires_at=expires_at),
             expires_at=expires_at,
         )

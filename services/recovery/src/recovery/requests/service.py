@@ -72,7 +72,7 @@ class Requests:
                 await work.enqueue(tx, self.work_kind, self._payload(one.id), due_at=decision.available_at)
         return one.id
 
-    async def start_for_rep(self, tx: Tx, app: Resolved, account_id: UUID, language: str | None) -> UUID:
+    async def start_for_rep(self, tx: Tx, app: Resolved, account_id: UUID, language: str | None, *, send: bool = True) -> UUID:
         """REC-11: nobody chooses or sees anything but the customer. Its link works from anywhere: no window waits for it."""
         one = store.New(
             id=random_id(),
@@ -89,7 +89,8 @@ class Requests:
             account_id=account_id,
         )
         await store.insert(tx, one)
-        await self._enqueue(tx, one.id)
+        if send:
+            await self._enqueue(tx, one.id)
         return one.id
 
     async def resend(self, tx: Tx, app: Resolved, row: Record) -> None:

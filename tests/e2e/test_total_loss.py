@@ -1,0 +1,136 @@
+"""Recovery without the mailbox: a delay, a notice every day, and one press in any of them ends it (REC-12)."""
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, person
+
+from .test_password_reset import NEW, Recovering, shape
+from .window import NARROW, WIDE, heading, narrow_enough, violations
+
+HOUR = 3600
+
+
+@pytest.fixture
+def member(product: Product, http: httpx.Client) -> Person:
+    mira = person(product, http)
+    mira.app = "lost"
+    return mira.activate()
+
+
+def start(one: Person, new_address: str, identifier: str | None = None) -> httpx.Response:
+    return one.post("/total-loss-recoveries", {"identifier": identifier or one.email, "email": new_address, "client": "api"})
+
+
+def notices(product: Product, member: Person) -> list[dict]:
+    return [one for one in product.messages(member.email) if "wants back into" in one["subject"]]
+
+
+def stop(product: Product, member: Person, notice: dict) -> httpx.Response:
+    with product.client() as anybody:
+        return Person(product, anybody, member.email, app="lost").confirm(LINK.findall(notice["text"])[0])
+
+
+def settle(product: Product) -> None:
+    """All that is due now is done; what is due on another day waits."""
+    due = "SELECT count(*) FROM work WHERE failed_at IS NULL AND due_at <= %s"
+    eventually(lambda: product.rows("recovery", due, product.now())[0][0] == 0, seconds=20)
+    eventually(lambda: not {one for one in product.waiting() if one.startswith(("outbox", "delivery"))}, seconds=20)
+
+
+class TestDelay:
+    def test_takes_effect_when_nobody_stops_it(self, product: Product, member: Person) -> None:
+        """REC-12: nothing for 71 hours but a notice a day; then the link goes to the new address, and works anywhere."""
+        new_address = new_email()
+        assert start(member, new_address).json()["status"] == "waiting"
+        product.wait_mails(member.email, subject="wants back into")
+        for day in (2, 3):
+            product.move_clock(24 * HOUR)
+            product.wait_mails(member.email, day, subject="wants back into")
+        product.move_clock(23 * HOUR)
+        settle(product)
+        assert not product.mails(new_address)
+        assert member.sign_in(PASSWORD).status_code == 200, "until then nothing has changed"
+        product.move_clock(HOUR + 60)
+        token = LINK.findall(product.wait_mails(new_address, subject="Set a new")[0]["text"])[0]
+        with product.client() as anywhere:
+            fresh = Recovering(product, anywhere, member.email, app="lost")
+            fresh.take(fresh.confirm(token))
+            assert fresh.choose().json()["status"] == "complete"
+        product.wait_mails(member.email, subject="was reset")
+        assert member.sign_in(NEW).status_code == 200
+        assert len(notices(product, member)) == 3
+
+    def test_stopped_from_an_old_notice_it_is_dead_for_good(self, product: Product, member: Person) -> None:
+        """REC-12: cancel wins, whichever of the notices; the others say that it is over."""
+        new_address = new_email()
+        start(member, new_address)
+        product.wait_mails(member.email, subject="wants back into")
+        product.move_clock(24 * HOUR)
+        older, newer = product.wait_mails(member.email, 2, subject="wants back into")[:2]
+        assert stop(product, member, older).json() == {"state": "cancelled"}
+        assert stop(product, member, newer).json()["code"] == "link_ended"
+        assert stop(product, member, older).json()["code"] == "link_used"
+        product.move_clock(72 * HOUR)
+        product.wait_quiet(seconds=30)
+        assert not product.mails(new_address)
+        assert len(notices(product, member)) == 2
+        assert member.sign_in(PASSWORD).status_code == 200
+
+    def test_another_start_neither_hurries_nor_restarts_it(self, product: Product, member: Person) -> None:
+        first, second = new_email(), new_email()
+        start(member, first)
+        product.wait_mails(member.email, subject="wants back into")
+        product.move_clock(12 * HOUR)
+        assert start(member, second).status_code == 202
+        for _ in range(3):
+            product.move_clock(21 * HOUR)
+            settle(product)
+        product.wait_mails(first, subject="Set a new")
+        product.move_clock(24 * HOUR)
+        product.wait_quiet(seconds=30)
+        assert not product.mails(second)
+
+
+class TestAnswers:
+    def test_alike_for_known_and_unknown(self, product: Product, member: Person, http: httpx.Client) -> None:
+        """ENU-1."""
+        known, unknown = start(member, new_email()), start(member, new_email(), new_email())
+        assert shape(known)[0] == 202
+        assert shape(known) == shape(unknown)
+
+    def test_off_by_default(self, mira: Person) -> None:
+        assert start(mira, new_email()).json()["code"] == "feature_disabled"
+
+
+@pytest.mark.browser
+class TestPages:
+    @pytest.mark.parametrize(("script", "size"), [(True, WIDE), (False, NARROW)], ids=["script", "no script, 320 px"])
+    def test_from_help_to_stopping_it(self, product: Product, member: Person, open_window, script: bool, size: tuple) -> None:
+        """REC-12, WEB-6, WEB-7."""
+        window = open_window(size, script=script)
+        page = window.open("/lost/help")
+
+        def fine() -> None:
+            if script:
+                assert not violations(page)
+            assert narrow_enough(page)
+
+        page.get_by_role("link", name="Both, or I can't reach my mail").click()
+        page.get_by_role("link", name="Recover with another address").click()
+        expect(heading(page)).to_have_text("I can't reach my mail")
+        fine()
+        page.get_by_role("button", name="Start").click()
+        expect(page.locator(".error").first).to_be_visible()
+        page.get_by_label("E-mail or username").fill(member.email)
+        page.get_by_label("An address you can read now").fill(new_email())
+        page.get_by_role("button", name="Start").click()
+        expect(heading(page)).to_have_text("Now we wait")
+        fine()
+        token = LINK.findall(product.wait_mails(member.email, subject="wants back into")[0]["text"])[0]
+        page = window.open(f"/lost/l/{token}")
+        expect(heading(page)).to_have_text("Stop this recovery?")
+        fine()
+        page.get_by_role("button", name="Stop it for good").click()
+        expect(heading(page)).to_have_text("It is stopped")
+        fine()
