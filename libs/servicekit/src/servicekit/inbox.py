@@ -31,6 +31,7 @@ Handler = Callable[[Tx, Any], Awaitable[None]]
 QUICK_TRIES = 3
 # After the quick tries: when a parked record is tried again by itself; then it waits for an operator.
 RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
+UNHURRIED_BYTES = 65536
 KEEP_INBOX = timedelta(days=14)  # twice the topics' retention: the longest replay finds every id
 log = get_logger(__name__)
 
@@ -51,12 +52,17 @@ _PURGE = "DELETE FROM inbox WHERE handled_at < $1"
 
 @dataclass(frozen=True)
 class Subscription:
-    """What one service does with one publisher's events. `ordered`: a parked event holds back later ones of its subject."""
+    """What one service does with one publisher's events.
+
+    `ordered`: a parked event holds back later ones of its subject. `urgent`: a person waits for what follows; else the broker
+    collects for up to half a second, which spares it and us most of the work (a third of a sign-in's, measured).
+    """
 
     consumer: str
     publisher: str
     handlers: Mapping[type[Event], Handler]
     ordered: bool = False
+    urgent: bool = False
 
     def __post_init__(self) -> None:
         strangers = [cls.__name__ for cls in self.handlers if cls.publisher != self.publisher]
@@ -278,6 +284,8 @@ def subscribe(broker: KafkaBroker, inbox: Inbox, kafka: KafkaSettings) -> None:
         batch=True,
         max_records=500,
         batch_timeout_ms=50,
+        fetch_min_bytes=1 if inbox.subscription.urgent else UNHURRIED_BYTES,
+        fetch_max_wait_ms=500,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         auto_offset_reset="earliest",
         session_timeout_ms=kafka.session_timeout_ms,

@@ -69,6 +69,7 @@ class Wired:
     on_start: Sequence[Callable[[], Awaitable[None]]] = ()
     on_stop: Sequence[Callable[[], Awaitable[None]]] = ()
     ordered: bool = False
+    urgent: bool = False  # a person waits for what follows from the events (servicekit.inbox.Subscription)
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Process:
         r, wired = self._r, self._wired
         poll = r.settings.poll_seconds
         inboxes = [
-            Inbox(r.db, Subscription(r.settings.service_name, publisher, handlers, ordered=wired.ordered))
+            Inbox(r.db, Subscription(r.settings.service_name, publisher, handlers, ordered=wired.ordered, urgent=wired.urgent))
             for publisher, handlers in wired.consumes.items()
         ]
         self._spawn(Relay(r.db, r.kafka, r.wakeups, poll_seconds=poll).run)

@@ -92,6 +92,7 @@ async def build(r: Resources) -> Wired:
     return Wired(
         app=create_internal_app("identity", routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS),
         consumes={"notifier": registration_consumers.HANDLERS},
+        urgent=True,  # the waiting page tells what became of its mail
         work={MESSAGE: registrations.send_message},
         sweeps=[
             ("registration.purge", settings.sweep_seconds, registrations.purge),

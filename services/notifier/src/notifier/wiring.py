@@ -33,6 +33,7 @@ async def build(r: Resources) -> Wired:
     return Wired(
         app=create_internal_app("notifier", [routes.router(delivery)], keys=r.keys, clock=r.clock),
         consumes={**HANDLERS, "identity": {**configuration.handlers, **HANDLERS["identity"]}},
+        urgent=True,
         sweeps=[("delivery.purge", 3600, delivery.purge)],
         loops=[configuration.run],
         worker_loops=[delivery.run],
