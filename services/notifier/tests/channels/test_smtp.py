@@ -1,0 +1,182 @@
+"""The SMTP provider against real servers: TLS in both forms, login, and every kind of trouble told apart (REL-7, REL-8)."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from notifier.channels.base import Mail, Refused, Transient, Unknown
+from notifier.channels.smtp import SmtpProvider
+
+MAIL = Mail("m-1", "Elmstead", "account@elmstead.example", "mira@posteo.example", "Hello", "text\n", "<p>text</p>", "en")
+
+
+class Server:
+    """Keeps what it takes; `answer` is what it says to the recipient or to the content."""
+
+    def __init__(self) -> None:
+        self.taken: list[Envelope] = []
+        self.tls: list[bool] = []
+        self.rcpt, self.data = "250 ok", "250 ok"
+        self.connections = 0
+
+    async def handle_RCPT(self, _server, _session, envelope: Envelope, address: str, _options) -> str:  # noqa: N802
+        if self.rcpt.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return self.rcpt
+
+    async def handle_DATA(self, server, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.data == "cut":
+            server.transport.abort()
+            return "250 never heard"
+        if self.data.startswith("2"):
+            self.taken.append(envelope)
+            self.tls.append(session.ssl is not None)
+        return self.data
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """Self-made: nobody vouches for it."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    path: Path = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(path)
+    return context
+
+
+@pytest.fixture
+def start() -> Iterator:
+    running: list[Controller] = []
+
+    def make(server: Server, **options: object) -> int:
+        controller = Controller(server, hostname="127.0.0.1", port=0, **options)
+        # With port 0 the controller can't ask itself whether it is up, so the thread is started by hand.
+        ready = threading.Event()
+        controller._thread = threading.Thread(target=controller._run, args=(ready,), daemon=True)
+        controller.loop = asyncio.new_event_loop()
+        controller._thread.start()
+        ready.wait(5)
+        running.append(controller)
+        return int(controller.server.sockets[0].getsockname()[1])
+
+    yield make
+    for controller in running:
+        controller.stop()
+
+
+async def send(url: str, count: int = 1) -> None:
+    provider = SmtpProvider(url, timeout_seconds=3)
+    try:
+        for _ in range(count):
+            await provider.send(MAIL)
+    finally:
+        await provider.close()
+
+
+class TestSends:
+    async def test_plain(self, start):
+        server = Server()
+        await send(f"smtp://127.0.0.1:{start(server)}", 3)
+        assert [one.rcpt_tos for one in server.taken] == [["mira@posteo.example"]] * 3
+        assert b"Message-ID: <m-1@elmstead.example>" in server.taken[0].content
+
+    async def test_starttls(self, start, certificate: ssl.SSLContext):
+        """RFC 3207."""
+        server = Server()
+        await send(f"smtp://127.0.0.1:{start(server, tls_context=certificate)}?starttls=require&verify=off")
+        assert server.tls == [True]
+
+    async def test_tls_from_the_first_byte(self, start, certificate: ssl.SSLContext):
+        """RFC 8314."""
+        server = Server()
+        await send(f"smtps://127.0.0.1:{start(server, ssl_context=certificate)}?verify=off")
+        assert len(server.taken) == 1
+
+    async def test_login(self, start, certificate: ssl.SSLContext):
+        """RFC 4954."""
+        server, seen = Server(), []
+
+        def authenticator(_server, _session, _envelope, _mechanism, data: LoginPassword) -> AuthResult:
+            seen.append(data)
+            return AuthResult(success=data == LoginPassword(b"mailer", b"s3cret/word"), handled=data.login != b"mailer")
+
+        options = {"tls_context": certificate, "authenticator": authenticator, "auth_required": True}
+        port = start(server, **options)
+        await send(f"smtp://mailer:s3cret%2Fword@127.0.0.1:{port}?starttls=require&verify=off")
+        assert len(server.taken) == 1
+        with pytest.raises((Transient, Refused)):
+            await send(f"smtp://mailer:wrong@127.0.0.1:{port}?starttls=require&verify=off")
+        assert len(server.taken) == 1
+
+
+class TestTrouble:
+    async def test_a_server_without_tls_where_it_is_required(self, start):
+        """Nothing leaves in clear; it may be offered again later."""
+        server = Server()
+        with pytest.raises(Transient):
+            await send(f"smtp://127.0.0.1:{start(server)}?starttls=require")
+        assert server.taken == []
+
+    async def test_a_certificate_that_nobody_vouches_for(self, start, certificate: ssl.SSLContext):
+        server = Server()
+        with pytest.raises(Transient):
+            await send(f"smtp://127.0.0.1:{start(server, tls_context=certificate)}?starttls=require")
+        assert server.taken == []
+
+    @pytest.mark.parametrize("at", ["rcpt", "data"])
+    @pytest.mark.parametrize(
+        ("answer", "kind"), [("451 later", Transient), ("421 busy", Transient), ("550 no", Refused), ("554 no", Refused)]
+    )
+    async def test_temporary_and_permanent_are_told_apart(self, start, at: str, answer: str, kind: type[Exception]):
+        server = Server()
+        setattr(server, at, answer)
+        with pytest.raises(kind):
+            await send(f"smtp://127.0.0.1:{start(server)}")
+
+    async def test_nobody_there(self, free_port: int):
+        with pytest.raises(Transient):
+            await send(f"smtp://127.0.0.1:{free_port}")
+
+    async def test_cut_while_it_had_the_content(self, start):
+        """INV-17: nobody can say whether it went out."""
+        server = Server()
+        server.data = "cut"
+        with pytest.raises(Unknown):
+            await send(f"smtp://127.0.0.1:{start(server)}")
+
+    async def test_goes_on_after_trouble(self, start):
+        """A connection that saw trouble isn't used again."""
+        server = Server()
+        provider = SmtpProvider(f"smtp://127.0.0.1:{start(server)}", timeout_seconds=3)
+        server.rcpt = "550 no"
+        with pytest.raises(Refused):
+            await provider.send(MAIL)
+        server.rcpt = "250 ok"
+        await provider.send(MAIL)
+        await provider.close()
+        assert len(server.taken) == 1
+
+
+@pytest.fixture
+def free_port() -> int:
+    from devstack.processes import free_port as find
+
+    return find()
