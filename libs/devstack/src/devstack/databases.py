@@ -1,6 +1,7 @@
 """A database per service, on whatever server there is."""
 
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -36,3 +37,10 @@ def clone(admin_dsn: str, template: str, name: str) -> str:
 def drop(admin_dsn: str, name: str) -> None:
     with psycopg.connect(admin_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def contents(dsn: str, table: str) -> dict[tuple[str, str], Any]:
+    """What a service knows of the configuration: {(kind, name): content}."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(sql.SQL("SELECT kind, name, content FROM {}").format(sql.Identifier(table))).fetchall()
+    return {(kind, name): content for kind, name, content in rows}

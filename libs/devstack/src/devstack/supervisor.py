@@ -110,6 +110,7 @@ class Stack:
         self._wait_ready()
         if self.configuration is not None:
             self._apply()
+            self._wait_known()
         self._write_status()
         self.say(f"ready after {time.monotonic() - began:.1f} s")
 
@@ -210,6 +211,30 @@ class Stack:
         report = apply_file(self.configuration, identity_url=self.url("identity"), keys_dir=self.data / "keys")
         if report.errors:
             raise StartFailed("\n".join([f"{self.configuration} is refused:", *report.lines()]))
+
+    def _wait_known(self) -> None:
+        """Ready means that everybody knows the configuration: the first click on the printed address finds its page."""
+        wanted = databases.contents(self.postgres["identity"], "configuration")
+        copies = [name for name in self.services if name != "identity"]
+        end = time.monotonic() + READY_SECONDS
+        while copies or not self._serves([name for kind, name in wanted if kind == "application"]):
+            known = [
+                name for name in copies if databases.contents(self.postgres[name], "configuration_copy").items() >= wanted.items()
+            ]
+            copies = [name for name in copies if name not in known]
+            if time.monotonic() > end:
+                raise StartFailed(
+                    f"the configuration did not reach {', '.join(copies) or 'the gateway'}; see {self.data / 'logs'}"
+                )
+            time.sleep(0.05)
+
+    def _serves(self, slugs: list[str]) -> bool:
+        try:
+            for slug in slugs:
+                urllib.request.urlopen(f"{self.url('gateway')}/{slug}/sign-in", timeout=2).close()  # noqa: S310 - our own
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
 
     def watch_once(self) -> None:
         """Starts again what has died (within a few seconds, slower when it keeps dying)."""
