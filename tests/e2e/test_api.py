@@ -71,6 +71,15 @@ class TestHeaders:
         assert "49" not in re.findall(r'value="([^"]*)"', page)
 
 
+class TestLanguage:
+    def test_messages_in_the_language_asked_for(self, http: httpx.Client) -> None:
+        """api.md §1: next to the field, also for programs that pass it on to people."""
+        body = {"identifiers": {"email": new_email()}, "password": "short", "client": "api"}
+        answer = http.post("/v1/apps/demo/registrations", json=body, headers={"Accept-Language": "de"})
+        assert answer.json()["errors"][0]["message"] == "Nehmen Sie 15 Zeichen oder mehr."
+        assert answer.json()["errors"][0]["code"] == "password_too_short"
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("content", "kind", "status", "code"),

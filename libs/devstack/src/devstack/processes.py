@@ -1,6 +1,7 @@
 """Child processes that never outlive us: ended in order, and killed by the kernel if we are killed (PR_SET_PDEATHSIG)."""
 
 import ctypes
+import itertools
 import os
 import signal
 import socket
@@ -51,10 +52,16 @@ def stop(process: "subprocess.Popen[bytes] | None", *, number: int = signal.SIGT
         process.wait()
 
 
+# Below the range that the kernel gives to outgoing connections: a port found here is still free when its server starts.
+PORTS = range(18_000, 31_000)
+_tried = itertools.count(os.getpid() * 331)  # processes with neighbouring ids look in different places, each further every time
+
+
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port on loopback that nobody uses; never the same twice, and hardly one that another process is about to use."""
+    while taken(port := PORTS[next(_tried) % len(PORTS)]):
+        pass
+    return port
 
 
 def taken(port: int) -> bool:

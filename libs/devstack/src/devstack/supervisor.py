@@ -24,6 +24,7 @@ from .infrastructure import Infrastructure, choose
 from .processes import StartFailed, free_port, spawn, stop, taken
 
 READY_SECONDS = 60.0
+START_TRIES = 2
 # A child that dies again and again is started ever more slowly, but at least every 8 s.
 BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 Say = Callable[[str], None]
@@ -197,6 +198,11 @@ class Stack:
             for name in sorted(waiting):
                 child = self.children[name]
                 if child.process is not None and (code := child.process.poll()) is not None:
+                    if child.deaths < START_TRIES:  # somebody may have had its port for a moment
+                        child.deaths += 1
+                        time.sleep(0.5)
+                        child.start()
+                        continue
                     raise StartFailed(f"{name} ended with code {code}; see {child.log}\n{_tail(child.log)}")
                 if child.ready():
                     waiting.discard(name)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Scope
 
 from gateway.api import openapi, routes
 from gateway.api.service import Gateway
-from gateway.portal import pages
+from gateway.portal import pages, words
 from gateway.sessions.hot_path import HotPath
 from gateway.web import csrf
 from gateway.web.headers import SecurityHeaders
@@ -23,7 +23,7 @@ def create_app(gateway: Gateway) -> ASGIApp:
     def told(request: Request, error: ServiceError) -> Response:
         """A page for people, a problem document for programs."""
         if request.url.path.startswith(("/v1/", "/inbox", "/static/")):
-            return problem_response(error, request_id(request.scope))
+            return problem_response(error, request_id(request.scope), words.translator(request.headers.get("accept-language")))
         return portal.problem(request, error)
 
     async def render(request: Request, error: ServiceError) -> Response:

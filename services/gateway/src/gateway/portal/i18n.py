@@ -1,6 +1,7 @@
 """Languages of the hosted pages: gettext catalogues, negotiation, dates and times as people write them (WEB-16, E28)."""
 
 import gettext
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
 from io import BytesIO
@@ -44,6 +45,12 @@ def negotiate(application: Application, *, chosen: str | None, accept: str | Non
     languages = offered(application)
     if chosen in languages and chosen is not None:
         return chosen
+    own = application.default_language if application.default_language in languages else "en"
+    return asked(accept, languages, own)
+
+
+def asked(accept: str | None, languages: Collection[str] | None = None, default: str = "en") -> str:
+    """The best of these languages (else of all) by Accept-Language (RFC 9110 §12.5.4)."""
     ranked = []
     for position, part in enumerate((accept or "").split(",")[:20]):
         tag, _, weight = part.strip().partition(";q=")
@@ -52,9 +59,9 @@ def negotiate(application: Application, *, chosen: str | None, accept: str | Non
         except ValueError:
             continue
     for _, _, tag in sorted(ranked):
-        if (primary := tag.split("-")[0]) in languages:
+        if (primary := tag.split("-")[0]) in (available() if languages is None else languages):
             return primary
-    return application.default_language if application.default_language in languages else "en"
+    return default
 
 
 def moment(at: datetime, now: datetime, zone: ZoneInfo, language: str) -> str:

@@ -1,7 +1,11 @@
 """Words for codes: field errors and problems, in the page's language. Messages from services are English defaults."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from servicekit.http import Translate
+
+from . import i18n
 
 Gettext = Callable[[str], str]
 
@@ -41,3 +45,16 @@ def field_message(gettext: Gettext, error: dict[str, Any], minimum: int) -> str:
     if text is None:
         return str(gettext(N_("Please check this.")))
     return gettext(text) % {"min": minimum} if "%(min)s" in text else gettext(text)
+
+
+def translator(accept: str | None) -> Translate:
+    """For problem documents of the API (api.md §1): messages next to fields in the language asked for, else as services say it."""
+    gettext = i18n.catalogue(i18n.asked(accept)).gettext
+
+    def translate(code: str, english: str, params: Mapping[str, Any]) -> str:
+        text = FIELD_WORDS.get(code)
+        if text is None or ("%(min)s" in text and "min" not in params):
+            return english
+        return gettext(text) % params if "%(" in text else gettext(text)
+
+    return translate
