@@ -499,6 +499,8 @@ class TestThrottle:
             product.move_clock(21)
         product.wait_quiet(seconds=20)
         assert len(product.messages(address)) == 5
+        waiting = "SELECT count(*) FROM work w JOIN registration_attempt a ON a.id = (w.payload->>'flow_id')::uuid WHERE a.recipient = %s"
+        eventually(lambda: product.rows("identity", waiting, address)[0][0] == 0, seconds=20)
 
     def test_over_is_over(self, product: Product, http: httpx.Client) -> None:
         """A registration whose time is up is neither revived by "send again" nor by a code; another one begins anew."""

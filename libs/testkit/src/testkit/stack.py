@@ -126,10 +126,10 @@ class Product:
             f"outbox of {service}": self.rows(service, "SELECT id, topic, created_at FROM outbox ORDER BY id LIMIT 5")
             for service in self.stack.services
         }
-        # What a later day is for (a recovery that waits for its delay) is no queue.
+        # Only what is due: a message that waits its turn by the 20 s rule, or a recovery for its delay, is no queue.
         soon = "SELECT kind, attempts, due_at, reason FROM work WHERE failed_at IS NULL AND due_at < %s LIMIT 5"
         for service in ("identity", "recovery"):
-            found[f"work of {service}"] = self.rows(service, soon, self.now() + timedelta(hours=12))
+            found[f"work of {service}"] = self.rows(service, soon, self.now() + timedelta(seconds=1))
         found["delivery"] = self.rows(
             "notifier",
             "SELECT template, state, attempts, tries, due_at, leased_until, reason FROM delivery "
