@@ -86,7 +86,8 @@ class Product:
         clocks.move(Path(self.stack.extra["LATCHKEY_CLOCK_FILE"]), seconds)
 
     def now(self) -> datetime:
-        return clocks.FileClock(Path(self.stack.extra["LATCHKEY_CLOCK_FILE"])).now()
+        moved = self.stack.extra.get("LATCHKEY_CLOCK_FILE")
+        return clocks.FileClock(Path(moved)).now() if moved else datetime.now(UTC)
 
     def arm(self, service: str, point: str) -> Path:
         path = Path(self.stack.extra["LATCHKEY_FAILPOINTS_DIR"]) / f"{service}.{point}"
