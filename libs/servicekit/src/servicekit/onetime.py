@@ -15,7 +15,19 @@ from typing import Literal
 from uuid import UUID
 
 from .db import Conn, Record, Tx
-from .errors import LinkEnded, LinkExpired, LinkMalformed, LinkOtherBrowser, LinkSuperseded, LinkUsed, MatchWrong, ServiceError
+from .errors import (
+    CodeBurned,
+    CodeExpired,
+    CodeWrong,
+    LinkEnded,
+    LinkExpired,
+    LinkMalformed,
+    LinkOtherBrowser,
+    LinkSuperseded,
+    LinkUsed,
+    MatchWrong,
+    ServiceError,
+)
 from .ids import random_id
 from .keys import Keys
 
@@ -128,6 +140,15 @@ class LinkResult:
 class CodeResult:
     outcome: CodeOutcome
     tries_left: int = 0
+
+
+def code_error(result: CodeResult) -> ServiceError:
+    """What a caller is told of a try that wasn't right, once it is counted and committed."""
+    if result.outcome == "expired":
+        return CodeExpired()
+    if result.outcome in {"burned", "used"}:
+        return CodeBurned()
+    return CodeWrong(tries_left=result.tries_left)
 
 
 def new_token() -> str:

@@ -18,9 +18,6 @@ from servicekit.context import set_tenant
 from servicekit.db import Record, Tx
 from servicekit.devices import in_words
 from servicekit.errors import (
-    CodeBurned,
-    CodeExpired,
-    CodeWrong,
     CredentialsWrong,
     FlowEnded,
     LinkUsed,
@@ -31,7 +28,7 @@ from servicekit.errors import (
 )
 from servicekit.ids import random_id
 from servicekit.logging import security_event
-from servicekit.onetime import LINK_ERRORS, MAX_WRONG, Link, LinkResult, new_match, same_browser
+from servicekit.onetime import LINK_ERRORS, MAX_WRONG, Link, LinkResult, code_error, new_match, same_browser
 
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier, mask
@@ -198,11 +195,7 @@ class Activations:
         security_event("authn_login_fail", "fail", purpose=PURPOSE, reason=f"code_{result.outcome}", flow_id=str(flow_id))
         if not mine:
             raise NotFound
-        if result.outcome == "expired":
-            raise CodeExpired
-        if result.outcome in {"burned", "used"}:
-            raise CodeBurned
-        raise CodeWrong(tries_left=result.tries_left)
+        raise code_error(result)
 
     async def set_password(self, slug: str, flow_id: UUID, password: str, caller: Caller) -> RegistrationFlow:
         """Where the activation was renewed from another browser: the password chosen there doesn't count (REG-3)."""

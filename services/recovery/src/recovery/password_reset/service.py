@@ -21,9 +21,6 @@ from servicekit.configuration import Resolved
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Record, Tx
 from servicekit.errors import (
-    CodeBurned,
-    CodeExpired,
-    CodeWrong,
     FeatureDisabled,
     FieldError,
     FlowEnded,
@@ -33,7 +30,7 @@ from servicekit.errors import (
     ValidationFailed,
 )
 from servicekit.logging import security_event
-from servicekit.onetime import LINK_ERRORS, Link, LinkResult, same_browser
+from servicekit.onetime import LINK_ERRORS, Link, LinkResult, code_error, same_browser
 
 from recovery.requests import rules, store
 from recovery.requests.service import Requests, Tools
@@ -223,11 +220,7 @@ class Resets:
         security_event("authn_login_fail", "fail", purpose=PURPOSE, reason=f"code_{result.outcome}", flow_id=str(request_id))
         if not mine:
             raise NotFound
-        if result.outcome == "expired":
-            raise CodeExpired
-        if result.outcome in {"burned", "used"}:
-            raise CodeBurned
-        raise CodeWrong(tries_left=result.tries_left)
+        raise code_error(result)
 
     async def renew(self, slug: str, token: str, caller: Caller) -> ResetFlow:
         """A fresh link for an expired or superseded one, to the same person; the flow belongs to whoever pressed (R19)."""
