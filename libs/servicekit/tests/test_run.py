@@ -21,6 +21,7 @@ from devstack.databases import create, drop
 from devstack.infrastructure import Infrastructure
 from devstack.processes import free_port
 from latchkey_contracts.topics import events_topic
+from servicekit import run
 from servicekit.kafka import KafkaSettings
 from servicekit.migrations import migrate
 from testkit.records import record
@@ -186,3 +187,25 @@ class TestShutdown:
             assert not service.consuming()
         assert (service.get("/", port=service.http) is not None) == listens
         assert await service.stop() < 10
+
+
+class TestLoops:
+    async def test_a_swallowed_cancellation_is_asked_again(self, monkeypatch: pytest.MonkeyPatch):
+        """REL-11: a library that was just connecting may lose it; the process ends all the same."""
+        monkeypatch.setattr(run, "END_SECONDS", 0.05)
+        process, swallowed = run.Process(None, None), []
+
+        async def stubborn() -> None:
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    if swallowed:
+                        raise
+                    swallowed.append(1)
+
+        process._spawn(stubborn)
+        await asyncio.sleep(0)
+        await process._end_loops()
+        assert swallowed
+        assert not process._tasks

@@ -56,7 +56,8 @@ class Follower:
             finally:
                 self._confirmed = float("-inf")
                 with contextlib.suppress(Exception):
-                    await asyncio.wait_for(consumer.stop(), 3)
+                    async with asyncio.timeout(3):
+                        await consumer.stop()
             await asyncio.sleep(0.5)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:

@@ -37,6 +37,7 @@ from .work import Periodic, Worker, WorkHandler
 
 ROLES = ("all", "api", "worker", "migrate")
 PURGE_SECONDS = 3600.0
+END_TRIES, END_SECONDS = 4, 3.0
 
 
 @dataclass
@@ -195,7 +196,8 @@ class Process:
             except Exception as error:  # noqa: BLE001 - whatever the client says, the broker isn't there yet
                 log.warning("kafka.unavailable", error=type(error).__name__)
                 with contextlib.suppress(Exception):
-                    await asyncio.wait_for(broker.stop(), 5)
+                    async with asyncio.timeout(5):
+                        await broker.stop()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 3.0)
                 continue
@@ -229,14 +231,22 @@ class Process:
         if self._broker is not None:
             with contextlib.suppress(Exception):
                 await self._broker.stop()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_loops()
         for stop in self._wired.on_stop:
             with contextlib.suppress(Exception):
                 await stop()
         servers[0].should_exit = True
         await asyncio.gather(*serving, return_exceptions=True)
+
+    async def _end_loops(self) -> None:
+        """Asked more than once: a library in the middle of connecting may swallow a cancellation."""
+        for _ in range(END_TRIES):
+            if not self._tasks:
+                return
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.wait(list(self._tasks), timeout=END_SECONDS)
+        get_logger("servicekit.run").warning("loops.left", count=len(self._tasks))
 
 
 class _Server(uvicorn.Server):
