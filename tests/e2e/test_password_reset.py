@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from devstack.infrastructure import Infrastructure
 from latchkey_contracts import wire
-from latchkey_contracts.recovery import ResetCompleted
+from latchkey_contracts.recovery import ResetCompleted, ResetRequested
 from playwright.sync_api import expect
 from servicekit.caller import Caller, Signer
 from servicekit.clock import FileClock
@@ -127,6 +127,28 @@ class TestRequest:
         reset = forgetful(mira)
         reset.ask(name.upper())
         assert reset.confirm().json()["next"] == ["password"]
+
+    def test_by_phone_a_code_alone(self, product: Product, member: Person, infrastructure: Infrastructure) -> None:
+        """D10: an account with nothing but a confirmed phone; the event asks for an SMS, and the notifier says that it has none."""
+        account = product.rows("identity", "SELECT account_id FROM identifier WHERE canonical = %s", member.email)[0][0]
+        with psycopg.connect(product.stack.postgres["identity"]) as connection:
+            connection.execute(
+                "UPDATE identifier SET kind = 'phone', value = '+493415550141', canonical = %s WHERE account_id = %s",
+                (f"+{account.int % 10**12}", account),
+            )
+        assert start_by_rep(product, account).status_code == 202
+
+        def asked() -> list[ResetRequested]:
+            read = read_records(infrastructure.kafka_bootstrap, product.stack.topic_prefix, "recovery")
+            events = [wire.decode(one.value, list(one.headers)) for one in read]
+            return [one for one in events if isinstance(one, ResetRequested) and one.account_id == account]
+
+        (event,) = eventually(asked, seconds=15, every=0.5)
+        assert event.channel == "sms"
+        secret = product.rows("recovery", "SELECT link_hash, code_hash FROM one_time_secret WHERE flow_id = %s", event.flow_id)
+        assert [(link is None, code is None) for link, code in secret] == [(True, False)]
+        product.wait_quiet(seconds=20)
+        assert not [one for one in product.mails(member.email) if "Set a new" in one["subject"]]
 
     def test_link_from_the_configured_origin(self, product: Product, member: Person) -> None:
         """REC-8: whatever Host and X-Forwarded-Host say."""
@@ -370,17 +392,21 @@ class TestNewPassword:
         assert http.get("/v1/me", headers=mine.bearer).json()["profile"] == {}
 
 
+def start_by_rep(product: Product, account: object) -> httpx.Response:
+    clock = FileClock(Path(product.stack.extra["LATCHKEY_CLOCK_FILE"]))
+    token = Signer("operator", Keys(product.stack.data / "keys"), clock).sign(Caller(service="operator"), "recovery")
+    return httpx.post(
+        f"{product.stack.url('recovery')}/internal/password-resets",
+        json={"application": "demo", "account_id": str(account)},
+        headers={"latchkey-caller": token},
+    )
+
+
 class TestRep:
     def test_started_by_a_rep(self, product: Product, member: Person) -> None:
         """REC-11: the answer holds no secret; the mail goes to the customer, and its link works in any browser."""
         account = product.rows("identity", "SELECT account_id FROM identifier WHERE canonical = %s", member.email)[0][0]
-        clock = FileClock(Path(product.stack.extra["LATCHKEY_CLOCK_FILE"]))
-        token = Signer("operator", Keys(product.stack.data / "keys"), clock).sign(Caller(service="operator"), "recovery")
-        answer = httpx.post(
-            f"{product.stack.url('recovery')}/internal/password-resets",
-            json={"application": "demo", "account_id": str(account)},
-            headers={"latchkey-caller": token},
-        )
+        answer = start_by_rep(product, account)
         assert answer.status_code == 202, answer.text
         assert set(answer.json()) == {"id"}
         mail = product.wait_mails(member.email, subject="Set a new")[0]

@@ -91,3 +91,12 @@ class TestEveryEvent:
         await handle(db, event)
         (row,) = await queued(db)
         assert (row["language"], row["flow_id"], row["contact"]["kid"]) == ("ar", FLOW, "k")
+
+    async def test_a_channel_without_a_provider_is_told(self, db: Database):
+        """An honest state instead of a message that waits for ever."""
+        event = received(ResetRequested(**{**MESSAGE, "channel": "sms"}, contact=sealed(LATER)))
+        await handle(db, event)
+        assert await queued(db) == []
+        async with db.read() as conn:
+            (row,) = await conn.fetch("SELECT attributes FROM outbox")
+        assert row["attributes"]["type"] == "latchkey.notifier.message_suppressed.v1"

@@ -123,3 +123,27 @@ class TestStrict:
         monkeypatch.setattr(render, "copy_of", lambda *_: {"subject": "{{ nothing }}", "title": "", "intro": "", "closing": ""})
         with pytest.raises(UndefinedError):
             mail("activation", "en", application)
+
+
+class TestOtherChannels:
+    @pytest.mark.parametrize("language", ["ar", "de", "en", "es", "fr"])
+    def test_sms(self, application, language: str):
+        """R14, D10: whose it is, the code, how long; one line without a link."""
+        text = RENDERER.spoken("sms", "password_reset", language, application, content(), NOW)
+        assert "Elmstead" in text
+        assert "482913" in text
+        assert "13:06" in text
+        assert "http" not in text
+        assert "\n" not in text
+        reminder = RENDERER.spoken("sms", "username_reminder", language, application, content(), NOW)
+        assert "mira.okafor" in reminder
+
+    @pytest.mark.parametrize("language", ["ar", "de", "en", "es", "fr"])
+    def test_voice(self, application, language: str):
+        """Digit by digit, twice at most (PST-4)."""
+        text = RENDERER.spoken("voice", "password_reset", language, application, content(), NOW)
+        assert text.count("4, 8, 2, 9, 1, 3") == 2
+
+    def test_a_message_without_such_a_form(self, application):
+        with pytest.raises(KeyError):
+            RENDERER.spoken("sms", "total_loss_announced", "en", application, content(), NOW)

@@ -6,6 +6,7 @@ Asked by workers only, behind the outbox: in a customer's request it would tell 
 from datetime import timedelta
 from uuid import UUID
 
+from latchkey_contracts.http.common import Channel
 from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
 from latchkey_contracts.messages import Contact
 from servicekit.caller import Caller
@@ -95,11 +96,14 @@ class Contacts:
         return await self._answer(tx, app, "username_reminder", account, address, names)
 
     async def _address(self, conn: Conn, app: Resolved, account: Record) -> Identifier | None:
-        """A verified e-mail address; a pending account's own, which the message proves (D5); by policy one from the profile (D7)."""
-        rows = [row for row in await accounts.identifiers(conn, account["id"]) if row["kind"] == "email"]
-        rows = [row for row in rows if row["verified_at"] is not None or account["status"] == "pending"]
-        if rows:
-            return Identifier("email", rows[0]["value"], rows[0]["canonical"])
+        """A verified e-mail address, else a verified phone (D10); a pending account's own, which the message proves (D5); by
+        policy an e-mail address from the profile (D7).
+        """
+        rows = await accounts.identifiers(conn, account["id"])
+        for kind in ("email", "phone"):
+            for row in rows:
+                if row["kind"] == kind and (row["verified_at"] is not None or account["status"] == "pending"):
+                    return Identifier(kind, row["value"], row["canonical"])
         if app.policy.attribute_based_recovery.email:
             for one in app.store.attributes:
                 if one.type == "email" and (value := account["profile"].get(one.name)):
@@ -114,11 +118,13 @@ class Contacts:
             return ContactAnswer()  # above a cap nothing leaves, and nobody is told (REG-9)
         if turn > tx.now:
             return ContactAnswer(wait_until=turn)
-        contact = Contact(channel="email", to=address.value, given_name=account["profile"].get("given_name"), usernames=usernames)
+        channel: Channel = "sms" if address.kind == "phone" else "email"
+        name = account["profile"].get("given_name")
+        contact = Contact(channel=channel, to=address.value, given_name=name, usernames=usernames)
         return ContactAnswer(
             account_id=account["id"],
-            channel="email",
-            to=mask("email", address.value),
+            channel=channel,
+            to=mask(address.kind, address.value),
             language=account["language"],
             contact=self._sealer.seal(contact, expires_at=tx.now + LIFETIME),
         )

@@ -33,6 +33,7 @@ async def recovery(tx: Tx, event: RecoveryMessage) -> None:
         contact=event.contact,
         language=event.language,
         application=event.application,
+        channel=event.channel,
     )
 
 

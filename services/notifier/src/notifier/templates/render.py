@@ -8,7 +8,7 @@ import tomllib
 from datetime import datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton, format_time
@@ -122,33 +122,31 @@ class Renderer:
             language=chosen,
         )
 
-    @staticmethod
-    def _words(message: str, language: str, application: Application, content: MessageContent, now: datetime) -> dict[str, Any]:
-        zone = ZoneInfo(application.timezone)
+    def spoken(
+        self,
+        channel: Literal["sms", "voice"],
+        message: str,
+        language: str,
+        application: Application,
+        content: MessageContent,
+        now: datetime,
+    ) -> str:
+        """The text of an SMS, or what a call says: code digit by digit. KeyError where the message has no such form."""
+        chosen = language if language in languages(message) else "en"
+        facts = self._facts(chosen, application, content, now)
+        facts["code"] = facts["code"] or ""
+        facts["digits"] = ", ".join(facts["code"])
+        return " ".join(_template(copy_of(message, chosen)[channel]).render(facts).split())
 
-        def said(at: datetime | None) -> str:
-            return moment(at, now, zone, language) if at is not None else ""
-
-        live = content.code if content.code_expires_at is not None and content.code_expires_at > now else None
-        facts = {
-            "brand": application.brand.name,
-            "short": application.brand.said,
-            "name": content.given_name,
-            "device": content.asked.device if content.asked else None,
-            "asked_at": said(content.asked.at if content.asked else None),
-            "link_until": said(content.link_expires_at),
-            "code_until": said(content.code_expires_at),
-            "code": live,
-            "usernames": content.usernames or [],
-            "done_at": full_moment(content.asked.at, zone, language) if content.asked else "",
-            "takes_effect_at": full_moment(content.takes_effect_at, zone, language) if content.takes_effect_at else "",
-            "sessions_ended": content.sessions_ended or 0,
-        }
+    def _words(
+        self, message: str, language: str, application: Application, content: MessageContent, now: datetime
+    ) -> dict[str, Any]:
+        facts = self._facts(language, application, content, now)
 
         def filled(text: str) -> str:
             return " ".join(_template(text).render(facts).split())
 
-        words = dict(copy_of(message, language))
+        words = {name: text for name, text in copy_of(message, language).items() if name not in {"sms", "voice"}}
         rows = [(filled(label), filled(value)) for label, value in words.pop("facts", [])]
         copy = {name: filled(text) for name, text in words.items()}
         footer = {name: _template(text).render(facts) for name, text in copy_of("layout", language).items()}
@@ -163,7 +161,30 @@ class Renderer:
             **footer,
             "facts": [(label, value) for label, value in rows if value],
             "usernames": facts["usernames"],
-            "code": spaced(live) if live else None,
+            "code": spaced(facts["code"]) if facts["code"] else None,
+        }
+
+    @staticmethod
+    def _facts(language: str, application: Application, content: MessageContent, now: datetime) -> dict[str, Any]:
+        """What the words may use. A code whose time is over is none."""
+        zone = ZoneInfo(application.timezone)
+
+        def said(at: datetime | None) -> str:
+            return moment(at, now, zone, language) if at is not None else ""
+
+        return {
+            "brand": application.brand.name,
+            "short": application.brand.said,
+            "name": content.given_name,
+            "device": content.asked.device if content.asked else None,
+            "asked_at": said(content.asked.at if content.asked else None),
+            "link_until": said(content.link_expires_at),
+            "code_until": said(content.code_expires_at),
+            "code": content.code if content.code_expires_at is not None and content.code_expires_at > now else None,
+            "usernames": content.usernames or [],
+            "done_at": full_moment(content.asked.at, zone, language) if content.asked else "",
+            "takes_effect_at": full_moment(content.takes_effect_at, zone, language) if content.takes_effect_at else "",
+            "sessions_ended": content.sessions_ended or 0,
         }
 
 

@@ -104,7 +104,8 @@ class Resets:
     async def _send(
         self, tx: Tx, app: Resolved, row: Record, account_id: UUID, contact: Sealed, masked: str | None, channel: Channel
     ) -> None:
-        policy = app.policy.password_reset
+        """D10: a link and a code in one mail; by SMS or voice a code alone."""
+        policy, by_mail = app.policy.password_reset, channel == "email"
         issued = await self._t.onetime.issue(
             tx,
             purpose=PURPOSE,
@@ -112,14 +113,14 @@ class Resets:
             subject=str(account_id),
             tenant=str(app.store.id),
             browser=row["browser"],
-            link_lifetime=policy.link_lifetime,
-            code_lifetime=None if row["started_by_rep"] else policy.passcode_lifetime,
+            link_lifetime=policy.link_lifetime if by_mail else None,
+            code_lifetime=policy.passcode_lifetime if not (by_mail and row["started_by_rep"]) else None,
             code_length=policy.passcode_length,
             match=row["match"],
         )
-        expires_at = issued.link_expires_at or tx.now
+        expires_at = issued.link_expires_at or issued.code_expires_at or tx.now
         secrets = Secrets(
-            link=f"{self._t.db.origin}/{row['application']}/l/{issued.token}",
+            link=f"{self._t.db.origin}/{row['application']}/l/{issued.token}" if issued.token else None,
             link_expires_at=issued.link_expires_at,
             code=issued.code,
             code_expires_at=issued.code_expires_at,
