@@ -1,4 +1,4 @@
-"""What operators configure: identity stores, self-service policies, applications (product.md §3). Published in full as events.
+"""What operators configure: identity stores, self-service and notification policies, applications (product.md §3). Published in full as events.
 
 Every setting has its default here, and its range; `latchkey apply` refuses a value outside with name, range and value.
 """
@@ -219,6 +219,65 @@ class SelfServicePolicy(Part):
         return configuration_id("self_service_policy", self.name)
 
 
+class EmailChannel(Part):
+    enabled: bool = True
+    providers: list[str] = Field(default_factory=list, max_length=5, description="Names in order; none: all there are")
+
+
+class PaidChannel(EmailChannel):
+    """SMS or voice: closed but for the countries named, so that nobody pumps money into strange networks (FRD-1)."""
+
+    countries: list[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{0,3}$")]] = Field(default_factory=list, max_length=300)
+    price: float = Field(default=0.25, ge=0, le=100, description="Of a segment or a call, where no country's is named")
+    prices: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict, description="By country, as +49")
+
+
+class Fallback(Part):
+    """E15: where a message was not delivered, or nothing is known of it for `after`, it goes another way while its code lives."""
+
+    sms: list[Literal["voice", "email"]] = Field(default_factory=list)
+    voice: list[Literal["sms", "email"]] = Field(default_factory=list)
+    after: Duration = between("10 s", "300 s", "30 s")
+
+
+class Spending(Part):
+    """What SMS and voice of an application may cost, in the currency of the prices (FRD-3, INV-12)."""
+
+    per_hour: float = Field(default=20, ge=0, le=1_000_000)
+    per_day: float = Field(default=100, ge=0, le=1_000_000)
+
+
+class TemplateText(Part):
+    """An operator's own words in one language. text and html go together; html stands inside of the layout, scripts and styles removed."""
+
+    subject: str | None = Field(default=None, min_length=1, max_length=200)
+    text: str | None = Field(default=None, min_length=1, max_length=10_000)
+    html: str | None = Field(default=None, min_length=1, max_length=20_000)
+    sms: str | None = Field(default=None, min_length=1, max_length=600)
+    voice: str | None = Field(default=None, min_length=1, max_length=600)
+
+
+class TemplateSetting(Part):
+    enabled: bool = True
+    texts: dict[Literal["en", "ar", "de", "es", "fr"], TemplateText] = Field(default_factory=dict)
+
+
+class NotificationPolicy(Part):
+    """product.md §3.3. The channels' credentials are the notifier's settings, not here."""
+
+    name: str = Field(min_length=1, max_length=60)
+    email: EmailChannel = EmailChannel()
+    sms: PaidChannel = PaidChannel()
+    voice: PaidChannel = PaidChannel()
+    fallback: Fallback = Fallback()
+    spending: Spending = Spending()
+    templates: dict[str, TemplateSetting] = Field(default_factory=dict)
+
+    @property
+    def id(self) -> UUID:
+        return configuration_id("notification_policy", self.name)
+
+
 class Consent(Part):
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
     version: str = Field(pattern=r"^\d{1,4}\.\d{1,4}$")
@@ -231,6 +290,7 @@ class Application(Part):
     slug: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     store: str = "Default"
     self_service_policy: str = "Default"
+    notification_policy: str = "Default"
     brand: Brand
     languages: list[Literal["en", "ar", "de", "es", "fr"]] = Field(default=["en"], min_length=1)
     default_language: Literal["en", "ar", "de", "es", "fr"] = "en"
@@ -249,4 +309,5 @@ class Document(Part):
 
     identity_stores: list[IdentityStore] = Field(default_factory=list)
     self_service_policies: list[SelfServicePolicy] = Field(default_factory=list)
+    notification_policies: list[NotificationPolicy] = Field(default_factory=list)
     applications: list[Application] = Field(default_factory=list)

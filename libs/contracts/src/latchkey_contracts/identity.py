@@ -120,7 +120,8 @@ class PasswordChanged(AccountEvent):
     flow_id: UUID | None = Field(default=None, description="The reset that led to it")
     language: str = "en"
     sessions_ended: int = 0
-    notices: list[Sealed] = Field(default_factory=list)
+    notices: list[Sealed] = Field(default_factory=list, description="By e-mail")
+    sms_notices: list[Sealed] = Field(default_factory=list)
 
 
 class CredentialCompromised(AccountEvent):
@@ -136,7 +137,8 @@ class AccountFrozen(AccountEvent):
     event_type = "latchkey.identity.account_frozen.v1"
     application: str
     language: str
-    notices: list[Sealed] = Field(default_factory=list)
+    notices: list[Sealed] = Field(default_factory=list, description="By e-mail")
+    sms_notices: list[Sealed] = Field(default_factory=list)
 
 
 class ConfigurationEvent(Event):
@@ -165,5 +167,13 @@ class SelfServicePolicyPublished(ConfigurationEvent):
     """The self-service policy (product.md §3.1)."""
 
     event_type = "latchkey.identity.self_service_policy_published.v1"
+    subject_field: ClassVar[str] = "policy_id"
+    policy_id: UUID
+
+
+class NotificationPolicyPublished(ConfigurationEvent):
+    """The notification policy (product.md §3.3): channels, texts, spending."""
+
+    event_type = "latchkey.identity.notification_policy_published.v1"
     subject_field: ClassVar[str] = "policy_id"
     policy_id: UUID

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Origin(BaseModel):
@@ -16,6 +16,15 @@ class Origin(BaseModel):
     place: str | None = None
 
 
+class Reach(BaseModel):
+    """One way to the same person."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    channel: Literal["email", "sms", "voice"]
+    to: str
+
+
 class Contact(BaseModel):
     """Whom to reach, and what only identity knows of that person. Another service passes it on unopened (design.md §3.15)."""
 
@@ -25,6 +34,8 @@ class Contact(BaseModel):
     to: str
     given_name: str | None = None
     usernames: list[str] | None = None
+    # Other proven addresses of this person, for the fall-back that the notification policy allows (E15).
+    others: list[Reach] = Field(default_factory=list)
 
 
 class Secrets(BaseModel):

@@ -31,8 +31,22 @@ class MessageHandedOver(MessageEvent):
     attempts: int
 
 
+class MessageAccepted(MessageEvent):
+    """The provider's callback says that it went on: to the phone's network, to the recipient's mail server."""
+
+    event_type = "latchkey.notifier.message_accepted.v1"
+    provider: str
+
+
+class MessageDelivered(MessageEvent):
+    """The provider's callback says that it arrived; of a call: that it was answered and a key pressed."""
+
+    event_type = "latchkey.notifier.message_delivered.v1"
+    provider: str
+
+
 class MessageFailed(MessageEvent):
-    """Given up: the provider refused for good, or what happened can't be known."""
+    """Given up: the provider refused for good, it bounced, or what happened can't be known."""
 
     event_type = "latchkey.notifier.message_failed.v1"
     reason: str

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from latchkey_contracts.configuration import Application, IdentityStore, SelfServicePolicy
+from latchkey_contracts.configuration import Application, IdentityStore, NotificationPolicy, SelfServicePolicy
 from latchkey_contracts.event import Event
 from latchkey_contracts.identity import (
     ApplicationPublished,
     ConfigurationEvent,
     IdentityStorePublished,
+    NotificationPolicyPublished,
     SelfServicePolicyPublished,
 )
 from pydantic import ValidationError
@@ -35,6 +36,7 @@ _ALL = "SELECT kind, name, content FROM configuration_copy"
 _KINDS: dict[type[Event], str] = {
     IdentityStorePublished: "store",
     SelfServicePolicyPublished: "self_service_policy",
+    NotificationPolicyPublished: "notification_policy",
     ApplicationPublished: "application",
 }
 
@@ -46,6 +48,7 @@ class Resolved:
     application: Application
     store: IdentityStore
     policy: SelfServicePolicy
+    notification: NotificationPolicy
 
 
 class Configuration:
@@ -73,12 +76,18 @@ class Configuration:
         """Those that an application uses."""
         return list({one.store.name: one.store for one in self._applications.values()}.values())
 
-    def replace(self, stores: Mapping[str, Any], policies: Mapping[str, Any], applications: Mapping[str, Any]) -> None:
+    def replace(
+        self,
+        stores: Mapping[str, Any],
+        policies: Mapping[str, Any],
+        applications: Mapping[str, Any],
+        notifications: Mapping[str, Any] | None = None,
+    ) -> None:
         """Takes contents as published. An application whose store or policy has not come yet waits for it."""
         found: dict[str, Resolved] = {}
         for slug, content in applications.items():
             try:
-                if (resolved := _resolve(content, stores, policies)) is not None:
+                if (resolved := _resolve(content, stores, policies, notifications or {})) is not None:
                     found[slug] = resolved
             except ValidationError as error:
                 # Of a newer release that we can't read: what is known already goes on, and so do all others.
@@ -90,8 +99,12 @@ class Configuration:
         self._friendly = {url: slug for slug, one in found.items() for url in one.application.friendly_urls}
 
 
-def _resolve(content: Any, stores: Mapping[str, Any], policies: Mapping[str, Any]) -> Resolved | None:
-    """Unknown settings of a newer release are passed over, as in any event (EVT-7)."""
+def _resolve(
+    content: Any, stores: Mapping[str, Any], policies: Mapping[str, Any], notifications: Mapping[str, Any]
+) -> Resolved | None:
+    """Unknown settings of a newer release are passed over, as in any event (EVT-7). Notification policies came later than
+    applications: where there is none yet, every setting has its default.
+    """
     application = Application.model_validate(content, extra="ignore")
     store, policy = stores.get(application.store), policies.get(application.self_service_policy)
     if store is None or policy is None:
@@ -100,6 +113,9 @@ def _resolve(content: Any, stores: Mapping[str, Any], policies: Mapping[str, Any
         application,
         IdentityStore.model_validate(store, extra="ignore"),
         SelfServicePolicy.model_validate(policy, extra="ignore"),
+        NotificationPolicy.model_validate(
+            notifications.get(application.notification_policy, {"name": application.notification_policy}), extra="ignore"
+        ),
     )
 
 
@@ -129,7 +145,7 @@ class LiveConfiguration(Configuration, ABC):
         by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS.values()}
         for row in rows:
             by_kind[row["kind"]][row["name"]] = row["content"]
-        self.replace(by_kind["store"], by_kind["self_service_policy"], by_kind["application"])
+        self.replace(by_kind["store"], by_kind["self_service_policy"], by_kind["application"], by_kind["notification_policy"])
         self._seen = seen
 
     async def run(self) -> None:

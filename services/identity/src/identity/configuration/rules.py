@@ -8,8 +8,15 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from latchkey_contracts import brand
-from latchkey_contracts.configuration import RESERVED_SLUGS, Application, Document, IdentityStore, SelfServicePolicy
+from latchkey_contracts import brand, templates
+from latchkey_contracts.configuration import (
+    RESERVED_SLUGS,
+    Application,
+    Document,
+    IdentityStore,
+    NotificationPolicy,
+    SelfServicePolicy,
+)
 from pydantic import BaseModel, ValidationError
 
 from .reasons import reason
@@ -27,6 +34,7 @@ class Known:
     stores: Mapping[str, IdentityStore] = field(default_factory=dict)
     policies: Mapping[str, SelfServicePolicy] = field(default_factory=dict)
     applications: Mapping[str, Application] = field(default_factory=dict)
+    notifications: Mapping[str, NotificationPolicy] = field(default_factory=dict)
 
 
 @dataclass
@@ -49,17 +57,23 @@ def check(document: Any, known: Known) -> Checked:
     # What is whole is looked at even if something else is broken, so that one run tells everything.
     stores = dict(_whole(document, "identity_stores", IdentityStore))
     policies = dict(_whole(document, "self_service_policies", SelfServicePolicy))
+    notifications = dict(_whole(document, "notification_policies", NotificationPolicy))
     applications = dict(_whole(document, "applications", Application))
     _unique(checked, "/identity_stores", (one.name for one in stores.values()))
     _unique(checked, "/self_service_policies", (one.name for one in policies.values()))
+    _unique(checked, "/notification_policies", (one.name for one in notifications.values()))
     _unique(checked, "/applications", (one.slug for one in applications.values()))
     for path, store in stores.items():
         _check_store(checked, path, store)
+    for path, notification in notifications.items():
+        _check_notification(checked, path, notification)
     for path, application in applications.items():
         _check_application(checked, path, application)
     _check_friendly_urls(checked, applications, known)
     _check_references(checked, document, "identity_stores", "store", known.stores)
     _check_references(checked, document, "self_service_policies", "self_service_policy", known.policies)
+    # The one that applications have by default need not be written.
+    _check_references(checked, document, "notification_policies", "notification_policy", {"Default", *known.notifications})
     _check_pairs(checked, stores, policies, applications, known)
     if not checked.errors:
         checked.document = parsed
@@ -104,6 +118,27 @@ def _check_store(checked: Checked, path: str, store: IdentityStore) -> None:
     for index, attribute in enumerate(store.attributes):
         if attribute.type == "select" and not attribute.options:
             checked.errors.append((f"{path}/attributes/{index}/options", "a select needs options"))
+
+
+def _check_notification(checked: Checked, path: str, policy: NotificationPolicy) -> None:
+    """An operator's texts say what they must and nothing that could be code (WEB-14); security notices stay on (NOT-3)."""
+    for name, setting in policy.templates.items():
+        where = f"{path}/templates/{name}"
+        template = templates.TEMPLATES.get(name)
+        if template is None:
+            checked.errors.append((where, f"there is no template {name}; there are {', '.join(sorted(templates.TEMPLATES))}"))
+            continue
+        if template.essential and not setting.enabled:
+            checked.errors.append((f"{where}/enabled", f"{name} can't be switched off"))
+        for language, text in setting.texts.items():
+            parts = {part: said for part, said in text.model_dump().items() if said is not None}
+            if ("text" in parts) != ("html" in parts):
+                checked.errors.append((f"{where}/texts/{language}", "text and html go together"))
+            for part, said in parts.items():
+                if templates.PARTS[part] not in template.channels:
+                    checked.errors.append((f"{where}/texts/{language}/{part}", f"{name} is not sent by {templates.PARTS[part]}"))
+                    continue
+                checked.errors += [(f"{where}/texts/{language}/{part}", why) for why in templates.problems(name, part, said)]
 
 
 def _check_application(checked: Checked, path: str, application: Application) -> None:

@@ -3,11 +3,19 @@
 from datetime import timedelta
 from typing import Any
 
-from latchkey_contracts.configuration import Application, Document, IdentityStore, SelfServicePolicy, configuration_id
+from latchkey_contracts.configuration import (
+    Application,
+    Document,
+    IdentityStore,
+    NotificationPolicy,
+    SelfServicePolicy,
+    configuration_id,
+)
 from latchkey_contracts.identity import (
     ApplicationPublished,
     ConfigurationEvent,
     IdentityStorePublished,
+    NotificationPolicyPublished,
     SelfServicePolicyPublished,
 )
 from pydantic import BaseModel
@@ -28,6 +36,8 @@ def _event(kind: str, name: str, revision: int, content: dict[str, Any]) -> Conf
         return IdentityStorePublished(store_id=item_id, name=name, revision=revision, content=content)
     if kind == "self_service_policy":
         return SelfServicePolicyPublished(policy_id=item_id, name=name, revision=revision, content=content)
+    if kind == "notification_policy":
+        return NotificationPolicyPublished(policy_id=item_id, name=name, revision=revision, content=content)
     return ApplicationPublished(application_id=item_id, name=name, revision=revision, content=content)
 
 
@@ -35,6 +45,7 @@ def _items(document: Document) -> list[tuple[str, str, dict[str, Any]]]:
     """In the order in which others want to hear of them: an application after what it refers to."""
     parts: list[tuple[str, str, BaseModel]] = [("store", one.name, one) for one in document.identity_stores]
     parts += [("self_service_policy", one.name, one) for one in document.self_service_policies]
+    parts += [("notification_policy", one.name, one) for one in document.notification_policies]
     parts += [("application", one.slug, one) for one in document.applications]
     return [(kind, name, one.model_dump(mode="json")) for kind, name, one in parts]
 
@@ -88,7 +99,12 @@ def _known(rows: list[Record]) -> rules.Known:
     def of(kind: str, model: type[Any]) -> dict[str, Any]:
         return {row["name"]: model.model_validate(row["content"], extra="ignore") for row in rows if row["kind"] == kind}
 
-    return rules.Known(of("store", IdentityStore), of("self_service_policy", SelfServicePolicy), of("application", Application))
+    return rules.Known(
+        of("store", IdentityStore),
+        of("self_service_policy", SelfServicePolicy),
+        of("application", Application),
+        of("notification_policy", NotificationPolicy),
+    )
 
 
 def readable(application: Application, language: str, texts: dict[str, str]) -> str:

@@ -1,0 +1,112 @@
+"""Every message that Latchkey sends: its channels, its lane, and what an operator's own text of it must and may say (product.md §4).
+
+An operator's text is data: names in double braces and `{% if name %}`, `{% else %}`, `{% endif %}`; nothing else is read as code.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .notifier import Channel
+
+# Which goes first (REL-9, NOT-3).
+Lane = Literal["security", "code", "activation", "other", "bulk"]
+LANES: tuple[Lane, ...] = ("security", "code", "activation", "other", "bulk")
+# The parts of a text, and the channel that each is for.
+PARTS: dict[str, Channel] = {"subject": "email", "text": "email", "html": "email", "sms": "sms", "voice": "voice"}
+
+_ALWAYS = frozenset({"brand", "short", "name", "support_phone"})
+_LINK = frozenset({"link", "link_until"})
+_CODE = frozenset({"code", "code_until"})
+_ASKED = frozenset({"device", "asked_at"})
+_DONE = frozenset({"device", "done_at"})
+
+
+@dataclass(frozen=True)
+class Template:
+    lane: Lane
+    channels: tuple[Channel, ...]
+    variables: frozenset[str]
+    required: dict[str, frozenset[str]] = field(default_factory=dict)  # by part; both of text and html
+
+    @property
+    def security(self) -> bool:
+        """Can't be switched off (NOT-3, D27)."""
+        return self.lane == "security"
+
+    @property
+    def essential(self) -> bool:
+        """A flow can't go on without it."""
+        return self.lane in {"security", "code", "activation"}
+
+
+def _template(lane: Lane, channels: tuple[Channel, ...], variables: frozenset[str], **required: str) -> Template:
+    return Template(lane, channels, _ALWAYS | variables, {part: frozenset(names.split()) for part, names in required.items()})
+
+
+TEMPLATES: dict[str, Template] = {
+    "activation": _template(
+        "activation", ("email", "sms"), _LINK | _CODE | _ASKED, text="link code", html="link code", sms="code"
+    ),
+    "account_exists": _template("other", ("email", "sms"), _LINK | _ASKED, text="link", html="link"),
+    "welcome": _template("other", ("email",), _LINK, text="link", html="link"),
+    "username_reminder": _template(
+        "code", ("email", "sms"), _LINK | _ASKED | {"usernames"}, text="usernames", html="usernames", sms="usernames"
+    ),
+    "password_reset": _template(
+        "code",
+        ("email", "sms", "voice"),
+        _LINK | _CODE | _ASKED | {"digits"},
+        text="link code",
+        html="link code",
+        sms="code",
+        voice="digits",
+    ),
+    "reset_succeeded": _template(
+        "security", ("email", "sms"), _LINK | _DONE | {"sessions_ended"}, text="link", html="link", sms="link"
+    ),
+    "password_changed": _template(
+        "security", ("email", "sms"), _LINK | _DONE | {"sessions_ended"}, text="link", html="link", sms="link"
+    ),
+    "account_frozen": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
+    "total_loss_announced": _template(
+        "security", ("email",), _LINK | _ASKED | _DONE | {"takes_effect_at"}, text="link", html="link"
+    ),
+}
+
+_TAG = re.compile(r"\{\{\s*(?P<name>[a-z_]+)\s*\}\}|\{%\s*(?P<word>if|else|endif)(?:\s+(?P<asked>[a-z_]+))?\s*%\}")
+_BRACES = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
+
+
+def problems(template: str, part: str, text: str) -> Iterator[str]:
+    """Why an operator's text can't be used; nothing: it can. Says every reason, not the first."""
+    known = TEMPLATES[template]
+    depth, otherwise, seen, certain = 0, [False], set(), set()
+    for tag in _TAG.finditer(text):
+        name, word, asked = tag["name"], tag["word"], tag["asked"]
+        if name is not None:
+            seen.add(name)
+            if depth == 0:
+                certain.add(name)
+        elif word == "if" and asked is not None:
+            seen.add(asked)
+            depth += 1
+            otherwise.append(False)
+        elif word == "else" and asked is None and depth and not otherwise[-1]:
+            otherwise[-1] = True
+        elif word == "endif" and asked is None and depth:
+            depth -= 1
+            otherwise.pop()
+        else:
+            yield f"{tag[0]} is out of place"
+    if depth:
+        yield "an {% if %} has no {% endif %}"
+    if (stray := _BRACES.search(_TAG.sub("", text))) is not None:
+        yield f"{stray[0]}: only {{{{ name }}}} and {{% if name %}}, {{% else %}}, {{% endif %}} are understood"
+    if unknown := sorted(seen - known.variables):
+        yield f"{', '.join(unknown)}: not known here; there are {', '.join(sorted(known.variables))}"
+    # A code may be left out where its time is over before the mail leaves; so it alone may stand behind an {% if code %}.
+    missing = known.required.get(part, frozenset()) - certain - ({"code"} & seen if part in {"text", "html"} else set())
+    if missing:
+        yield f"must say {', '.join(f'{{{{ {one} }}}}' for one in sorted(missing))}, whatever else is so"
