@@ -233,8 +233,12 @@ class PaidChannel(EmailChannel):
 
 
 class Fallback(Part):
-    """E15: where a message was not delivered, or nothing is known of it for `after`, it goes another way while its code lives."""
+    """E15: where a message was not delivered, or nothing is known of it for `after`, it goes another way while its code lives.
 
+    Of an e-mail nothing more is known than that it was taken: it goes another way only where it is refused or comes back.
+    """
+
+    email: list[Literal["sms", "voice"]] = Field(default_factory=list)
     sms: list[Literal["voice", "email"]] = Field(default_factory=list)
     voice: list[Literal["sms", "email"]] = Field(default_factory=list)
     after: Duration = between("10 s", "300 s", "30 s")

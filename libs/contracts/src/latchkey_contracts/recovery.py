@@ -30,6 +30,14 @@ class ResetRequested(RecoveryMessage):
     event_type = "latchkey.recovery.reset_requested.v1"
 
 
+class ResetProven(AccountEvent):
+    """The link was pressed or the code typed; a new password may be set now. All other links and codes for it are dead."""
+
+    event_type = "latchkey.recovery.reset_proven.v1"
+    flow_id: UUID
+    application: str
+
+
 class ResetCompleted(AccountEvent):
     """The new password is set; identity has told it with PasswordChanged."""
 

@@ -32,6 +32,7 @@ def create_app(gateway: Gateway) -> ASGIApp:
     install_handlers(app, render)
     app.include_router(routes.router(gateway))
     app.include_router(routes.me_router(gateway))
+    app.include_router(routes.callbacks_router(gateway))
     described = openapi.describe(app)
 
     @app.get("/v1/openapi.json", include_in_schema=False)
@@ -50,7 +51,7 @@ def create_app(gateway: Gateway) -> ASGIApp:
             csrf.check(scope, visitor, settings.origin)
 
     def forms(scope: Scope) -> bool:
-        return not scope["path"].startswith("/v1/")
+        return not scope["path"].startswith("/v1/") or scope["path"].startswith("/v1/callbacks/")
 
     guarded = Guard(app, forms=forms, before=before, refuse=lambda scope, error: told(Request(scope), error))
     return SecurityHeaders(HotPath(guarded, gateway.sessions, secure=settings.secure), secure=settings.secure)

@@ -19,7 +19,7 @@ async def build(r: Resources) -> Wired:
     signer = Signer("gateway", r.keys, r.clock)
     identity = InternalClient("identity", settings.identity_url or "http://identity:8080", signer, r.clock)
     recovery = InternalClient("recovery", settings.recovery_url or "http://recovery:8080", signer, r.clock)
-    notifier = InternalClient("notifier", settings.notifier_url or "http://notifier:8080", signer, r.clock, timeout=1.0)
+    notifier = InternalClient("notifier", settings.notifier_url or "http://notifier:8080", signer, r.clock, timeout=5.0)
     configuration = ConfigurationCopy(r.db, r.wakeups)
     sessions = SessionCache(identity, r.kafka, r.clock, size=settings.session_cache)
     limits = NetworkLimits(
@@ -31,6 +31,7 @@ async def build(r: Resources) -> Wired:
         keys=r.keys,
         identity=identity,
         recovery=recovery,
+        notifier=notifier,
         configuration=configuration,
         sessions=sessions,
         channels=Channels(notifier, r.clock),

@@ -1,24 +1,53 @@
 """Settings of the notifier, beside those of every service."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from servicekit.settings import ServiceSettings, in_production
 
+from notifier.channels import providers
 
-def _readable_by_others(url: SecretStr) -> str | None:
+
+def _readable_by_others(url: SecretStr | None) -> str | None:
+    if url is None:
+        return None
     parts = urlsplit(url.get_secret_value())
     mode = parse_qs(parts.query).get("starttls", ["require"])[0]
     return "must use smtps:// or ?starttls=require in production" if parts.scheme == "smtp" and mode != "require" else None
 
 
 class NotifierSettings(ServiceSettings):
-    smtp_url: Annotated[SecretStr, in_production(_readable_by_others)] = Field(
-        description="smtp://[user:password@]host:port[?starttls=require|offered|never] or smtps://..."
+    providers_file: Path | None = Field(None, description="TOML file of e-mail, SMS and voice providers, in order of use")
+    smtp_url: Annotated[SecretStr | None, in_production(_readable_by_others)] = Field(
+        None,
+        description="Where e-mail is all there is: smtp://[user:password@]host:port[?starttls=require|offered|never] or smtps://...",
     )
     smtp_timeout_seconds: float = Field(20, gt=0)
     sender_address: str = Field("no-reply@localhost", description="Where an application's brand names none")
-    concurrency: int = Field(32, ge=1, le=500, description="Messages on their way to providers at a time")
+    concurrency: int = Field(32, ge=1, le=500, description="Messages of one channel on their way to providers at a time")
+    code_queue_limit: int = Field(
+        1000, ge=1, description="Codes without a link that wait at a time; as many as leave in 4 s, more would arrive too late"
+    )
     lease_seconds: float = Field(60, gt=0, description="A message that a killed process had taken is free again after this")
+    suppress_days: int = Field(30, ge=1, le=365, description="An address that bounced is left alone for so long")
     keep_days: int = Field(90, ge=1)
+
+    def providers(self) -> list[providers.One]:
+        """Raises ValueError."""
+        if self.providers_file is not None:
+            return providers.read(self.providers_file, production=self.environment == "production")
+        assert self.smtp_url is not None  # noqa: S101 - one of both, checked below
+        return providers.smtp_alone(self.smtp_url.get_secret_value(), self.smtp_timeout_seconds)
+
+    @model_validator(mode="after")
+    def _has_providers(self) -> "NotifierSettings":
+        if self.providers_file is None and self.smtp_url is None:
+            raise ValueError("LATCHKEY_PROVIDERS_FILE or LATCHKEY_SMTP_URL is required")
+        if self.providers_file is not None:
+            try:
+                self.providers()
+            except ValueError as error:
+                raise ValueError("; ".join(f"LATCHKEY_PROVIDERS_FILE: {line}" for line in str(error).splitlines())) from None
+        return self

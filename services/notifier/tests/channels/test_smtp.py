@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from notifier.channels.base import Mail, Refused, Transient, Unknown
 from notifier.channels.smtp import SmtpProvider
+from servicekit.clock import Clock
 
 MAIL = Mail("m-1", "Elmstead", "account@elmstead.example", "mira@posteo.example", "Hello", "text\n", "<p>text</p>", "en")
 
@@ -26,8 +28,12 @@ class Server:
     def __init__(self) -> None:
         self.taken: list[Envelope] = []
         self.tls: list[bool] = []
-        self.rcpt, self.data = "250 ok", "250 ok"
+        self.sender, self.rcpt, self.data = "250 ok", "250 ok", "250 ok"
         self.connections = 0
+
+    async def handle_MAIL(self, _server, _session, envelope: Envelope, address: str, _options) -> str:  # noqa: N802
+        envelope.mail_from = address
+        return self.sender
 
     async def handle_RCPT(self, _server, _session, envelope: Envelope, address: str, _options) -> str:  # noqa: N802
         if self.rcpt.startswith("2"):
@@ -35,6 +41,8 @@ class Server:
         return self.rcpt
 
     async def handle_DATA(self, server, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.data == "silence":
+            await asyncio.sleep(3)
         if self.data == "cut":
             server.transport.abort()
             return "250 never heard"
@@ -82,11 +90,19 @@ def start() -> Iterator:
         controller.stop()
 
 
+def smtp(url: str) -> SmtpProvider:
+    return SmtpProvider(url, clock=Clock(), connect_seconds=1, timeout_seconds=1.5)
+
+
+async def hand(provider: SmtpProvider) -> None:
+    await provider.send(MAIL, callback_url="", expires_in=3600)
+
+
 async def send(url: str, count: int = 1) -> None:
-    provider = SmtpProvider(url, timeout_seconds=3)
+    provider = smtp(url)
     try:
         for _ in range(count):
-            await provider.send(MAIL)
+            await hand(provider)
     finally:
         await provider.close()
 
@@ -151,9 +167,35 @@ class TestTrouble:
         with pytest.raises(kind):
             await send(f"smtp://127.0.0.1:{start(server)}")
 
+    async def test_a_no_to_the_sender_is_no_word_about_this_mail(self, start):
+        """Our own set-up is wrong: everything waits until it is mended, and nothing is lost."""
+        server = Server()
+        server.sender = "550 who are you"
+        with pytest.raises(Transient) as caught:
+            await send(f"smtp://127.0.0.1:{start(server)}")
+        assert caught.value.down
+
     async def test_nobody_there(self, free_port: int):
-        with pytest.raises(Transient):
+        with pytest.raises(Transient) as caught:
             await send(f"smtp://127.0.0.1:{free_port}")
+        assert caught.value.down
+
+    async def test_a_server_that_says_nothing_is_left_within_the_connect_time(self):
+        """E15: what has not left may go by another provider, at once; here after 1 s, by default 4."""
+        silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+        began = time.monotonic()
+        with pytest.raises(Transient) as caught:
+            await send(f"smtp://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+        assert caught.value.down
+        assert time.monotonic() - began < 3
+        silent.close()
+
+    async def test_silence_after_the_content(self, start):
+        """INV-17: it may well have it."""
+        server = Server()
+        server.data = "silence"
+        with pytest.raises(Unknown):
+            await send(f"smtp://127.0.0.1:{start(server)}")
 
     async def test_cut_while_it_had_the_content(self, start):
         """INV-17: nobody can say whether it went out."""
@@ -165,12 +207,12 @@ class TestTrouble:
     async def test_goes_on_after_trouble(self, start):
         """A connection that saw trouble isn't used again."""
         server = Server()
-        provider = SmtpProvider(f"smtp://127.0.0.1:{start(server)}", timeout_seconds=3)
+        provider = smtp(f"smtp://127.0.0.1:{start(server)}")
         server.rcpt = "550 no"
         with pytest.raises(Refused):
-            await provider.send(MAIL)
+            await hand(provider)
         server.rcpt = "250 ok"
-        await provider.send(MAIL)
+        await hand(provider)
         await provider.close()
         assert len(server.taken) == 1
 

@@ -8,11 +8,13 @@ import pytest
 from latchkey_contracts import wire
 from latchkey_contracts.event import Event
 from latchkey_contracts.identity import AccountFrozen, ActivationRequested, PasswordChanged, RegistrationRepeated, UserActivated
-from latchkey_contracts.recovery import ResetRequested, TotalLossRecoveryAnnounced, UsernameReminderRequested
+from latchkey_contracts.recovery import ResetProven, ResetRequested, TotalLossRecoveryAnnounced, UsernameReminderRequested
 from latchkey_contracts.sealed import Sealed
-from notifier.intake.consumers import HANDLERS
-from servicekit.db import Database
+from notifier.channels.base import Transient
+from notifier.channels.chain import Chain
 from servicekit.ids import uuid7
+
+from ..conftest import Notifier, Provider
 
 ACCOUNT, FLOW = UUID("3f1f9a34-9f8e-4a53-8a2f-0a6c9b1d2e3f"), UUID("9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d")
 SOON = datetime.now(UTC) + timedelta(hours=1)
@@ -23,12 +25,12 @@ def sealed(until: datetime = SOON) -> Sealed:
     return Sealed(jwe="a.b.c.d.e", kid="k", expires_at=until)
 
 
-def received(event: Event) -> Event:
+def received(event: Event, at: datetime | None = None) -> Event:
     meta = wire.new_meta(
         event,
         id=uuid7(),
         origin="https://id.example",
-        time=datetime.now(UTC),
+        time=at or datetime.now(UTC),
         aggregateversion=1,
         correlationid="c",
         causationid=None,
@@ -48,6 +50,7 @@ EVENTS = [
     (UserActivated(**FLOWS, store_id=uuid4(), method="link", welcome=sealed()), ["welcome"]),
     (UserActivated(**FLOWS, store_id=uuid4(), method="reset"), []),
     (ResetRequested(**MESSAGE, contact=sealed(LATER)), ["password_reset"]),
+    (ResetProven(account_id=ACCOUNT, flow_id=FLOW, application="demo"), []),
     (UsernameReminderRequested(**MESSAGE, contact=sealed(LATER)), ["username_reminder"]),
     (PasswordChanged(account_id=ACCOUNT, reason="reset", application="demo", notices=[sealed()]), ["reset_succeeded"]),
     (PasswordChanged(account_id=ACCOUNT, reason="change", application="demo", notices=[sealed()] * 2), ["password_changed"] * 2),
@@ -59,44 +62,135 @@ EVENTS = [
 ]
 
 
-async def handle(db: Database, event: Event) -> None:
-    async with db.transaction() as tx:
-        await HANDLERS[event.publisher][type(event)](tx, event)
-
-
-async def queued(db: Database) -> list[Any]:
-    async with db.read() as conn:
-        return await conn.fetch("SELECT * FROM delivery ORDER BY id")
-
-
 class TestEveryEvent:
     @pytest.mark.parametrize(("event", "templates"), EVENTS, ids=lambda one: type(one).__name__ if isinstance(one, Event) else "")
-    async def test_its_messages_once(self, db: Database, event: Event, templates: list[str]):
-        """Handled three times, as after a replay without the inbox's memory: one message for each recipient."""
+    async def test_its_messages_once(self, notifier: Notifier, event: Event, templates: list[str]):
+        """REL-3: handled three times, as after a replay without the inbox's memory: one message for each recipient."""
         received(event)
         for _ in range(3):
-            await handle(db, event)
-        rows = await queued(db)
+            await notifier.handle(event)
+        rows = await notifier.rows()
         assert sorted(row["template"] for row in rows) == sorted(templates)
         assert all(row["expires_at"] == SOON for row in rows), "never after the first of its envelopes is over (EVT-9)"
-        async with db.read() as conn:
-            assert await conn.fetchval("SELECT count(*) FROM outbox") == len(templates), "MessageQueued, each once"
+        assert await notifier.told() == ["message_queued"] * len(templates)
 
-    def test_no_event_is_forgotten_here(self):
+    def test_no_event_is_forgotten_here(self, notifier: Notifier):
         tested = {type(event) for event, _ in EVENTS}
-        assert {cls for handlers in HANDLERS.values() for cls in handlers} == tested
+        assert {cls for handlers in notifier.handlers.values() for cls in handlers} == tested
 
-    async def test_language_and_contact_travel_along(self, db: Database):
-        event = received(ResetRequested(**MESSAGE, contact=sealed(LATER)))
-        await handle(db, event)
-        (row,) = await queued(db)
+    async def test_language_and_contact_travel_along(self, notifier: Notifier):
+        await notifier.handle(received(ResetRequested(**MESSAGE, contact=sealed(LATER))))
+        (row,) = await notifier.rows()
         assert (row["language"], row["flow_id"], row["contact"]["kid"]) == ("ar", FLOW, "k")
 
-    async def test_a_channel_without_a_provider_is_told(self, db: Database):
+    async def test_lanes(self, notifier: Notifier):
+        """REL-9: a security notice before a code, a code before an activation, that before the rest."""
+        for event, _ in EVENTS:
+            await notifier.handle(received(event))
+        lanes = {row["template"]: row["lane"] for row in await notifier.rows()}
+        assert lanes["reset_succeeded"] == lanes["account_frozen"] == 0
+        assert lanes["reset_succeeded"] < lanes["password_reset"] < lanes["activation"] < lanes["welcome"]
+
+
+class TestNotNow:
+    async def test_a_channel_without_a_provider_is_told(self, notifier: Notifier, clock, provider: Provider):
         """An honest state instead of a message that waits for ever."""
-        event = received(ResetRequested(**{**MESSAGE, "channel": "sms"}, contact=sealed(LATER)))
-        await handle(db, event)
-        assert await queued(db) == []
-        async with db.read() as conn:
-            (row,) = await conn.fetch("SELECT attributes FROM outbox")
-        assert row["attributes"]["type"] == "latchkey.notifier.message_suppressed.v1"
+        alone = Notifier(notifier.db, notifier.keys, clock, notifier.configuration, Chain([provider], clock))
+        await alone.handle(received(ResetRequested(**{**MESSAGE, "channel": "sms"}, contact=sealed(LATER))))
+        (row,) = await alone.rows()
+        assert (row["state"], row["reason"], row["sealed"], row["contact"]) == ("suppressed", "no_provider", None, None)
+        assert await alone.told() == ["message_suppressed"]
+
+    async def test_more_codes_than_leave_are_told_at_once(self, notifier: Notifier, clock):
+        """REL-9: a code that would come too late is no code; the queue stays short, however many ask."""
+        for _ in range(3):
+            await notifier.handle(by_sms(clock.now()))
+        clock.move(5)  # none of them has left
+        await notifier.handle(by_sms(clock.now()))
+        assert [(row["state"], row["reason"]) for row in await notifier.rows()] == [("queued", None)] * 3 + [
+            ("suppressed", "overloaded")
+        ]
+
+    async def test_links_wait(self, notifier: Notifier, clock):
+        for _ in range(3):
+            await notifier.handle(received(ActivationRequested(**{**MESSAGE, "flow_id": uuid4()})))
+        clock.move(5)
+        await notifier.handle(received(ActivationRequested(**{**MESSAGE, "flow_id": uuid4()})))
+        assert {row["state"] for row in await notifier.rows()} == {"queued"}
+
+    async def test_while_the_provider_is_away_codes_wait_for_it(self, notifier: Notifier, clock, phones: Provider):
+        """Nothing is lost to an outage; only to a bound."""
+        few = Notifier(notifier.db, notifier.keys, clock, notifier.configuration, notifier.chain, code_limit=5)
+        breaker = notifier.chain.breaker(phones)
+        for _ in range(3):
+            assert breaker.begin()
+            breaker.judge(there=not Transient("refused", down=True).down)
+        for _ in range(8):
+            clock.move(6)
+            await few.handle(by_sms(clock.now()))
+        states = [row["state"] for row in await few.rows()]
+        assert states == ["queued"] * 5 + ["suppressed"] * 3
+
+
+def by_sms(at: datetime, **more: Any) -> Event:
+    """A code alone, asked for by a flow of its own."""
+    until = at + timedelta(minutes=6)
+    message = {**MESSAGE, "account_id": uuid4(), "flow_id": uuid4(), "channel": "sms", "expires_at": until, **more}
+    return received(ResetRequested(**{**message, "message": sealed(until)}, contact=sealed(until)), at)
+
+
+class TestOfNoUseAnyMore:
+    """E15, D16, LNK-7: a dead code leaves by no way."""
+
+    async def test_sent_again_in_the_same_flow(self, notifier: Notifier, clock):
+        first = {"account_id": ACCOUNT, "flow_id": FLOW}
+        await notifier.handle(by_sms(clock.now(), **first))
+        clock.move(20)
+        await notifier.handle(by_sms(clock.now(), **first))
+        assert [(row["state"], row["reason"]) for row in await notifier.rows()] == [
+            ("suppressed", "superseded"),
+            ("queued", None),
+        ]
+        assert await notifier.told() == ["message_queued", "message_suppressed", "message_queued"], "its end before the new one"
+
+    async def test_an_older_one_that_comes_late(self, notifier: Notifier, clock):
+        """As after a replay from the parked table."""
+        first = {"account_id": ACCOUNT, "flow_id": FLOW}
+        older, newer = by_sms(clock.now(), **first), by_sms(clock.now() + timedelta(seconds=20), **first)
+        await notifier.handle(newer)
+        await notifier.handle(older)
+        assert sorted((row["state"], row["reason"]) for row in await notifier.rows()) == [
+            ("queued", None),
+            ("suppressed", "superseded"),
+        ]
+
+    async def test_another_flow_is_left_alone(self, notifier: Notifier, clock):
+        """LNK-9."""
+        await notifier.handle(by_sms(clock.now(), account_id=ACCOUNT))
+        clock.move(1)
+        await notifier.handle(by_sms(clock.now(), account_id=ACCOUNT))
+        assert {row["state"] for row in await notifier.rows()} == {"queued"}
+
+    @pytest.mark.parametrize("event", [
+        ResetProven(account_id=ACCOUNT, flow_id=FLOW, application="demo"),
+        PasswordChanged(account_id=ACCOUNT, reason="change", application="demo", notices=[]),
+    ])  # fmt: skip
+    async def test_used(self, notifier: Notifier, clock, event: Event):
+        """What waits ends, what was handed over goes no other way; what was asked for afterwards is another matter."""
+        waits = by_sms(clock.now(), account_id=ACCOUNT)
+        await notifier.handle(waits)
+        watched = await notifier.queue(channel="sms", template="password_reset", code="482193")
+        async with notifier.db.transaction() as tx:
+            await tx.execute(
+                "UPDATE delivery SET account_id = $2, state = 'handed_over', watch_at = $3 WHERE id = $1",
+                watched,
+                ACCOUNT,
+                tx.now,
+            )
+        clock.move(1)
+        await notifier.handle(received(event, clock.now()))
+        clock.move(1)
+        await notifier.handle(by_sms(clock.now(), account_id=ACCOUNT))
+        states = {row["id"]: (row["state"], row["watch_at"], row["sealed"] is None) for row in await notifier.rows()}
+        assert states.pop(watched) == ("handed_over", None, True)
+        assert sorted(states.values()) == [("queued", None, False), ("suppressed", None, True)]

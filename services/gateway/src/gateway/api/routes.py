@@ -1,14 +1,16 @@
 """The JSON API (api.md §2, §3): typed at the edge, passed to the service that owns it under the same path."""
 
+import base64
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
 from latchkey_contracts.http import account, apps, links, recovery, registration, sign_in
+from latchkey_contracts.http.callbacks import PassedOn, ProviderAnswer
 from latchkey_contracts.http.common import Problem
 from pydantic import BaseModel
 from servicekit.client import InternalClient
-from servicekit.errors import ServiceError, SessionRequired
+from servicekit.errors import BodyTooLarge, ServiceError, SessionRequired
 from servicekit.http import JSONResponse
 from starlette.responses import Response
 
@@ -17,6 +19,9 @@ from gateway.web.visitor import Visitor
 from .service import Gateway
 
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+# What a provider's signature may cover; nothing else of a callback is of use to anybody.
+SIGNED_HEADERS = ("content-type", "x-twilio-signature", "webhook-id", "webhook-timestamp", "webhook-signature")
+MAX_CALLBACK = 32 * 1024
 
 
 def _visitor(request: Request) -> Visitor:
@@ -248,4 +253,30 @@ def me_router(gateway: Gateway) -> APIRouter:
     return routes
 
 
-__all__ = ["Problem", "me_router", "problems", "router"]
+def callbacks_router(gateway: Gateway) -> APIRouter:
+    routes = APIRouter(prefix="/v1", responses=problems(), tags=["providers"])
+
+    @routes.post("/callbacks/{provider}")
+    async def callback(
+        request: Request, provider: Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,39}$")], visitor: VisitorDep
+    ) -> Response:
+        """Receipts, bounces, and calls that ask what to say, signed by the provider; passed on to the notifier, which checks that."""
+        body: bytes = request.scope["latchkey.body"]
+        if len(body) > MAX_CALLBACK:
+            raise BodyTooLarge
+        query = f"?{request.url.query}" if request.url.query else ""
+        passed_on = PassedOn(
+            # The configured origin, never what the caller says in Host: the provider signed the address that it was given.
+            url=f"{gateway.settings.origin}{request.url.path}{query}"[:2000],
+            headers={name: request.headers[name][:1000] for name in SIGNED_HEADERS if name in request.headers},
+            content=base64.b64encode(body).decode(),
+        )
+        path = f"/internal/callbacks/{provider}"
+        found = await gateway.notifier.request("POST", path, caller=visitor.caller(), json=passed_on.model_dump())
+        answer = ProviderAnswer.model_validate(found)
+        return Response(answer.body, answer.status, media_type=answer.content_type)
+
+    return routes
+
+
+__all__ = ["Problem", "callbacks_router", "me_router", "problems", "router"]

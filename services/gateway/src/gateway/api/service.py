@@ -32,6 +32,7 @@ class Gateway:
     keys: Keys
     identity: InternalClient
     recovery: InternalClient
+    notifier: InternalClient
     configuration: ConfigurationCopy
     sessions: SessionCache
     channels: Channels

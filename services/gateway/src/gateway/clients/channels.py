@@ -6,6 +6,7 @@ from servicekit.clock import Clock
 from servicekit.errors import ServiceError
 
 KEEP_SECONDS = 2.0
+WAIT_SECONDS = 1.0
 
 
 class Channels:
@@ -19,7 +20,9 @@ class Channels:
         if self._clock.monotonic() >= self._until:
             self._until = self._clock.monotonic() + KEEP_SECONDS
             try:
-                self._known = await self._notifier.request("GET", "/internal/channels", caller=Caller("gateway"))
+                self._known = await self._notifier.request(
+                    "GET", "/internal/channels", caller=Caller("gateway"), deadline=WAIT_SECONDS
+                )
             except ServiceError:
                 self._known = {"email": "delayed"}
         return self._known

@@ -1,19 +1,38 @@
-"""What a channel's provider is to the delivery: one call, and three kinds of trouble (habit 8)."""
+"""What a provider is to the delivery: one call, three kinds of trouble, and receipts that come later (habit 8)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
+from uuid import UUID
+
+from latchkey_contracts.notifier import Channel
 
 
 class Transient(Exception):
-    """It did not go out, and may go out later."""
+    """It did not go out, and may go out later or by another provider.
+
+    `down`: the provider itself is not there, for this message as for any. `counted`: it answered so strangely that it may
+    have taken the message after all, so this attempt counts against the message's bound (FRD-10).
+    """
+
+    def __init__(self, reason: str, *, down: bool = False, counted: bool = False) -> None:
+        super().__init__(reason)
+        self.down = down
+        self.counted = counted
 
 
 class Refused(Exception):
-    """The provider said no for good; trying again can't help."""
+    """The provider said no for good; trying again can't help. `opted_out`: its recipient doesn't want any."""
+
+    def __init__(self, reason: str, *, opted_out: bool = False) -> None:
+        super().__init__(reason)
+        self.opted_out = opted_out
 
 
 class Unknown(Exception):
     """Nobody can say whether it went out: the line was cut while the provider had it (REL-7)."""
+
+    down = counted = True
 
 
 @dataclass(frozen=True)
@@ -30,10 +49,69 @@ class Mail:
     language: str
 
 
-class EmailProvider(Protocol):
-    name: str
+@dataclass(frozen=True)
+class Text:
+    """One SMS. `to`: E.164."""
 
-    async def send(self, mail: Mail) -> None:
-        """Returns when the provider has taken it. Raises Transient, Refused or Unknown."""
+    message_id: str
+    to: str
+    body: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One voice call: `prompt` asks for a key, `body` is said only after it, so that no mailbox records a code (PST-4)."""
+
+    message_id: str
+    to: str
+    prompt: str
+    body: str
+    language: str
+
+
+Message: TypeAlias = Mail | Text | Call
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a provider tells later about one message."""
+
+    message_id: UUID
+    state: Literal["accepted", "delivered", "failed", "bounced", "complained"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class CallStep:
+    """A call asks what to say: at its answer, and after a key."""
+
+    message_id: UUID
+    key_pressed: bool
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A provider's request as it came to the public origin."""
+
+    url: str
+    headers: Mapping[str, str]  # names in small letters
+    body: bytes
+
+
+class Forged(Exception):
+    """A callback that its provider did not sign, or that says what no callback says."""
+
+
+class Provider(Protocol):
+    name: str
+    channels: frozenset[Channel]
+    repeatable: bool  # knows an idempotency key (or a Message-ID): sent twice, it is one message
+
+    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
+        """Returns when the provider has taken it, with the provider's own id of it. Raises Transient, Refused or Unknown."""
+
+    def read(self, callback: Callback) -> list[Receipt] | CallStep:
+        """Raises Forged."""
 
     async def close(self) -> None: ...

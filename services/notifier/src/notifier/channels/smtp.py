@@ -11,8 +11,11 @@ from email.utils import format_datetime, formataddr
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
+from latchkey_contracts.notifier import Channel
+from servicekit.clock import Clock
 
-from .base import Mail, Refused, Transient, Unknown
+from . import signing
+from .base import Callback, CallStep, Mail, Message, Receipt, Refused, Transient, Unknown
 
 IDLE_SECONDS = 30.0
 LONGEST_LINE = 990  # RFC 5322: 998
@@ -52,9 +55,23 @@ def compose(mail: Mail, at: datetime) -> bytes:
 
 
 class SmtpProvider:
-    name = "smtp"
+    channels: frozenset[Channel] = frozenset({"email"})
+    repeatable = True  # under one Message-ID, which mail servers and clients hold for one mail (docs/decisions/0004)
 
-    def __init__(self, url: str, *, timeout_seconds: float = 20.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        name: str = "smtp",
+        connect_seconds: float = 4.0,
+        timeout_seconds: float = 20.0,
+        callback_key: bytes | None = None,
+    ) -> None:
+        """`connect_seconds`: for everything before the mail itself, after which another provider may have it."""
+        self.name = name
+        self._clock = clock
+        self._callback_key = callback_key
         parts = urlsplit(url)
         query = parse_qs(parts.query)
         self._host, self._port = parts.hostname or "localhost", parts.port or (465 if parts.scheme == "smtps" else 587)
@@ -65,51 +82,69 @@ class SmtpProvider:
         mode = query.get("starttls", ["offered" if self._host in {"127.0.0.1", "localhost"} else "require"])[0]
         self._start_tls = {"require": True, "offered": None, "never": False}[mode]
         self._verify = query.get("verify", ["on"])[0] != "off"
+        self._connect_seconds = connect_seconds
         self._timeout = timeout_seconds
         self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
 
-    async def send(self, mail: Mail) -> None:
-        content = compose(mail, datetime.now(UTC))
-        client, fresh = await self._take()
+    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:  # noqa: ARG002 - SMTP has neither
+        assert isinstance(message, Mail)  # noqa: S101 - its only channel
+        content = compose(message, datetime.now(UTC))
+        client = await self._begin(message)
         try:
-            try:
-                await self._envelope(client, mail)
-            except (aiosmtplib.SMTPServerDisconnected, ConnectionError):
-                if fresh:
-                    raise
-                # The server had closed an idle connection; nothing was said on it yet.
-                client = await self._connect()
-                await self._envelope(client, mail)
-            await self._data(client, content)
+            await client.data(content)
         except aiosmtplib.SMTPResponseException as error:
-            self._close(client)
+            client.close()
             raise self._refusal(error.code) from None
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            self._close(client)
-            raise self._refusal(error.recipients[0].code) from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            self._close(client)
-            raise Transient(type(error).__name__) from None
+            client.close()
+            raise Unknown(type(error).__name__) from None
         except BaseException:
-            self._close(client)
+            client.close()
             raise
         self._idle.append((asyncio.get_running_loop().time(), client))
+        return None
 
-    async def _envelope(self, client: aiosmtplib.SMTP, mail: Mail) -> None:
+    def read(self, callback: Callback) -> list[Receipt] | CallStep:
+        """Bounces and complaints, told by whatever reads the mailboxes for them."""
+        return signing.receipts(self._callback_key, callback, self._clock.now().timestamp())
+
+    async def _begin(self, mail: Mail) -> aiosmtplib.SMTP:
+        """A connection on which sender and recipient are said; nothing of the mail has left yet."""
+        client: aiosmtplib.SMTP | None = None
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                client, fresh = await self._take()
+                try:
+                    await self._envelope(client, mail)
+                except (aiosmtplib.SMTPServerDisconnected, ConnectionError):
+                    if fresh:
+                        raise
+                    # The server had closed an idle connection; nothing was said on it yet.
+                    client = await self._connect()
+                    await self._envelope(client, mail)
+        except BaseException as error:
+            if client is not None:
+                client.close()
+            if isinstance(error, aiosmtplib.SMTPResponseException):
+                raise self._refusal(error.code) from None
+            if isinstance(error, (aiosmtplib.SMTPException, OSError, TimeoutError)):
+                raise Transient(type(error).__name__, down=True) from None
+            raise
+        return client
+
+    @staticmethod
+    async def _envelope(client: aiosmtplib.SMTP, mail: Mail) -> None:
         options = [] if mail.to.isascii() else ["SMTPUTF8"]
-        await client.mail(mail.sender_address, options=options, encoding="utf-8")
+        try:
+            await client.mail(mail.sender_address, options=options, encoding="utf-8")
+        except aiosmtplib.SMTPResponseException as error:  # a no to the sender is about us, not about this mail
+            raise Transient(f"smtp {error.code} to the sender", down=True) from None
         await client.rcpt(mail.to, encoding="utf-8")
 
     @staticmethod
-    async def _data(client: aiosmtplib.SMTP, content: bytes) -> None:
-        try:
-            await client.data(content)
-        except (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError, OSError, TimeoutError) as error:
-            raise Unknown(type(error).__name__) from None
-
-    @staticmethod
     def _refusal(code: int) -> Exception:
-        return Refused(f"smtp {code}") if code >= 500 else Transient(f"smtp {code}")
+        # 421: the server is closing, for everybody (RFC 5321 §3.8).
+        return Refused(f"smtp {code}") if code >= 500 else Transient(f"smtp {code}", down=code == 421)
 
     async def _take(self) -> tuple[aiosmtplib.SMTP, bool]:
         now = asyncio.get_running_loop().time()
@@ -117,7 +152,7 @@ class SmtpProvider:
             since, client = self._idle.pop()
             if now - since < IDLE_SECONDS and client.is_connected:
                 return client, False
-            self._close(client)
+            client.close()
         return await self._connect(), True
 
     async def _connect(self) -> aiosmtplib.SMTP:
@@ -133,15 +168,9 @@ class SmtpProvider:
         )
         try:
             await client.connect()
-        except aiosmtplib.SMTPAuthenticationError as error:
-            raise Transient(f"smtp login {error.code}") from None
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            raise Transient(type(error).__name__) from None
+        except aiosmtplib.SMTPResponseException as error:  # a greeting or login that says no is about us, not about one mail
+            raise Transient(f"smtp {error.code} at the start", down=True) from None
         return client
-
-    @staticmethod
-    def _close(client: aiosmtplib.SMTP) -> None:
-        client.close()
 
     async def close(self) -> None:
         for _, client in self._idle:

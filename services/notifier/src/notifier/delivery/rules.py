@@ -1,17 +1,95 @@
-"""When a message is tried again, and when it is not. Pure functions."""
+"""When a message is tried again, which other way it may go, what it may cost. Pure functions."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0
-# An e-mail whose fate is unknown is sent once more, under the same Message-ID (docs/decisions/0004, INV-17: twice at most).
-MAX_ATTEMPTS_UNKNOWN = 2
+import phonenumbers
+from latchkey_contracts.configuration import NotificationPolicy, PaidChannel
+from latchkey_contracts.messages import Contact
+from latchkey_contracts.notifier import Channel
+from latchkey_contracts.templates import LANES, TEMPLATES
+
+FIRST_SECONDS, LONGEST_SECONDS = 1.0, 30.0
+# A message may have gone out twice at most, whatever happens (docs/decisions/0004, INV-17, FRD-10).
+MAX_ATTEMPTS = 2
+# What lives no longer than this is a code alone: it is better not sent than sent late.
+SHORT = timedelta(minutes=10)
+# A call rings and is answered, or not; its provider tells within this.
+CALL_WATCH = timedelta(seconds=100)
+COST_UNIT = 10_000  # amounts are kept in 1/10,000 of the currency
+SPENT = "spending_cap"
+# Reasons of a suppression after which another way to the same person may be open; the others are an operator's own no.
+UNREACHABLE = frozenset({"bounced", "opted_out"})
+# Handed on, and no word of its arrival yet.
+IN_DOUBT = frozenset({"handed_over", "accepted"})
 
 
 def delay(tries: int, jitter: float) -> timedelta:
-    """1 s, 2 s, 4 s ... 60 s, each times 0.5 to 1 (jitter in 0..1). Short at the long end, so that an outage drains soon after."""
+    """1 s, 2 s, 4 s ... 30 s, each times 0.5 to 1 (jitter in 0..1). Short at the long end, so that an outage drains soon after."""
     seconds = min(FIRST_SECONDS * 2.0 ** min(tries - 1, 10), LONGEST_SECONDS)
     return timedelta(seconds=seconds * (0.5 + jitter / 2))
 
 
-def may_resend_unknown(attempts: int) -> bool:
-    return attempts < MAX_ATTEMPTS_UNKNOWN
+def lane_rooms(room: int, most: int, in_flight: dict[int, int]) -> list[int]:
+    """How many of each lane may be taken up. The lower a lane, the less of the channel it may fill, so that a security notice
+    finds room however much bulk is on its way (NOT-3).
+    """
+    rooms = []
+    for lane in range(len(LANES)):
+        share = most - most * lane // (len(LANES) + 1)
+        taken = sum(count for other, count in in_flight.items() if other >= lane)
+        rooms.append(max(0, min(room, share - taken)))
+    return rooms
+
+
+def paid(policy: NotificationPolicy, channel: Channel) -> PaidChannel | None:
+    return {"sms": policy.sms, "voice": policy.voice}.get(channel)  # e-mail is free
+
+
+def country(number: str) -> str | None:
+    """+49 of +49341...; None: no number."""
+    try:
+        return f"+{phonenumbers.parse(number, None).country_code}"
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def cost(channel: PaidChannel, land: str | None, units: int) -> int:
+    """Of `units` segments or calls, in 1/10,000 of the currency."""
+    return round(channel.prices.get(land or "", channel.price) * COST_UNIT) * units
+
+
+def address(contact: Contact, channel: Channel) -> str | None:
+    """Where this person is reached that way."""
+    if contact.channel == channel:
+        return contact.to
+    return next((one.to for one in contact.others if one.channel == channel), None)
+
+
+@dataclass(frozen=True)
+class Way:
+    channel: Channel
+    to: str
+
+
+def next_way(policy: NotificationPolicy, template: str, went: Sequence[str], contact: Contact, able: Iterable[str]) -> Way | None:
+    """The fall-back after the channels that were tried already, the first of them first (E15)."""
+    ways: dict[str, Sequence[Channel]] = {
+        "email": policy.fallback.email,
+        "sms": policy.fallback.sms,
+        "voice": policy.fallback.voice,
+    }
+    channels = TEMPLATES[template].channels
+    for channel in ways[went[0]]:
+        if channel not in went and channel in channels and channel in able and (to := address(contact, channel)) is not None:
+            return Way(channel, to)
+    return None
+
+
+def masked(channel: Channel, to: str) -> str:
+    """As a rep may see it: the first letter of mailbox and domain, the last two digits of a number."""
+    if channel != "email":
+        return f"{to[:3]}•••{to[-2:]}"
+    local, _, domain = to.rpartition("@")
+    return f"{local[:1]}•••@{domain[:1]}•••"

@@ -1,28 +1,32 @@
-"""Sends what is due: leased, tried again, never after its time, and told at every step (REL-7, EVT-9, INV-17)."""
+"""Sends what is due: leased, by lane, tried again, never after its time, and told at every step (REL-7, REL-9, EVT-9, INV-17)."""
 
 import asyncio
-import random
+import itertools
+from collections import Counter
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from latchkey_contracts.messages import Contact, MessageContent, Secrets
-from latchkey_contracts.notifier import MessageExpired, MessageFailed, MessageHandedOver
-from latchkey_contracts.sealed import Sealed
-from servicekit.configuration import Configuration
+from latchkey_contracts.notifier import Channel
+from latchkey_contracts.templates import LANES
 from servicekit.context import Trace, use_trace
-from servicekit.db import Contention, Database, DatabaseUnavailable, Record
-from servicekit.errors import NotFound
-from servicekit.failpoints import failpoint
+from servicekit.db import Contention, Database, DatabaseUnavailable, Record, Tx
 from servicekit.logging import get_logger
-from servicekit.sealing import Opener, SealBroken, SealExpired
 from servicekit.wakeups import Wakeups, wait
 
-from notifier.channels.base import EmailProvider, Mail, Refused, Transient, Unknown
-from notifier.channels.health import ChannelHealth
-from notifier.templates.render import Renderer
+from notifier.channels.chain import Chain
+from notifier.spending import store as spending
+from notifier.suppression import store as suppression
+from notifier.switches.service import Switches
 
-from . import rules, store
+from . import metrics, rules, store
+from .outcomes import Outcomes, tell_end
+from .preparing import EXPIRED
+from .sending import Sending
 
+BATCH = 200  # of what is over while it waits
+TROUBLE_FOR = timedelta(seconds=30)  # a replica that says nothing for so long is gone, and what it said with it
+MEASURE_EVERY = 10  # rounds
+DELAYED_AFTER = timedelta(seconds=10)
 log = get_logger(__name__)
 
 
@@ -34,11 +38,10 @@ class Delivery:
         *,
         db: Database,
         wakeups: Wakeups,
-        opener: Opener,
-        renderer: Renderer,
-        configuration: Configuration,
-        provider: EmailProvider,
-        health: ChannelHealth,
+        sending: Sending,
+        outcomes: Outcomes,
+        chain: Chain,
+        switches: Switches,
         concurrency: int,
         lease_seconds: float,
         keep_days: int,
@@ -47,20 +50,23 @@ class Delivery:
         self._db = db
         self._woken = wakeups.waiter("delivery")
         self._wakeups = wakeups
-        self._opener = opener
-        self._renderer = renderer
-        self._configuration = configuration
-        self._provider = provider
-        self._health = health
+        self._sending = sending
+        self._outcomes = outcomes
+        self._chain = chain
+        self._switches = switches
         self._room = concurrency
         self._lease_seconds = lease_seconds
         self._keep = timedelta(days=keep_days)
         self._poll = poll_seconds
-        self._sending: set[asyncio.Task[None]] = set()
+        self._replica = uuid4()
+        self._reported = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[Channel, Counter[int]] = {channel: Counter() for channel in chain.channels()}
 
     async def run(self) -> None:
-        """Until cancelled; what is on its way to the provider then is finished first (REL-11)."""
+        """Until cancelled; what is on its way to a provider then is finished first (REL-11)."""
         self._wakeups.handled_here("delivery", True)
+        housekeeping = asyncio.create_task(self._keep_house())
         try:
             while True:
                 try:
@@ -72,132 +78,147 @@ class Delivery:
                     await wait(self._woken, self._poll)
         finally:
             self._wakeups.handled_here("delivery", False)
-            if self._sending:
-                await asyncio.wait(self._sending, timeout=10)
-            await self._provider.close()
+            housekeeping.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=10)
+            await self._chain.close()
+
+    def _rooms(self) -> list[tuple[str, int, int, int]]:
+        """How many may be taken up now, by channel and lane, and of the whole channel. A pool for each channel: a slow one holds
+        up no other.
+        """
+        rooms: list[tuple[str, int, int, int]] = []
+        for channel, in_flight in self._in_flight.items():
+            most = 0 if self._switches.whole(channel) else self._chain.room(channel, self._room)
+            room = min(most, self._room - in_flight.total())
+            if most == 1 and in_flight.total():  # one probes already
+                room = 0
+            if room > 0:
+                lanes = rules.lane_rooms(room, self._room, in_flight)
+                rooms += [(channel, lane, count, room) for lane, count in enumerate(lanes) if count]
+        return rooms
 
     async def _take_up(self) -> int:
-        room = self._room - len(self._sending)
-        if room <= 0:
-            await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+        rooms = self._rooms()
+        if not rooms and self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
             return 1
         lease = uuid4()
         async with self._db.transaction() as tx:
-            rows = await store.claim(tx, lease, self._lease_seconds, room)
-        for row in rows:
+            rows = await store.claim(tx, lease, self._lease_seconds, rooms, self._room)
+        for row in sorted(rows, key=lambda row: row["lane"]):
+            in_flight = self._in_flight.setdefault(row["channel"], Counter())
+            in_flight[row["lane"]] += 1
             task = asyncio.create_task(self._guarded(row, lease))
-            self._sending.add(task)
-            task.add_done_callback(self._done)
+            self._tasks.add(task)
+            task.add_done_callback(lambda done, row=row: self._done(done, row))  # type: ignore[misc]
         return len(rows)
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._sending.discard(task)
+    def _done(self, task: "asyncio.Task[None]", row: Record) -> None:
+        self._tasks.discard(task)
+        self._in_flight[row["channel"]][row["lane"]] -= 1
         self._woken.set()
 
     async def _guarded(self, row: Record, lease: UUID) -> None:
         with use_trace(Trace(**row["trace"])):
             try:
-                await self._send(row, lease)
+                await self._sending.send(row, lease)
             except (*DatabaseUnavailable, *Contention) as error:
                 # The lease runs out, and the message is taken up again by whoever has a database.
                 log.warning("delivery.database_unavailable", message_id=str(row["id"]), error=type(error).__name__)
             except Exception:
                 log.exception("delivery.failed", message_id=str(row["id"]), template=row["template"])
-                await self._again(row, lease, "could not be rendered", not_sent=True)
+                await self._sending.broken(row, lease)
 
-    async def _send(self, row: Record, lease: UUID) -> None:
-        if row["expires_at"] <= self._db.clock.now():
-            await self._expired(row, lease)
-            return
-        if row["state"] == "submitting" and not rules.may_resend_unknown(row["attempts"]):
-            await self._failed(row, lease, "nobody can say whether the mail server took it")
-            return
-        try:
-            content = self._open(row)
-            app = self._configuration.application(row["application"])
-        except SealExpired:
-            await self._expired(row, lease)
-            return
-        except SealBroken as error:
-            await self._failed(row, lease, f"the envelope can't be opened: {error}")
-            return
-        except NotFound:
-            await self._again(row, lease, "the application is not known yet", not_sent=row["state"] != "submitting")
-            return
-        mail = self._renderer.render(
-            row["template"], row["language"], app.application, content, str(row["id"]), self._db.clock.now()
-        )
-        failpoint("before_provider")
-        async with self._db.transaction() as tx:
-            if not await store.submitting(tx, row["id"], lease):
-                return
-        await self._hand_over(row, lease, mail)
+    # --- once a second -----------------------------------------------------------------------------------------------
 
-    def _open(self, row: Record) -> MessageContent:
-        """One envelope, or two where identity sealed whom to reach and another service what to say."""
-        sealed = Sealed.model_validate(row["sealed"])
-        if row["contact"] is None:
-            return self._opener.open(sealed, MessageContent)
-        contact = self._opener.open(Sealed.model_validate(row["contact"]), Contact)
-        secrets = self._opener.open(sealed, Secrets)
-        return MessageContent(**contact.model_dump(), **secrets.model_dump())
+    async def _keep_house(self) -> None:
+        for count in itertools.count():
+            try:
+                await self.keep_house()
+                if count % MEASURE_EVERY == 0:
+                    await self.measure()
+            except (*DatabaseUnavailable, *Contention) as error:
+                log.warning("delivery.house", error=type(error).__name__)
+            except Exception:
+                log.exception("delivery.house_failed")
+            await asyncio.sleep(self._poll)
 
-    async def _hand_over(self, row: Record, lease: UUID, mail: Mail) -> None:
-        try:
-            await self._provider.send(mail)
-        except Refused as error:
-            self._health.succeeded()  # it answers; it just won't take this one
-            await self._failed(row, lease, str(error))
-        except Transient as error:
-            self._health.failed()
-            await self._again(row, lease, str(error), not_sent=True)
-        except Unknown as error:
-            self._health.failed()
-            if rules.may_resend_unknown(row["attempts"] + 1):
-                await self._again(row, lease, f"unknown: {error}", not_sent=False)
-            else:
-                await self._failed(row, lease, "nobody can say whether the mail server took it")
-        else:
-            failpoint("after_provider_accept")
-            self._health.succeeded()
+    async def keep_house(self) -> None:
+        """Switches, what is over, what got no receipt, and which providers are left alone."""
+        async with self._db.read() as conn:
+            await self._switches.load(conn)
+        while await self._drop_expired() == BATCH:
+            pass
+        for channel, application in self._switches.dropping():
+            while await self._drop_switched_off(channel, application) == BATCH:
+                pass
+        while await self._miss_receipts() == BATCH:
+            pass
+        await self._report_trouble()
+        self._woken.set()  # a breaker may be half open by now, a switch on
+
+    async def measure(self) -> None:
+        async with self._db.read() as conn:
+            rows = await store.waiting(conn)
+        metrics.show_waiting(rows, self._chain.channels(), conn.now)
+
+    async def _report_trouble(self) -> None:
+        """For `channels()` of every replica; nothing to write while all is well."""
+        troubled = sorted(self._chain.troubled())
+        metrics.show_providers(self._chain.names(), troubled)
+        if troubled or self._reported:
             async with self._db.transaction() as tx:
-                attempts = await store.finish(tx, row["id"], lease, "handed_over", provider=self._provider.name)
-                if attempts is not None:
-                    await tx.emit(MessageHandedOver(**_head(row), at=tx.now, provider=self._provider.name, attempts=attempts))
+                await store.report_trouble(tx, self._replica, troubled)
+            self._reported = bool(troubled)
 
-    async def _again(self, row: Record, lease: UUID, reason: str, *, not_sent: bool) -> None:
+    async def _drop_expired(self) -> int:
         async with self._db.transaction() as tx:
-            due_at = tx.now + rules.delay(row["tries"], random.random())  # noqa: S311 - jitter
-            await store.again(tx, row["id"], lease, due_at=due_at, reason=reason, not_sent=not_sent)
-        log.info("delivery.again", message_id=str(row["id"]), tries=row["tries"], reason=reason)
+            return await self._tell(tx, await store.expire(tx, EXPIRED, BATCH), "expired", EXPIRED)
 
-    async def _failed(self, row: Record, lease: UUID, reason: str) -> None:
+    async def _drop_switched_off(self, channel: Channel, application: str) -> int:
         async with self._db.transaction() as tx:
-            if await store.finish(tx, row["id"], lease, "failed", reason=reason) is not None:
-                await tx.emit(MessageFailed(**_head(row), at=tx.now, reason=reason))
-        log.warning("delivery.given_up", message_id=str(row["id"]), template=row["template"], reason=reason)
+            rows = await store.drop(tx, channel, application, "channel_off", BATCH)
+            return await self._tell(tx, rows, "suppressed", "channel_off")
 
-    async def _expired(self, row: Record, lease: UUID) -> None:
+    @staticmethod
+    async def _tell(tx: Tx, rows: list[Record], state: str, reason: str) -> int:
+        for row in rows:
+            with use_trace(Trace(**row["trace"])):
+                await tell_end(tx, row, state, reason)
+        return len(rows)
+
+    async def _miss_receipts(self) -> int:
+        """No word came of what was handed over: it goes another way while its code lives (E15)."""
         async with self._db.transaction() as tx:
-            if await store.finish(tx, row["id"], lease, "expired", reason="its time was over before it could leave") is not None:
-                await tx.emit(MessageExpired(**_head(row), at=tx.now))
+            rows = await store.watched(tx, BATCH)
+            for row in rows:
+                with use_trace(Trace(**row["trace"])):
+                    await self._outcomes.missed(tx, row)
+            return len(rows)
+
+    # --- asked by others ---------------------------------------------------------------------------------------------
 
     async def channels(self) -> dict[str, str]:
+        """ok, delayed or down, for every channel that has a provider; depends on nobody's identifier (api.md §1)."""
         async with self._db.read() as conn:
-            oldest = await store.oldest_waiting(conn, "email")
-            waiting = (conn.now - oldest).total_seconds() if oldest else 0.0
-        return {"email": self._health.state(waiting)}
+            oldest = await store.oldest_waiting(conn)
+            troubled = await store.troubled(conn, conn.now - TROUBLE_FOR)
+            await self._switches.load(conn)
+        states: dict[str, str] = {}
+        for channel in sorted(self._chain.channels()):
+            if self._switches.whole(channel) or self._chain.is_down(channel, troubled):
+                states[channel] = "down"
+            else:
+                waiting = conn.now - oldest[channel] if channel in oldest else timedelta()
+                states[channel] = "delayed" if waiting > DELAYED_AFTER else "ok"
+        return states
 
     async def purge(self) -> None:
         async with self._db.transaction() as tx:
             await store.purge(tx, tx.now - self._keep)
+            await suppression.purge(tx)
+            await spending.purge(tx)
 
 
-def _head(row: Record) -> dict[str, object]:
-    return {
-        "account_id": row["account_id"],
-        "message_id": row["id"],
-        "flow_id": row["flow_id"],
-        "template": row["template"],
-        "channel": row["channel"],
-    }
+assert len(LANES) == 5  # noqa: S101 - migration 0003 names them by number

@@ -1,5 +1,7 @@
 """SQL of messages. Every write that ends or changes one filters on its lease: whoever lost it changes nothing (habit 6)."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,95 +9,301 @@ from uuid import UUID
 from servicekit.db import Conn, Record, Tx
 
 _INSERT = """
-INSERT INTO delivery (id, account_id, flow_id, application, language, template, channel, sealed, contact, trace, state, due_at, expires_at, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'queued', $11, $12, $11) ON CONFLICT (id) DO NOTHING
+INSERT INTO delivery (id, account_id, flow_id, application, language, template, channel, lane, short, sealed, contact, trace, went, caused_at,
+    expires_at, state, reason, due_at, created_at, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, CASE WHEN $16 = 'queued' THEN NULL ELSE $18::timestamptz END)
+ON CONFLICT (id) DO NOTHING
 """
-_CLAIM = """
-WITH due AS MATERIALIZED (
-    SELECT id FROM delivery WHERE state = 'queued' AND due_at <= $1 ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+_COLUMNS = """d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.lane, d.sealed, d.contact, d.trace, d.went, d.state,
+    d.attempts, d.tries, d.provider, d.cost, d.heard, d.lease, d.caused_at, d.expires_at, d.created_at"""
+# Of each channel the upper lanes first, as many as it has room for in all.
+_CLAIM = f"""
+WITH found AS MATERIALIZED (
+    SELECT one.id, one.due_at, pool.channel, pool.lane, pool.most FROM unnest($4::text[], $5::int[], $6::int[], $7::int[]) AS pool(channel, lane, room, most)
+    CROSS JOIN LATERAL (
+        SELECT id, due_at FROM delivery AS d
+        WHERE d.state = 'queued' AND d.channel = pool.channel AND d.lane = pool.lane AND d.due_at <= $1
+        ORDER BY d.due_at LIMIT pool.room FOR UPDATE SKIP LOCKED
+    ) AS one
+), due AS (
+    SELECT id FROM (SELECT id, most, row_number() OVER (PARTITION BY channel ORDER BY lane, due_at) AS place FROM found) AS ranked
+    WHERE place <= most
 ), left_behind AS MATERIALIZED (
-    SELECT id FROM delivery WHERE state IN ('sending', 'submitting') AND leased_until < $1 ORDER BY leased_until LIMIT $4
+    SELECT id FROM delivery WHERE state IN ('sending', 'submitting') AND leased_until < $1 ORDER BY leased_until LIMIT $8
     FOR UPDATE SKIP LOCKED
 )
 UPDATE delivery AS d SET lease = $2, leased_until = $3, tries = d.tries + 1,
     state = CASE WHEN d.state = 'submitting' THEN 'submitting' ELSE 'sending' END
 WHERE d.id IN (SELECT id FROM due UNION ALL SELECT id FROM left_behind)
-RETURNING d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.sealed, d.contact, d.trace, d.state, d.attempts, d.tries,
-          d.expires_at, d.created_at
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - only our own names are put in
+# One round trip: not to an address that is suppressed; a complaint is no reason against what its owner asked for ($8).
+_SUBMITTING = """
+WITH blocked AS MATERIALIZED (
+    SELECT reason FROM suppression WHERE channel = $4 AND recipient = $5 AND until > $7 AND (reason = 'bounced' OR NOT $8)
+), moved AS (
+    UPDATE delivery SET state = 'submitting', attempts = attempts + 1, provider = $3, recipient = $5, masked = $6,
+        segments = $9, cost = cost + $10
+    WHERE id = $1 AND lease = $2 AND NOT EXISTS (SELECT FROM blocked) RETURNING id
+)
+SELECT EXISTS (SELECT FROM moved) AS moved, (SELECT reason FROM blocked) AS blocked
 """
-_SUBMITTING = "UPDATE delivery SET state = 'submitting', attempts = attempts + 1 WHERE id = $1 AND lease = $2"
 _AGAIN = """
-UPDATE delivery SET state = 'queued', due_at = $3, reason = $4, attempts = attempts - $5, lease = NULL, leased_until = NULL
+UPDATE delivery SET state = 'queued', due_at = $3, reason = $4, tries = tries - $5, lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2
 """
+_NOT_SENT = "UPDATE delivery SET state = 'sending', attempts = attempts - 1, cost = cost - $3 WHERE id = $1 AND lease = $2"
 _FINISH = """
-UPDATE delivery SET state = $3, reason = $4, provider = $5, finished_at = $6, sealed = NULL, contact = NULL, lease = NULL, leased_until = NULL
+UPDATE delivery SET state = $3, reason = $4, provider_id = $5, finished_at = $6, watch_at = $7,
+    sealed = CASE WHEN $7::timestamptz IS NULL THEN NULL ELSE sealed END, contact = CASE WHEN $7::timestamptz IS NULL THEN NULL ELSE contact END,
+    lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2 RETURNING attempts
 """
-_OLDEST = "SELECT min(created_at) FROM delivery WHERE state IN ('queued', 'sending', 'submitting') AND channel = $1"
+_TAKEN = """
+UPDATE delivery SET state = 'handed_over', reason = NULL, finished_at = $2, watch_at = $3, lease = NULL, leased_until = NULL
+WHERE id = $1 RETURNING attempts
+"""
+_OVER_WHILE_WAITING = """
+UPDATE delivery SET state = $2, reason = $3, finished_at = $1, sealed = NULL, contact = NULL
+WHERE id IN (SELECT id FROM delivery WHERE state = 'queued' AND {condition} LIMIT $4 FOR UPDATE SKIP LOCKED)
+RETURNING id, account_id, flow_id, template, channel, trace
+"""
+_EXPIRE = _OVER_WHILE_WAITING.format(condition="expires_at <= $1")
+_DROP = _OVER_WHILE_WAITING.format(condition="channel = $5 AND lane > 0 AND ($6 = '' OR application = $6)")
+_OF_NO_USE = _OVER_WHILE_WAITING.format(
+    condition="account_id = $5 AND template = $6 AND caused_at <= $7 AND ($8::uuid IS NULL OR flow_id = $8)"
+)
+_UNWATCH_OF_NO_USE = """
+UPDATE delivery SET watch_at = NULL, sealed = NULL, contact = NULL
+WHERE account_id = $1 AND template = $2 AND caused_at <= $3 AND ($4::uuid IS NULL OR flow_id = $4) AND watch_at IS NOT NULL
+"""
+_NEWER = "SELECT EXISTS (SELECT FROM delivery WHERE account_id = $1 AND template = $2 AND flow_id = $3 AND caused_at > $4)"
+_WATCHED = f"SELECT {_COLUMNS} FROM delivery AS d WHERE d.watch_at <= $1 ORDER BY d.watch_at LIMIT $2 FOR UPDATE SKIP LOCKED"  # noqa: S608
+_UNWATCH = "UPDATE delivery SET watch_at = NULL, sealed = NULL, contact = NULL WHERE id = $1"
+_GET = f"SELECT {_COLUMNS} FROM delivery AS d WHERE d.id = $1 FOR UPDATE"  # noqa: S608
+_RECEIVED = """
+UPDATE delivery SET state = $2, reason = $3, watch_at = CASE WHEN $4 THEN watch_at END,
+    sealed = CASE WHEN $4 THEN sealed END, contact = CASE WHEN $4 THEN contact END
+WHERE id = $1
+"""
+_HEARD = "UPDATE delivery SET heard = heard + 1 WHERE id = $1"
+_RECIPIENT = "SELECT recipient FROM delivery WHERE id = $1"
+_OLDEST = """
+SELECT channel, min(due_at) AS since FROM delivery WHERE state IN ('queued', 'sending', 'submitting') AND due_at <= $1 GROUP BY channel
+"""
+_WAITING = """
+SELECT channel, lane, count(*) AS count, min(due_at) AS since FROM delivery WHERE state = 'queued' AND due_at <= $1 GROUP BY channel, lane
+"""
+_CODES_WAITING = """
+SELECT count(*) AS count, min(created_at) FILTER (WHERE tries = 0) AS since
+FROM (SELECT created_at, tries FROM delivery WHERE state = 'queued' AND short AND channel = $1 ORDER BY created_at LIMIT $2) AS waiting
+"""
+_SHOWN = """id, account_id, flow_id, application, template, channel, language, masked, state, reason, provider, attempts, segments, created_at,
+    expires_at, finished_at"""
+_OF_ACCOUNT = f"SELECT {_SHOWN} FROM delivery WHERE account_id = $1 ORDER BY created_at DESC, id LIMIT $2"  # noqa: S608 - our own names
+_ONE_SHOWN = f"SELECT {_SHOWN} FROM delivery WHERE id = $1"  # noqa: S608
 _PURGE = "DELETE FROM delivery WHERE finished_at < $1"
+_TROUBLE = "INSERT INTO provider_trouble (replica, provider, seen_at) VALUES ($1, $2, $3) ON CONFLICT (replica, provider) DO UPDATE SET seen_at = $3"
+_NO_TROUBLE = "DELETE FROM provider_trouble WHERE replica = $1 AND provider <> ALL($2::text[])"
+_PURGE_TROUBLE = "DELETE FROM provider_trouble WHERE seen_at < $1"
+_TROUBLED = "SELECT DISTINCT provider FROM provider_trouble WHERE seen_at > $1"
 
 
-async def insert(
+@dataclass(frozen=True)
+class New:
+    """A message that waits, or (`suppressed`: why) never did. `caused_at`: when that happened which it is about."""
+
+    id: UUID
+    account_id: UUID
+    flow_id: UUID | None
+    application: str
+    language: str
+    template: str
+    channel: str
+    lane: int
+    short: bool
+    sealed: dict[str, Any] | None
+    contact: dict[str, Any] | None
+    trace: Mapping[str, Any]
+    caused_at: datetime
+    expires_at: datetime
+    went: Sequence[str] = ()
+    suppressed: str | None = None
+
+
+def other_way(row: Record, message_id: UUID, channel: str) -> New:
+    """The same content by another channel; what goes a second way is of use for minutes only."""
+    same = {one.name: row[one.name] for one in fields(New) if one.name not in {"id", "channel", "short", "went", "suppressed"}}
+    return New(**same, id=message_id, channel=channel, short=True, went=[*row["went"], row["channel"]])
+
+
+async def insert(tx: Tx, one: New) -> bool:
+    """False if it is there already."""
+    values: tuple[object, ...] = (
+        one.id,
+        one.account_id,
+        one.flow_id,
+        one.application,
+        one.language,
+        one.template,
+        one.channel,
+        one.lane,
+        one.short,
+        one.sealed,
+        one.contact,
+        one.trace,
+        list(one.went),
+        one.caused_at,
+        one.expires_at,
+    )
+    state = "queued" if one.suppressed is None else "suppressed"
+    return await tx.execute(_INSERT, *values, state, one.suppressed, tx.now) == 1
+
+
+async def claim(
+    tx: Tx, lease: UUID, seconds: float, rooms: Sequence[tuple[str, int, int, int]], left_behind: int
+) -> list[Record]:
+    """Due ones by (channel, lane, at most so many of it, and of the whole channel); and those whose holder did not finish in time."""
+    columns = [list(column) for column in zip(*rooms, strict=True)] if rooms else [[], [], [], []]
+    return await tx.fetch(_CLAIM, tx.now, lease, tx.now + timedelta(seconds=seconds), *columns, left_behind)
+
+
+async def submitting(
     tx: Tx,
     message_id: UUID,
+    lease: UUID,
     *,
-    account_id: UUID,
-    flow_id: UUID | None,
-    application: str,
-    language: str,
-    template: str,
+    provider: str,
     channel: str,
-    sealed: dict[str, Any],
-    contact: dict[str, Any] | None,
-    trace: dict[str, Any],
-    expires_at: datetime,
-) -> bool:
-    """False if it is there already."""
-    values = (
-        message_id,
-        account_id,
-        flow_id,
-        application,
-        language,
-        template,
-        channel,
-        sealed,
-        contact,
-        trace,
-        tx.now,
-        expires_at,
+    recipient: bytes,
+    masked: str,
+    essential: bool,
+    segments: int | None,
+    cost: int,
+) -> tuple[bool, str | None]:
+    """(moved, why the address is suppressed). From here on nobody can be sure that it did not go out; (False, None): the lease was lost."""
+    row = await tx.fetchrow(
+        _SUBMITTING, message_id, lease, provider, channel, recipient, masked, tx.now, essential, segments, cost
     )
-    return await tx.execute(_INSERT, *values) == 1
+    assert row is not None  # noqa: S101 - the statement answers one row
+    return row["moved"], row["blocked"]
 
 
-async def claim(tx: Tx, lease: UUID, seconds: float, limit: int) -> list[Record]:
-    """Due ones, and those whose holder did not finish in time."""
-    return await tx.fetch(_CLAIM, tx.now, lease, tx.now + timedelta(seconds=seconds), limit)
+async def not_sent(tx: Tx, message_id: UUID, lease: UUID, cost: int) -> bool:
+    """This attempt is known to have sent nothing; another provider may have it."""
+    return await tx.execute(_NOT_SENT, message_id, lease, cost) == 1
 
 
-async def submitting(tx: Tx, message_id: UUID, lease: UUID) -> bool:
-    """From here on nobody can be sure that it did not go out. False: the lease was lost."""
-    return await tx.execute(_SUBMITTING, message_id, lease) == 1
-
-
-async def again(tx: Tx, message_id: UUID, lease: UUID, *, due_at: datetime, reason: str, not_sent: bool) -> bool:
-    """Waits for its next try; `not_sent`: this attempt is known to have sent nothing."""
-    return await tx.execute(_AGAIN, message_id, lease, due_at, reason, 1 if not_sent else 0) == 1
+async def again(tx: Tx, message_id: UUID, lease: UUID, *, due_at: datetime, reason: str, no_try: bool = False) -> bool:
+    """Waits for its next try. `no_try`: nobody was asked this time."""
+    return await tx.execute(_AGAIN, message_id, lease, due_at, reason, 1 if no_try else 0) == 1
 
 
 async def finish(
-    tx: Tx, message_id: UUID, lease: UUID, state: str, *, reason: str | None = None, provider: str | None = None
+    tx: Tx,
+    message_id: UUID,
+    lease: UUID,
+    state: str,
+    *,
+    reason: str | None = None,
+    provider_id: str | None = None,
+    watch_at: datetime | None = None,
 ) -> int | None:
-    """Over; the content is forgotten. None: the lease was lost."""
-    attempts: int | None = await tx.fetchval(_FINISH, message_id, lease, state, reason, provider, tx.now)
+    """Over; the content is forgotten, except where a receipt is waited for until `watch_at`. None: the lease was lost."""
+    attempts: int | None = await tx.fetchval(_FINISH, message_id, lease, state, reason, provider_id, tx.now, watch_at)
     return attempts
 
 
-async def oldest_waiting(conn: Conn, channel: str) -> datetime | None:
-    found: datetime | None = await conn.fetchval(_OLDEST, channel)
+async def taken(tx: Tx, message_id: UUID, watch_at: datetime) -> int:
+    """Its provider has it, whoever holds it at the moment: that one changes nothing any more."""
+    attempts: int = await tx.fetchval(_TAKEN, message_id, tx.now, watch_at)
+    return attempts
+
+
+async def expire(tx: Tx, reason: str, limit: int) -> list[Record]:
+    """What waited longer than it is of use (EVT-9)."""
+    return await tx.fetch(_EXPIRE, tx.now, "expired", reason, limit)
+
+
+async def drop(tx: Tx, channel: str, application: str, reason: str, limit: int) -> list[Record]:
+    return await tx.fetch(_DROP, tx.now, "suppressed", reason, limit, channel, application)
+
+
+async def of_no_use(
+    tx: Tx, account_id: UUID, template: str, caused_until: datetime, *, reason: str, flow_id: UUID | None = None
+) -> list[Record]:
+    """What waits and was caused until then: its link and code are dead. What was handed over goes no other way any more."""
+    await tx.execute(_UNWATCH_OF_NO_USE, account_id, template, caused_until, flow_id)
+    return await tx.fetch(_OF_NO_USE, tx.now, "suppressed", reason, 1000, account_id, template, caused_until, flow_id)
+
+
+async def has_newer(conn: Conn, account_id: UUID, template: str, flow_id: UUID, caused_at: datetime) -> bool:
+    found: bool = await conn.fetchval(_NEWER, account_id, template, flow_id, caused_at)
     return found
+
+
+async def watched(tx: Tx, limit: int) -> list[Record]:
+    """Those without a receipt in time."""
+    return await tx.fetch(_WATCHED, tx.now, limit)
+
+
+async def unwatch(tx: Tx, message_id: UUID) -> None:
+    await tx.execute(_UNWATCH, message_id)
+
+
+async def get(tx: Tx, message_id: UUID) -> Record | None:
+    return await tx.fetchrow(_GET, message_id)
+
+
+async def received(tx: Tx, message_id: UUID, state: str, reason: str | None, *, keep: bool) -> None:
+    """A receipt. `keep`: the content may still be needed."""
+    await tx.execute(_RECEIVED, message_id, state, reason, keep)
+
+
+async def heard(tx: Tx, message_id: UUID) -> None:
+    await tx.execute(_HEARD, message_id)
+
+
+async def recipient(conn: Conn, message_id: UUID) -> bytes | None:
+    found: bytes | None = await conn.fetchval(_RECIPIENT, message_id)
+    return found
+
+
+async def oldest_waiting(conn: Conn) -> dict[str, datetime]:
+    return {row["channel"]: row["since"] for row in await conn.fetch(_OLDEST, conn.now)}
+
+
+async def waiting(conn: Conn) -> list[Record]:
+    """By channel and lane: how many are due, and since when."""
+    return await conn.fetch(_WAITING, conn.now)
+
+
+async def codes_waiting(conn: Conn, channel: str, limit: int) -> tuple[int, datetime | None]:
+    """Codes alone that wait, counted up to `limit`, and since when the first of them that nobody was asked about."""
+    row = await conn.fetchrow(_CODES_WAITING, channel, limit)
+    assert row is not None  # noqa: S101 - an aggregate answers one row
+    return row["count"], row["since"]
+
+
+async def of_account(conn: Conn, account_id: UUID, limit: int) -> list[Record]:
+    return await conn.fetch(_OF_ACCOUNT, account_id, limit)
+
+
+async def shown(conn: Conn, message_id: UUID) -> Record | None:
+    return await conn.fetchrow(_ONE_SHOWN, message_id)
 
 
 async def purge(tx: Tx, before: datetime) -> None:
     await tx.execute(_PURGE, before)
+    await tx.execute(_PURGE_TROUBLE, before)
+
+
+async def report_trouble(tx: Tx, replica: UUID, providers: Sequence[str]) -> None:
+    """Which providers this replica leaves alone now."""
+    for one in providers:
+        await tx.execute(_TROUBLE, replica, one, tx.now)
+    await tx.execute(_NO_TROUBLE, replica, list(providers))
+
+
+async def troubled(conn: Conn, since: datetime) -> list[str]:
+    return [row["provider"] for row in await conn.fetch(_TROUBLED, since)]

@@ -1,17 +1,25 @@
 """From an event to a message that waits: one row, its content still sealed."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from latchkey_contracts.event import AccountEvent
 from latchkey_contracts.notifier import Channel, MessageQueued, MessageSuppressed
 from latchkey_contracts.sealed import Sealed
+from latchkey_contracts.templates import LANES, TEMPLATES
 from servicekit.context import current_trace
 from servicekit.db import Tx
 
+from notifier.channels.chain import Chain
 from notifier.delivery import store
+from notifier.delivery.outcomes import tell_end
+from notifier.delivery.rules import SHORT
 
-CHANNELS = frozenset({"email"})  # that have a provider
+COUNT_EVERY = timedelta(seconds=0.2)
+# A code that had to wait longer than this reaches nobody who still waits for it (REL-9: age p99 5 s).
+PATIENCE = timedelta(seconds=4)
+OVERLOADED, SUPERSEDED = "overloaded", "superseded"
 _NAMESPACE = UUID("6f0f6a51-8f1e-4f6d-9f43-2f2b7a0c9d11")
 
 
@@ -21,54 +29,98 @@ def message_id(event: AccountEvent, template: str, channel: str, number: int = 0
     return uuid5(_NAMESPACE, f"{one}/{number}" if number else one)
 
 
-async def queue(
-    tx: Tx,
-    event: AccountEvent,
-    *,
-    template: str,
-    sealed: Sealed,
-    language: str,
-    application: str,
-    contact: Sealed | None = None,
-    number: int = 0,
-    channel: Channel = "email",
-) -> None:
-    """Once, however often the event comes. `contact`: whom to reach, where the asker doesn't know it (design.md §3.15)."""
-    one = message_id(event, template, channel, number)
-    flow_id: UUID | None = getattr(event, "flow_id", None)
-    if channel not in CHANNELS:
-        # Told honestly, not kept for later: its code would be dead by the time a provider is there.
-        reason = f"there is no provider for {channel}"
-        await tx.emit(
-            MessageSuppressed(
-                account_id=event.account_id,
-                message_id=one,
-                flow_id=flow_id,
-                template=template,
-                channel=channel,
-                at=tx.now,
-                reason=reason,
-            )
+class Intake:
+    """`code_limit`: codes of one channel that may wait at a time. One that would wait longer than its reader does is better told
+    as not sent, and asked for again (REL-9).
+    """
+
+    def __init__(self, chain: Chain, code_limit: int) -> None:
+        self._chain = chain
+        self._code_limit = code_limit
+        self._counted: dict[Channel, tuple[datetime, int, datetime | None]] = {}
+
+    async def queue(
+        self,
+        tx: Tx,
+        event: AccountEvent,
+        *,
+        template: str,
+        sealed: Sealed,
+        language: str,
+        application: str,
+        contact: Sealed | None = None,
+        number: int = 0,
+        channel: Channel = "email",
+    ) -> None:
+        """Once, however often the event comes. `contact`: whom to reach, where the asker doesn't know it (design.md §3.15)."""
+        flow_id: UUID | None = getattr(event, "flow_id", None)
+        expires_at = min(sealed.expires_at, contact.expires_at) if contact else sealed.expires_at
+        # A code's own life, not what is left of it: a late event is as short as it was.
+        short = expires_at - event.meta.time <= SHORT
+        one = store.New(
+            id=message_id(event, template, channel, number),
+            account_id=event.account_id,
+            flow_id=flow_id,
+            application=application,
+            language=language,
+            template=template,
+            channel=channel,
+            lane=LANES.index(TEMPLATES[template].lane),
+            short=short,
+            sealed=sealed.model_dump(mode="json"),
+            contact=contact.model_dump(mode="json") if contact else None,
+            trace=asdict(current_trace()),
+            caused_at=event.meta.time,
+            expires_at=expires_at,
         )
-        return
-    fresh = await store.insert(
-        tx,
-        one,
-        account_id=event.account_id,
-        flow_id=flow_id,
-        application=application,
-        language=language,
-        template=template,
-        channel="email",
-        sealed=sealed.model_dump(mode="json"),
-        contact=contact.model_dump(mode="json") if contact else None,
-        trace=asdict(current_trace()),
-        expires_at=min(sealed.expires_at, contact.expires_at) if contact else sealed.expires_at,
-    )
-    if fresh:
-        await tx.emit(
-            MessageQueued(
-                account_id=event.account_id, message_id=one, flow_id=flow_id, template=template, channel="email", at=tx.now
-            )
-        )
-        tx.signal("delivery")
+        if flow_id is not None:
+            # Another of the same flow has dead links and codes from now on (D16); its end is told before this one's beginning.
+            before = event.meta.time - timedelta(microseconds=1)
+            await self._end(tx, one.account_id, template, before, flow_id)
+        if (reason := await self._not_now(tx, one)) is not None:
+            one = replace(one, sealed=None, contact=None, suppressed=reason)
+        if not await store.insert(tx, one):
+            return
+        head = {
+            "account_id": one.account_id,
+            "message_id": one.id,
+            "flow_id": flow_id,
+            "template": template,
+            "channel": channel,
+            "at": tx.now,
+        }
+        if reason is not None:
+            await tx.emit(MessageSuppressed(**head, reason=reason))
+        else:
+            await tx.emit(MessageQueued(**head))
+            tx.signal("delivery")
+
+    async def no_longer_of_use(self, tx: Tx, event: AccountEvent, template: str) -> None:
+        """What the link or code was for has happened, or can't happen any more: none leaves by any way after this (LNK-7, E15)."""
+        await self._end(tx, event.account_id, template, event.meta.time, None)
+
+    @staticmethod
+    async def _end(tx: Tx, account_id: UUID, template: str, caused_until: datetime, flow_id: UUID | None) -> None:
+        for row in await store.of_no_use(tx, account_id, template, caused_until, reason=SUPERSEDED, flow_id=flow_id):
+            await tell_end(tx, row, "suppressed", SUPERSEDED)
+
+    async def _not_now(self, tx: Tx, one: store.New) -> str | None:
+        """Why it is told as suppressed at once and never waits."""
+        channel: Channel = one.channel  # type: ignore[assignment] # it is one
+        if channel not in self._chain.channels():
+            return "no_provider"
+        if one.flow_id is not None and await store.has_newer(tx, one.account_id, one.template, one.flow_id, one.caused_at):
+            return SUPERSEDED
+        return OVERLOADED if one.short and await self._too_many(tx, channel) else None
+
+    async def _too_many(self, tx: Tx, channel: Channel) -> bool:
+        """Whether a code would come too late: more arrive than leave. While the provider is away nothing leaves, and codes
+        wait for it as long as they live, up to a bound.
+        """
+        counted_at, waiting, since = self._counted.get(channel, (None, 0, None))
+        if counted_at is None or abs(tx.now - counted_at) > COUNT_EVERY:
+            counted_at = tx.now
+            waiting, since = await store.codes_waiting(tx, channel, self._code_limit)
+        self._counted[channel] = (counted_at, waiting + 1, since)
+        late = since is not None and tx.now - since > PATIENCE and self._chain.room(channel, 2) > 1
+        return late or waiting >= self._code_limit

@@ -18,8 +18,10 @@ from latchkey_contracts import brand as brands
 from latchkey_contracts.brand import Brand
 from latchkey_contracts.configuration import Application
 from latchkey_contracts.messages import MessageContent
+from latchkey_contracts.notifier import Channel
+from servicekit.configuration import Resolved
 
-from notifier.channels.base import Mail
+from notifier.channels.base import Call, Mail, Message, Text
 
 FOLDER = Path(__file__).parent
 RIGHT_TO_LEFT = frozenset({"ar"})
@@ -89,9 +91,35 @@ def spaced(code: str) -> str:
     return f"{code[:middle]} {code[middle:]}"
 
 
+class NotRenderable(Exception):
+    """There is no such text, or a variable of it is missing; the reason is for operators."""
+
+
 class Renderer:
-    def __init__(self, sender_address: str) -> None:
+    def __init__(self, sender_address: str, origin: str = "http://localhost") -> None:
         self._sender_address = sender_address
+        self._origin = origin
+
+    def compose(
+        self,
+        channel: Channel,
+        message: str,
+        language: str,
+        resolved: Resolved,
+        content: MessageContent,
+        message_id: str,
+        now: datetime,
+    ) -> Message:
+        """What one channel carries. Raises NotRenderable."""
+        if channel == "email":
+            return self.render(message, language, resolved.application, content, message_id, now)
+        try:
+            body = self.spoken(channel, message, language, resolved.application, content, now)
+        except KeyError:
+            raise NotRenderable(f"{message} has no text for {channel}") from None
+        if channel == "sms":
+            return Text(message_id, content.to, body, language)
+        return Call(message_id, content.to, "Press 1.", body, language)
 
     def render(
         self, message: str, language: str, application: Application, content: MessageContent, message_id: str, now: datetime

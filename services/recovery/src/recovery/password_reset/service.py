@@ -14,7 +14,7 @@ from latchkey_contracts.http.links import ConfirmedElsewhere, ConfirmRequest, Li
 from latchkey_contracts.http.recovery import ResetFlow, ResetRequest
 from latchkey_contracts.identity import PasswordChanged
 from latchkey_contracts.messages import Contact, Secrets
-from latchkey_contracts.recovery import ResetCompleted, ResetRequested
+from latchkey_contracts.recovery import ResetCompleted, ResetProven, ResetRequested
 from latchkey_contracts.sealed import Sealed
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
@@ -246,6 +246,7 @@ class Resets:
             others = await store.end_others(tx, row["account_id"], row["id"])
             await self._t.onetime.end_subject(tx, str(row["account_id"]))
             await self._t.onetime.end_flows(tx, others)
+            await tx.emit(ResetProven(account_id=row["account_id"], flow_id=row["id"], application=row["application"]))
 
     # --- the new password --------------------------------------------------------------------------------------------------
 

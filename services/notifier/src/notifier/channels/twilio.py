@@ -1,0 +1,145 @@
+"""SMS and voice by Twilio's REST API 2010-04-01: Messages, Calls, TwiML, signed callbacks.
+
+A call is created with a URL that Twilio asks for what to say. The first answer asks for a key; the code is said only in the
+answer to that key, so that no mailbox ever records it (PST-4).
+"""
+
+import base64
+import hmac
+from collections.abc import Iterable
+from hashlib import sha1
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+from uuid import UUID
+from xml.sax.saxutils import escape, quoteattr
+
+import httpx
+import orjson
+from latchkey_contracts.notifier import Channel
+
+from . import http
+from .base import Call, Callback, CallStep, Forged, Message, Receipt, Refused, Text
+
+RINGS_SECONDS = 25
+CALL_SECONDS = 60  # PST-4, FRD-7
+KEY_SECONDS = 10
+OPTED_OUT = 21610  # "attempt to send to an unsubscribed recipient"
+# Voices that speak the language; the digits are then read in it (WEB-18).
+VOICES = {"en": "en-GB", "de": "de-DE", "fr": "fr-FR", "es": "es-ES", "ar": "ar-AE"}
+_SMS = {"sent": "accepted", "delivered": "delivered", "undelivered": "failed", "failed": "failed", "canceled": "failed"}
+_UNANSWERED = {"busy", "no-answer", "failed", "canceled"}
+
+
+def signature(token: str, url: str, parameters: Iterable[tuple[str, str]]) -> str:
+    """X-Twilio-Signature: HMAC-SHA1 over the URL and the sorted parameters, base64."""
+    signed = url + "".join(name + value for name, value in sorted(parameters))
+    return base64.b64encode(hmac.digest(token.encode(), signed.encode(), sha1)).decode()
+
+
+class TwilioProvider:
+    repeatable = False  # Twilio knows no idempotency key here
+
+    def __init__(
+        self,
+        *,
+        account_sid: str,
+        auth_token: str,
+        sender: str,
+        url: str = "https://api.twilio.com",
+        name: str = "twilio",
+        channels: frozenset[Channel] = frozenset({"sms", "voice"}),
+        connect_seconds: float = 2.0,
+        timeout_seconds: float = 4.0,
+    ) -> None:
+        """`sender`: a number in E.164, or the sid of a messaging service (MG...), which can't call."""
+        self.name = name
+        self.channels = channels
+        self._base = f"{url.rstrip('/')}/2010-04-01/Accounts/{account_sid}"
+        self._token = auth_token
+        self._sender = sender
+        self._http = http.client(connect_seconds, timeout_seconds, httpx.BasicAuth(account_sid, auth_token))
+
+    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
+        if isinstance(message, Text):
+            sender = "MessagingServiceSid" if self._sender.startswith("MG") else "From"
+            form = {sender: self._sender, "Body": message.body, "StatusCallback": callback_url}
+            # Not handed on by Twilio once it is of no use (EVT-9): 1 to 36,000 s.
+            form["ValidityPeriod"] = str(int(min(max(expires_in, 1), 36_000)))
+            path = "Messages.json"
+        else:
+            form = {
+                "From": self._sender,
+                "Url": f"{callback_url}&step=answer",
+                "Method": "POST",
+                "StatusCallback": callback_url,
+                "Timeout": str(RINGS_SECONDS),
+                "TimeLimit": str(CALL_SECONDS),
+            }
+            path = "Calls.json"
+        form["To"] = message.to
+        request = self._http.build_request("POST", f"{self._base}/{path}", data=form)
+        response = await http.post(self._http, request, _refused)
+        found = _object(response.content).get("sid")
+        return found[:200] if isinstance(found, str) else None
+
+    def read(self, callback: Callback) -> list[Receipt] | CallStep:
+        try:
+            parameters = parse_qsl(callback.body.decode(), keep_blank_values=True)
+            query = parse_qs(urlsplit(callback.url).query)
+        except ValueError:
+            raise Forged("not a form") from None
+        given = callback.headers.get("x-twilio-signature", "")
+        if not hmac.compare_digest(signature(self._token, callback.url, parameters).encode(), given.encode()):
+            raise Forged("the signature is wrong")
+        said = dict(parameters)
+        try:
+            message_id = UUID(query["message"][0])
+        except (KeyError, ValueError):
+            raise Forged("it names no message") from None
+        step = query.get("step", [""])[0]
+        if step in {"answer", "key"}:
+            return CallStep(message_id, key_pressed=step == "key" and bool(said.get("Digits")))
+        return _receipts(message_id, said)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+def _refused(response: httpx.Response) -> Refused:
+    code = _object(response.content).get("code")
+    return Refused(f"twilio {code}" if isinstance(code, int) else f"http {response.status_code}", opted_out=code == OPTED_OUT)
+
+
+def _receipts(message_id: UUID, said: dict[str, str]) -> list[Receipt]:
+    error = f"twilio {said['ErrorCode']}" if said.get("ErrorCode") else None
+    if (status := said.get("MessageStatus")) is not None:
+        state = _SMS.get(status)
+        return [Receipt(message_id, state, error or status if state == "failed" else None)] if state else []  # type: ignore[arg-type]
+    status = said.get("CallStatus", "")
+    if status in _UNANSWERED:
+        return [Receipt(message_id, "failed", error or status)]
+    if status == "completed":
+        # Delivered is what was heard, and that was told by the key; a call that ended without is none.
+        return [Receipt(message_id, "failed", "no key was pressed")]
+    return []
+
+
+def _object(content: bytes) -> dict[str, object]:
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def twiml(call: Call | None, key_url: str | None) -> str:
+    """What Twilio is to say: with `key_url` the prompt that waits for a key, without it what follows; no call: hang up."""
+    if call is None:
+        return '<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>'
+    voice = f"language={quoteattr(VOICES.get(call.language, 'en-GB'))}"
+    if key_url is None:
+        said = f'<Pause length="1"/><Say {voice}>{escape(call.body)}</Say>'
+    else:
+        prompt = f"<Say {voice}>{escape(call.prompt)}</Say>"
+        gather = f'<Gather input="dtmf" numDigits="1" timeout="{KEY_SECONDS}" method="POST" action={quoteattr(key_url)}>'
+        said = f"{gather}{prompt}</Gather>"
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response>{said}<Hangup/></Response>'

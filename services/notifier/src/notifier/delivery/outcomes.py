@@ -1,0 +1,158 @@
+"""What became of a message, written down and told in one transaction, and which other way it goes then (E15, E33)."""
+
+import random
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+from latchkey_contracts.messages import Contact, MessageContent
+from latchkey_contracts.notifier import (
+    MessageAccepted,
+    MessageDelivered,
+    MessageEvent,
+    MessageExpired,
+    MessageFailed,
+    MessageHandedOver,
+    MessageQueued,
+    MessageSuppressed,
+)
+from servicekit.configuration import Resolved
+from servicekit.db import Database, Record, Tx
+from servicekit.errors import NotFound
+from servicekit.logging import get_logger
+from servicekit.sealing import SealBroken, SealExpired
+
+from notifier.channels.chain import Chain
+from notifier.suppression import store as suppression
+
+from . import rules, store
+from .preparing import Over, Preparing, Ready
+
+_NAMESPACE = UUID("0c4f5a3e-5a0b-4f0a-9f65-0d2f6b1d7a55")
+_ENDED: dict[str, type[MessageEvent]] = {
+    "failed": MessageFailed,
+    "suppressed": MessageSuppressed,
+    "expired": MessageExpired,
+}
+log = get_logger(__name__)
+
+
+class Outcomes:
+    def __init__(self, db: Database, preparing: Preparing, chain: Chain, suppress_days: int) -> None:
+        self._db = db
+        self._preparing = preparing
+        self._chain = chain
+        self._suppress = timedelta(days=suppress_days)
+
+    # --- of a message that this process holds ------------------------------------------------------------------------
+
+    async def handed_over(self, ready: Ready, provider: str, provider_id: str | None) -> None:
+        async with self._db.transaction() as tx:
+            watch_at = self._watch_until(ready, tx.now)
+            one = ready.row["id"]
+            attempts = await store.finish(tx, one, ready.lease, "handed_over", provider_id=provider_id, watch_at=watch_at)
+            if attempts is not None:
+                await tx.emit(MessageHandedOver(**head(ready.row), at=tx.now, provider=provider, attempts=attempts))
+
+    async def over(self, row: Record, lease: UUID, end: Over) -> None:
+        """Ends it; where another way is open, that begins in the same transaction."""
+        async with self._db.transaction() as tx:
+            if await store.finish(tx, row["id"], lease, end.state, reason=end.reason) is None:
+                return
+            await tell_end(tx, row, end.state, end.reason)
+            if end.state == "failed" or end.reason in rules.UNREACHABLE:
+                await self.fall_back(tx, row, end.content)
+        if end.state == "failed":
+            log.warning("delivery.given_up", message_id=str(row["id"]), template=row["template"], reason=end.reason)
+
+    async def opted_out(self, ready: Ready) -> None:
+        async with self._db.transaction() as tx:
+            await suppression.add(tx, ready.channel, ready.recipient, "opted_out", tx.now + self._suppress)
+
+    async def again(self, row: Record, lease: UUID, reason: str, *, no_try: bool = False, due: timedelta | None = None) -> None:
+        """Waits for its next try. `no_try`: nobody was asked this time."""
+        async with self._db.transaction() as tx:
+            due_at = tx.now + (due or rules.delay(row["tries"], random.random()))  # noqa: S311 - jitter
+            await store.again(tx, row["id"], lease, due_at=due_at, reason=reason, no_try=no_try)
+        log.info("delivery.again", message_id=str(row["id"]), tries=row["tries"], reason=reason)
+
+    # --- of a message that its provider tells about --------------------------------------------------------------------
+
+    async def taken(self, tx: Tx, row: Record) -> Record:
+        """A receipt came before the provider's own answer, or instead of it: it has the message. The row as it is then."""
+        if row["attempts"] == 0 or row["state"] not in {"queued", "sending", "submitting"}:
+            return row
+        attempts = await store.taken(tx, row["id"], tx.now + rules.CALL_WATCH)
+        await tx.emit(MessageHandedOver(**head(row), at=tx.now, provider=row["provider"], attempts=attempts))
+        found = await store.get(tx, row["id"])
+        assert found is not None  # noqa: S101 - locked by this transaction
+        return found
+
+    async def accepted(self, tx: Tx, row: Record) -> None:
+        await store.received(tx, row["id"], "accepted", None, keep=True)
+        await tx.emit(MessageAccepted(**head(row), at=tx.now, provider=row["provider"]))
+
+    async def delivered(self, tx: Tx, row: Record, *, keep: bool = False) -> None:
+        """`keep`: a call may still ask to hear it once more."""
+        await store.received(tx, row["id"], "delivered", None, keep=keep)
+        await tx.emit(MessageDelivered(**head(row), at=tx.now, provider=row["provider"]))
+
+    async def not_delivered(self, tx: Tx, row: Record, reason: str) -> None:
+        await store.received(tx, row["id"], "failed", reason, keep=False)
+        await tell_end(tx, row, "failed", reason)
+        await self.fall_back(tx, row)
+
+    async def missed(self, tx: Tx, row: Record) -> None:
+        """No word came in time: it goes another way, too, while its code lives."""
+        if row["state"] in rules.IN_DOUBT:
+            await self.fall_back(tx, row)
+        await store.unwatch(tx, row["id"])
+
+    # --- another way ---------------------------------------------------------------------------------------------------
+
+    def _watch_until(self, ready: Ready, now: datetime) -> datetime | None:
+        """A call comes back for its words; an SMS may have to go another way. A mail server tells nothing more."""
+        fallback = ready.resolved.notification.fallback
+        if ready.channel == "voice":
+            return now + max(rules.CALL_WATCH, fallback.after)
+        if ready.channel == "email" or self._next_way(ready.row, ready.resolved, ready.content) is None:
+            return None
+        return now + fallback.after
+
+    def _next_way(self, row: Record, resolved: Resolved, content: Contact) -> rules.Way | None:
+        went = [*row["went"], row["channel"]]
+        return rules.next_way(resolved.notification, row["template"], went, content, self._chain.channels())
+
+    async def fall_back(self, tx: Tx, row: Record, content: MessageContent | None = None) -> bool:
+        """Sends what did not arrive another way, in the transaction that ends this one; never a dead code (E15)."""
+        if row["sealed"] is None or row["expires_at"] <= tx.now:
+            return False
+        try:
+            content, resolved = content or self._preparing.open(row), self._preparing.resolved(row)
+        except (SealExpired, SealBroken, NotFound):
+            return False
+        way = self._next_way(row, resolved, content)
+        if way is None or (content.code_expires_at is not None and content.code_expires_at <= tx.now):
+            return False
+        one = uuid5(_NAMESPACE, f"{row['id']}/{way.channel}")
+        if not await store.insert(tx, store.other_way(row, one, way.channel)):
+            return False
+        await tx.emit(MessageQueued(**{**head(row), "message_id": one, "channel": way.channel}, at=tx.now))
+        tx.signal("delivery")
+        return True
+
+
+async def tell_end(tx: Tx, row: Record, state: str, reason: str) -> None:
+    """The event of a message that ended without arriving."""
+    more = {} if state == "expired" else {"reason": reason}
+    await tx.emit(_ENDED[state](**head(row), at=tx.now, **more))
+
+
+def head(row: Record) -> dict[str, object]:
+    """What every event of one message has."""
+    return {
+        "account_id": row["account_id"],
+        "message_id": row["id"],
+        "flow_id": row["flow_id"],
+        "template": row["template"],
+        "channel": row["channel"],
+    }

@@ -1,0 +1,151 @@
+"""One message on its way: looked at, handed to the first provider that is there, and its outcome written down (REL-7)."""
+
+from datetime import datetime
+from uuid import UUID
+
+from latchkey_contracts.templates import TEMPLATES
+from servicekit.db import Database, Record
+from servicekit.failpoints import failpoint
+
+from notifier.channels.base import Provider, Refused, Transient, Unknown
+from notifier.channels.chain import Chain
+from notifier.spending import store as spending
+
+from . import metrics, rules, store
+from .outcomes import Outcomes
+from .preparing import Over, Preparing, Ready, Waits
+
+NOBODY_KNOWS = "nobody can say whether the provider took it"
+NO_PROVIDER = "no provider is there"
+
+
+class _OverCap(Exception):
+    """Undoes the reservation."""
+
+
+class Sending:
+    def __init__(self, *, db: Database, preparing: Preparing, outcomes: Outcomes, chain: Chain, origin: str) -> None:
+        self._db = db
+        self._preparing = preparing
+        self._outcomes = outcomes
+        self._chain = chain
+        self._origin = origin
+
+    async def send(self, row: Record, lease: UUID) -> None:
+        """A claimed message until it is over, or waits again."""
+        try:
+            ready = self._preparing.prepare(row, lease)
+            if row["attempts"] >= rules.MAX_ATTEMPTS or (row["state"] == "submitting" and not self._may_repeat(row)):
+                raise Over("failed", NOBODY_KNOWS)
+            await self._hand_over(ready, self._providers(ready))
+        except Over as end:
+            await self._outcomes.over(row, lease, end)
+        except Waits as wait:
+            await self._outcomes.again(row, lease, wait.reason, no_try=True, due=wait.due)
+
+    async def broken(self, row: Record, lease: UUID) -> None:
+        """Something is wrong with us: it waits, and is looked at again when that is mended."""
+        await self._outcomes.again(row, lease, "could not be sent")
+
+    def _may_repeat(self, row: Record) -> bool:
+        """After a crash in the middle. An e-mail under its Message-ID, what its provider knows by key, and security notices
+        (REL-7); any other SMS or call is asked for again by who misses it.
+        """
+        provider = self._chain.get(row["provider"] or "")
+        return row["lane"] == 0 or (provider is not None and provider.repeatable)
+
+    def _providers(self, ready: Ready) -> list[Provider]:
+        wanted = getattr(ready.resolved.notification, ready.channel).providers
+        providers = self._chain.order(ready.channel, wanted)
+        if ready.row["state"] == "submitting":  # only the one that may have it knows whether it has
+            return [one for one in providers if one.name == ready.row["provider"]] or providers
+        return providers
+
+    async def _hand_over(self, ready: Ready, providers: list[Provider]) -> None:
+        """To the first that is there. Once somebody may have it, a second one at most (FRD-10)."""
+        asked, reason, attempts = False, NO_PROVIDER, ready.row["attempts"]
+        for provider in providers:
+            if not self._chain.breaker(provider).begin():
+                continue
+            asked = True
+            trouble = await self._attempt(ready, provider)
+            if trouble is None:
+                return
+            reason, attempts = str(trouble), attempts + trouble.counted
+            unknown = isinstance(trouble, Unknown)
+            last = provider is providers[-1] and not provider.repeatable and ready.row["lane"] > 0
+            if attempts >= rules.MAX_ATTEMPTS or (unknown and last):
+                raise Over("failed", NOBODY_KNOWS if unknown else reason, ready.content)
+        await self._outcomes.again(ready.row, ready.lease, reason, no_try=not asked)
+
+    async def _attempt(self, ready: Ready, provider: Provider) -> Transient | Unknown | None:
+        """None: that settled it. Raises Over where it is refused or must not go."""
+        breaker = self._chain.breaker(provider)
+        try:
+            if (reserved_at := await self._submitting(ready, provider)) is None:
+                breaker.undecided()
+                return None
+            failpoint("before_provider")
+            provider_id = await self._ask(ready, provider)
+        except Refused as error:
+            breaker.succeeded()  # it answers; it just won't take this one
+            self._count(ready, provider, "refused")
+            if error.opted_out:
+                await self._outcomes.opted_out(ready)
+            raise Over("failed", str(error), ready.content) from None
+        except (Transient, Unknown) as error:
+            breaker.judge(there=not error.down)
+            self._count(ready, provider, "unknown" if error.counted else "not_taken")
+            if not error.counted and reserved_at is not None:
+                await self._not_sent(ready, reserved_at)
+            return error
+        except BaseException:
+            breaker.undecided()
+            raise
+        failpoint("after_provider_accept")
+        breaker.succeeded()
+        self._count(ready, provider, "taken")
+        await self._outcomes.handed_over(ready, provider.name, provider_id)
+        return None
+
+    @staticmethod
+    def _count(ready: Ready, provider: Provider, outcome: str) -> None:
+        metrics.ATTEMPTS.labels(ready.channel, provider.name, outcome).inc()
+
+    async def _ask(self, ready: Ready, provider: Provider) -> str | None:
+        left = (ready.row["expires_at"] - self._db.clock.now()).total_seconds()
+        url = f"{self._origin}/v1/callbacks/{provider.name}?message={ready.row['id']}"
+        return await provider.send(ready.message, callback_url=url, expires_in=left)
+
+    async def _submitting(self, ready: Ready, provider: Provider) -> datetime | None:
+        """From here on it may have gone out, and has cost money. None: the lease was lost. Raises Over: it must not go."""
+        row, spent = ready.row, ready.resolved.notification.spending
+        try:
+            async with self._db.transaction() as tx:
+                moved, blocked = await store.submitting(
+                    tx,
+                    row["id"],
+                    ready.lease,
+                    provider=provider.name,
+                    channel=ready.channel,
+                    recipient=ready.recipient,
+                    masked=rules.masked(ready.channel, ready.message.to),
+                    essential=TEMPLATES[row["template"]].essential,
+                    segments=ready.units,
+                    cost=ready.cost,
+                )
+                if moved and ready.cost:
+                    per_hour, per_day = (round(cap * rules.COST_UNIT) for cap in (spent.per_hour, spent.per_day))
+                    if not await spending.reserve(tx, row["application"], ready.cost, per_hour=per_hour, per_day=per_day):
+                        raise _OverCap
+        except _OverCap:
+            blocked = rules.SPENT
+        if blocked is not None:
+            raise Over("suppressed", blocked, ready.content)
+        return tx.now if moved else None
+
+    async def _not_sent(self, ready: Ready, reserved_at: datetime) -> None:
+        """It is known to have sent nothing, so it was no attempt and cost nothing."""
+        async with self._db.transaction() as tx:
+            if await store.not_sent(tx, ready.row["id"], ready.lease, ready.cost) and ready.cost:
+                await spending.give_back(tx, ready.row["application"], ready.cost, reserved_at)

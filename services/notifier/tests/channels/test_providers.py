@@ -1,0 +1,81 @@
+"""The file of providers: every mistake with its place, no value of it repeated, nothing readable on the way in production."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from notifier.channels import providers
+from notifier.channels.chain import Chain
+from servicekit.clock import Clock
+
+SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
+GOOD = f"""
+[[provider]]
+name = "mail"
+kind = "smtp"
+url = "smtps://user:hunter2@mail.example"
+
+[[provider]]
+name = "twilio"
+kind = "twilio"
+account_sid = "AC{"0" * 32}"
+auth_token = "hunter2"
+from = "+15005550006"
+
+[[provider]]
+name = "other"
+kind = "https"
+channels = ["sms"]
+url = "https://sms.example/send"
+secret = "{SECRET}"
+"""
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def make(text: str, *, production: bool = True):
+        path = tmp_path / "providers.toml"
+        path.write_text(text)
+        return providers.read(path, production=production)
+
+    return make
+
+
+class TestGood:
+    async def test_in_the_order_of_the_file(self, read):
+        chain = Chain([one.make(Clock()) for one in read(GOOD)], Clock())
+        assert chain.channels() == {"email", "sms", "voice"}
+        assert [one.name for one in chain.order("sms")] == ["twilio", "other"]
+        assert [one.name for one in chain.order("sms", ["other", "twilio"])] == ["other", "twilio"]
+        assert [one.name for one in chain.order("voice")] == ["twilio"]
+        await chain.close()
+
+
+class TestBad:
+    @pytest.mark.parametrize(
+        ("old", "new", "place"),
+        [
+            ('name = "mail"', 'name = "Mail!"', "name"),
+            ('kind = "smtp"', 'kind = "pigeon"', "kind"),
+            ('from = "+15005550006"', 'from = "nobody"', "from"),
+            ('channels = ["sms"]', "channels = []", "channels"),
+            (SECRET, "whsec_hunter2", "secret"),
+            ('name = "other"', 'name = "mail"', "mail stands there 2 times"),
+            ("smtps://user:hunter2@", "smtp://user:hunter2@mail.example?starttls=never#", "mail: its address must be encrypted"),
+            ("https://sms.example", "http://sms.example", "other: its address must be encrypted"),
+            ("[[provider]]", "[[provider]", "is not TOML"),
+            ('from = "+15005550006"', 'from = "+15005550006"\nfrom_name = "x"', "from_name"),
+        ],
+    )
+    def test_told_with_its_place_and_without_its_value(self, read, old: str, new: str, place: str):
+        with pytest.raises(ValueError, match=r".") as caught:
+            read(GOOD.replace(old, new, 1))
+        assert place in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path):
+        with pytest.raises(ValueError, match="can't be read"):
+            providers.read(tmp_path / "none.toml", production=False)
+
+    def test_in_development_anything_goes(self, read):
+        assert len(read(GOOD.replace("smtps://user:hunter2@mail.example", "smtp://127.0.0.1:1025"), production=False)) == 3

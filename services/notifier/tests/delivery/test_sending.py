@@ -1,0 +1,245 @@
+"""Providers in order, fail-over, other ways, lanes, what it may cost, who can't be reached (E15, FRD-3, FRD-10, NOT-3)."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from latchkey_contracts.messages import Reach
+from notifier.channels.base import Mail, Refused, Transient, Unknown
+from notifier.channels.chain import Chain
+from notifier.spending import store as spending
+from notifier.suppression import store as suppression
+from notifier.suppression.rules import fingerprint
+from servicekit.configuration import Configuration
+
+from ..conftest import APPLICATION, MAIL, PHONE, POLICY, Notifier, Provider, until
+
+OTHERS = [Reach(channel="voice", to=PHONE), Reach(channel="email", to=MAIL)]
+CODE = timedelta(minutes=6)
+
+
+@pytest.fixture
+def backup() -> Provider:
+    return Provider("backup", "email", "sms")
+
+
+@pytest.fixture
+def chain(clock, provider: Provider, phones: Provider, backup: Provider) -> Chain:
+    return Chain([provider, phones, backup], clock)
+
+
+async def code(notifier: Notifier, *, others: Sequence[Reach] = ()) -> Any:
+    return await notifier.queue(channel="sms", template="password_reset", code="482193", lifetime=CODE, others=others)
+
+
+class TestFailOver:
+    @pytest.mark.parametrize(
+        "trouble", [Transient("refused", down=True), Transient("429"), Transient("500", down=True, counted=True)]
+    )
+    async def test_the_next_one_takes_it_at_once(self, notifier, provider, backup, trouble: Transient):
+        """E15: well within 5 s."""
+        provider.always = trouble
+        message_id = await notifier.queue()
+        began = time.monotonic()
+        async with notifier.running():
+            found = await notifier.wait(message_id, "handed_over")
+        assert time.monotonic() - began < 5
+        assert (provider.ids, backup.ids, found["provider"]) == ([], [str(message_id)], "backup")
+
+    async def test_after_three_the_dead_one_is_left_alone(self, notifier, provider, backup):
+        """REL-16: a breaker, so that nobody waits for a provider that isn't there; half open it gets one probe."""
+        provider.always = Transient("refused", down=True)
+        notifier.concurrency = 1
+        messages = [await notifier.queue() for _ in range(12)]
+        async with notifier.running():
+            for one in messages:
+                await notifier.wait(one, "handed_over")
+            assert len(provider.urls) < 12
+            assert "mail" in set(notifier.chain.troubled())
+            provider.always = None
+            await asyncio.sleep(1.1)  # the breaker's own time, which is no clock that a test could move
+
+            async def well_again() -> bool:
+                await notifier.wait(await notifier.queue(), "handed_over")
+                return not set(notifier.chain.troubled())
+
+            await until(well_again, 10)
+        assert provider.ids
+
+    async def test_at_most_one_second_copy(self, notifier, clock, phones, backup):
+        """FRD-10: a provider that takes it and then says 500 may have sent it; one more may, then it is over, and both cost."""
+        phones.always = Unknown("cut")
+        backup.always = Unknown("cut")
+        message_id = await code(notifier)
+        async with notifier.running():
+            await notifier.wait(message_id, "failed")
+        found = await notifier.row(message_id)
+        assert len(phones.sent) + len(backup.sent) == 2
+        assert (found["attempts"], found["cost"]) == (2, 1600)
+        async with notifier.db.read() as conn:
+            assert {row["amount"] for row in await conn.fetch("SELECT amount FROM spending")} == {1600}
+
+    async def test_what_sent_nothing_cost_nothing(self, notifier, phones, backup):
+        phones.always = Transient("refused", down=True)
+        message_id = await code(notifier)
+        async with notifier.running():
+            found = await notifier.wait(message_id, "handed_over")
+        assert (found["attempts"], found["cost"], found["provider"]) == (1, 800, "backup")
+        async with notifier.db.read() as conn:
+            assert {row["amount"] for row in await conn.fetch("SELECT amount FROM spending")} == {800}
+
+    async def test_the_policy_names_the_order(self, notifier, phones, backup, policy):
+        changed = Configuration()
+        changed.replace(
+            {"Default": {"name": "Default"}}, {"Default": {"name": "Default"}}, {"demo": APPLICATION},
+            {"Default": {**POLICY, "sms": {**POLICY["sms"], "providers": ["backup", "unheard-of", "phones"]}}},
+        )  # fmt: skip
+        other = Notifier(notifier.db, notifier.keys, notifier.clock, changed, notifier.chain)
+        message_id = await code(other)
+        async with other.running():
+            await other.wait(message_id, "handed_over")
+        assert (backup.ids, phones.ids) == ([str(message_id)], [])
+
+
+class TestOtherWays:
+    async def rows(self, notifier: Notifier) -> dict[str, Any]:
+        return {row["channel"]: row for row in await notifier.rows()}
+
+    async def test_sms_then_voice_then_mail(self, notifier, phones, backup, provider):
+        """E15: refused by SMS, refused by voice, so by e-mail; each told, none of them twice."""
+        phones.always = Refused("twilio 21614")
+        await code(notifier, others=OTHERS)
+        async with notifier.running():
+
+            async def by_mail() -> bool:
+                return "email" in (found := await self.rows(notifier)) and found["email"]["state"] == "handed_over"
+
+            await until(by_mail)
+        found = await self.rows(notifier)
+        assert {channel: row["state"] for channel, row in found.items()} == {
+            "sms": "failed",
+            "voice": "failed",
+            "email": "handed_over",
+        }
+        assert (list(found["voice"]["went"]), list(found["email"]["went"])) == (["sms"], ["sms", "voice"])
+        (mail,) = [*provider.sent, *backup.sent]
+        assert isinstance(mail, Mail)
+        assert mail.to == MAIL
+        assert "482 193" in mail.text
+        assert await notifier.told() == [
+            "message_failed", "message_queued", "message_failed", "message_queued", "message_handed_over",
+        ]  # fmt: skip
+
+    async def test_no_word_of_it_in_time(self, notifier, clock, phones):
+        """Handed over, and no receipt after 30 s: the phone rings."""
+        await code(notifier, others=OTHERS)
+        async with notifier.running():
+            sms = (await notifier.rows())[0]["id"]
+            await notifier.wait(sms, "handed_over")
+            clock.move(29)
+            await asyncio.sleep(0.1)
+            assert len(await notifier.rows()) == 1
+            clock.move(2)
+
+            async def rings() -> bool:
+                return "voice" in await self.rows(notifier)
+
+            await until(rings)
+
+    async def test_never_a_dead_code(self, notifier, clock, phones):
+        """E15, EVT-9."""
+        phones.seconds = 0.05
+        phones.during = self.later(clock, 361)
+        phones.trouble = [Refused("twilio 30003")]
+        message_id = await code(notifier, others=OTHERS)
+        async with notifier.running():
+            await notifier.wait(message_id, "failed")
+        assert len(await notifier.rows()) == 1
+
+    @staticmethod
+    def later(clock, seconds: float):
+        async def move() -> None:
+            clock.move(seconds)
+
+        return move
+
+    async def test_a_mailbox_that_bounced_is_not_tried_and_the_phone_is(self, notifier, provider, phones):
+        """REL-8."""
+        first = await notifier.queue(template="password_reset", code="482193", others=[Reach(channel="sms", to=PHONE)])
+        async with notifier.db.transaction() as tx:
+            key = notifier.keys.secret("lookup")
+            await suppression.add(tx, "email", fingerprint(key, "email", MAIL.upper()), "bounced", tx.now + timedelta(days=1))
+        async with notifier.running():
+            found = await notifier.wait(first, "suppressed")
+
+            async def by_sms() -> bool:
+                return "sms" in (rows := await self.rows(notifier)) and rows["sms"]["state"] == "handed_over"
+
+            await until(by_sms)
+        assert found["reason"] == "bounced"
+        assert provider.sent == []
+        assert phones.sent[0].to == PHONE
+
+    async def test_an_operators_no_is_no_reason_to_go_another_way(self, notifier, phones, policy):
+        """A closed country stays closed, by whatever channel (FRD-1)."""
+        abroad = await notifier.queue(
+            channel="sms", template="password_reset", code="482193", to="+8811234567", others=OTHERS, lifetime=CODE
+        )
+        async with notifier.running():
+            found = await notifier.wait(abroad, "suppressed")
+        assert found["reason"] == "country"
+        assert len(await notifier.rows()) == 1
+
+
+class TestSpending:
+    async def test_the_cap_holds_to_the_cent(self, notifier, phones, backup):
+        """FRD-3, INV-12: 20.00 an hour at 0.08 a message are 250 messages, from four replicas at once, whatever is asked."""
+        messages = [await code(notifier) for _ in range(270)]
+        async with notifier.running(replicas=4):
+
+            async def all_over() -> bool:
+                return all(row["state"] in {"handed_over", "suppressed"} for row in await notifier.rows())
+
+            await until(all_over, 30)
+        states = [(await notifier.row(one))["state"] for one in messages]
+        assert states.count("handed_over") == 250
+        assert {row["reason"] for row in await notifier.rows() if row["state"] == "suppressed"} == {"spending_cap"}
+        async with notifier.db.read() as conn:
+            rows = await conn.fetch("SELECT period, amount FROM spending")
+        assert {(row["period"], row["amount"]) for row in rows} == {("hour", 200_000), ("day", 200_000)}
+
+    async def test_the_next_hour_is_another(self, notifier, clock, phones):
+        async with notifier.db.transaction() as tx:
+            assert await spending.reserve(tx, "demo", 200_000, per_hour=200_000, per_day=1_000_000)
+            assert not await spending.reserve(tx, "demo", 1, per_hour=200_000, per_day=1_000_000)
+        clock.move(3600)
+        message_id = await code(notifier)
+        async with notifier.running():
+            await notifier.wait(message_id, "handed_over")
+
+
+class TestLanes:
+    async def test_a_security_notice_passes_by_all_that_waits(self, notifier, provider, backup):
+        """NOT-3, REL-9: behind 2,000 others it is among the first to leave."""
+        notifier.concurrency = 4
+        provider.seconds = 0.002
+        for _ in range(10):
+            await notifier.queue(template="welcome")
+        async with notifier.db.transaction() as tx:
+            await tx.execute(COPIES, 199)
+        async with notifier.running():
+            notice = await notifier.queue(template="password_changed")
+            await notifier.wait(notice, "handed_over")
+            left = len([row for row in await notifier.rows() if row["state"] == "queued"])
+        assert left > 1500
+
+
+COPIES = """
+INSERT INTO delivery (id, account_id, flow_id, application, language, template, channel, lane, short, sealed, contact, trace, went, caused_at,
+    expires_at, state, due_at, created_at)
+SELECT gen_random_uuid(), account_id, flow_id, application, language, template, channel, lane, short, sealed, contact, trace, went, caused_at,
+    expires_at, state, due_at, created_at FROM delivery, generate_series(1, $1)
+"""
