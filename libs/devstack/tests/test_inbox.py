@@ -1,67 +1,42 @@
 """The local inbox over its real protocols: SMTP in, JSON and page out, faults on demand (api.md §6)."""
 
+import json
 import smtplib
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from pathlib import Path
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from devstack.processes import free_port
+from devstack import providers
+from devstack.inbox import signatures
+from testkit.inboxes import Listener, LocalInbox
+from testkit.stack import eventually
 
 
-class Inbox:
-    def __init__(self, folder: Path) -> None:
-        self.http, self.smtp, self.folder = free_port(), free_port(), folder
-        self.url = f"http://127.0.0.1:{self.http}"
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "devstack.inbox", "--http", str(self.http), "--smtp", str(self.smtp), "--data"]
-        self.process = subprocess.Popen([*command, str(self.folder)])
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            try:
-                httpx.get(f"{self.url}/inbox/messages", trust_env=False)
-                socket.create_connection(("127.0.0.1", self.smtp), 1).close()
-                return
-            except (httpx.HTTPError, OSError):
-                time.sleep(0.05)
-        raise AssertionError("the inbox did not start")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait(5)
-
-    def get(self, path: str, **query: str) -> httpx.Response:
-        return httpx.get(self.url + path, params=query, trust_env=False)
-
-    def items(self, **query: str) -> list[dict]:
-        return self.get("/inbox/messages", **query).json()["items"]
-
-    def fail(self, fault: str, count: int = 1) -> httpx.Response:
-        return httpx.post(f"{self.url}/inbox/faults", json={"fault": fault, "count": count}, trust_env=False)
-
-    def send(self, to: str = "mira@posteo.example", *, html: str = "<p>hi</p>", text: str = "hi\n") -> None:
+class Inbox(LocalInbox):
+    def send(
+        self, to: str = "mira@posteo.example", *, html: str = "<p>hi</p>", text: str = "hi\n", client: smtplib.SMTP | None = None
+    ) -> None:
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = "a@b.example", to, "Größe"
-        message["Message-ID"] = f"<{time.monotonic_ns()}@b.example>"
+        message["Message-ID"] = f"<{uuid4()}@b.example>"
         message.set_content(text)
         message.add_alternative(html, subtype="html")
-        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=5) as client:
+        if client is not None:
             client.send_message(message)
+            return
+        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=5) as own:
+            own.send_message(message)
 
 
 @pytest.fixture(scope="module")
 def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
     found = Inbox(tmp_path_factory.mktemp("inbox"))
     yield found
-    found.stop()
+    found.kill()
 
 
 class TestMessages:
@@ -95,13 +70,16 @@ class TestMessages:
 
     def test_kept_over_a_restart(self, inbox: Inbox) -> None:
         inbox.send("four@posteo.example")
-        inbox.stop()
+        inbox.kill()
         inbox.start()
         assert len(inbox.items(to="four@posteo.example")) == 1
 
 
 class TestFaults:
-    @pytest.mark.parametrize(("fault", "kept"), [("refuse", 0), ("temporary", 0), ("permanent", 0), ("cut", 1)])
+    @pytest.mark.parametrize(
+        ("fault", "kept"),
+        [("refuse", 0), ("temporary", 0), ("permanent", 0), ("server_error", 0), ("cut", 1), ("accepted_500", 1)],
+    )
     def test_once_and_then_no_more(self, inbox: Inbox, fault: str, kept: int) -> None:
         """`cut`: the mail is taken, and the line goes dead before the answer."""
         to = f"{fault}@posteo.example"
@@ -111,6 +89,36 @@ class TestFaults:
         assert len(inbox.items(to=to)) == kept
         inbox.send(to)
         assert len(inbox.items(to=to)) == kept + 1
+
+    def test_away_until_it_is_cleared(self, inbox: Inbox) -> None:
+        """FRD-10: also over a connection from before."""
+        with smtplib.SMTP("127.0.0.1", inbox.smtp, timeout=5) as client:
+            inbox.send("away@posteo.example", client=client)
+            inbox.fail("refuse", "until_cleared")
+            with pytest.raises(smtplib.SMTPException):
+                inbox.send("away@posteo.example", client=client)
+        for _ in range(2):
+            with pytest.raises((smtplib.SMTPException, OSError)):
+                inbox.send("away@posteo.example")
+        inbox.fail("none", channel="email")
+        inbox.send("away@posteo.example")
+        assert len(inbox.items(to="away@posteo.example")) == 2
+
+    def test_a_bounce_is_told(self, inbox: Inbox) -> None:
+        """REL-8: signed, to the address for callbacks."""
+        with Listener() as listener:
+            inbox.kill()
+            inbox.origin = listener.url
+            inbox.start()
+            inbox.fail("undelivered", channel="email")
+            inbox.send("bounces@posteo.example")
+            (heard,) = eventually(lambda: list(listener.heard))
+        assert heard.url.startswith(f"{listener.url}/v1/callbacks/smtp?message=")
+        assert signatures.is_signed(providers.key_of(inbox.provider("smtp")), heard.headers, heard.body, time.time())
+        told = json.loads(heard.body)
+        (found,) = inbox.items(to="bounces@posteo.example")
+        assert (told["state"], found["state"]) == ("bounced", "undelivered")
+        assert str(UUID(told["message_id"])) in found["message_id"]
 
     def test_none_takes_them_back(self, inbox: Inbox) -> None:
         inbox.fail("temporary", 5)

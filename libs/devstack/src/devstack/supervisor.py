@@ -19,7 +19,7 @@ from typing import Any
 
 from latchkey_contracts.topics import SERVICES
 
-from . import databases
+from . import databases, providers
 from .infrastructure import Infrastructure, choose
 from .processes import StartFailed, free_port, spawn, stop, taken
 
@@ -28,6 +28,8 @@ START_TRIES = 2
 # A child that dies again and again is started ever more slowly, but at least every 8 s.
 BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 Say = Callable[[str], None]
+# Those that the inbox simulates, in the order in which the notifier tries them.
+PROVIDERS = ("smtp", "twilio", "backup")
 
 
 @dataclass
@@ -101,6 +103,7 @@ class Stack:
         if self.infrastructure is None:
             self.infrastructure = self._owned = choose(self.data, say=self.say, wait=False)
         self._keys()
+        providers.write(self.providers_file, {name: self.ports[name] for name in PROVIDERS})
         self._databases()
         self._children()
         for child in self.children.values():
@@ -119,7 +122,7 @@ class Stack:
         """Ports stay the same over restarts, as far as they are still free."""
         path = self.data / "ports.json"
         known: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
-        names = ["inbox", "smtp"]
+        names = ["inbox", *PROVIDERS]
         for service in self.services:
             for replica in range(self.replicas.get(service, 1)):
                 names += [f"{service}.{replica}.http", f"{service}.{replica}.management"]
@@ -157,6 +160,10 @@ class Stack:
     def inbox_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['inbox']}"
 
+    @property
+    def providers_file(self) -> Path:
+        return self.data / "providers.toml"
+
     def _environment(self, service: str, replica: int) -> dict[str, str]:
         assert self.infrastructure is not None
         peers = {f"LATCHKEY_{name.upper()}_URL": self.url(name) for name in self.services if name != "gateway"}
@@ -170,20 +177,27 @@ class Stack:
             "LATCHKEY_HTTP_PORT": str(self.ports[f"{service}.{replica}.http"]),
             "LATCHKEY_MANAGEMENT_PORT": str(self.ports[f"{service}.{replica}.management"]),
             "LATCHKEY_KEYS_DIR": str(self.data / "keys"),
-            "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{self.ports['smtp']}",
             "LATCHKEY_INBOX_URL": self.inbox_url,
             "LATCHKEY_KAFKA_SESSION_TIMEOUT_MS": "6000",
             "LATCHKEY_KAFKA_HEARTBEAT_MS": "500",
             "MALLOC_ARENA_MAX": "2",
             **peers,
+            **self._reached(service),
             **self.extra,
         }
+
+    def _reached(self, service: str) -> dict[str, str]:
+        """Where the notifier's messages go: to the inbox, unless whoever started us named a mail server."""
+        if service != "notifier" or "LATCHKEY_SMTP_URL" in self.extra:
+            return {}
+        return {"LATCHKEY_PROVIDERS_FILE": str(self.providers_file)}
 
     def _children(self) -> None:
         logs = self.data / "logs"
         inbox = [sys.executable, "-m", "devstack.inbox", "--http", str(self.ports["inbox"]), "--smtp", str(self.ports["smtp"])]
-        inbox += ["--data", str(self.data / "inbox")]
-        self.children["inbox"] = Child("inbox", inbox, {}, logs / "inbox.log", f"{self.inbox_url}/inbox/messages")
+        inbox += ["--data", str(self.data / "inbox"), "--providers", str(self.providers_file), "--origin", self.origin]
+        clock = {name: self.extra[name] for name in ("LATCHKEY_CLOCK_FILE",) if name in self.extra}
+        self.children["inbox"] = Child("inbox", inbox, clock, logs / "inbox.log", f"{self.inbox_url}/inbox/messages")
         for service in self.services:
             for replica in range(self.replicas.get(service, 1)):
                 name = service if replica == 0 else f"{service}.{replica}"

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 import httpx
 import psycopg
+from devstack.inbox import finder
+from devstack.inbox.store import Message
 from devstack.infrastructure import Infrastructure
 from devstack.processes import free_port
 from devstack.supervisor import Stack
@@ -72,13 +74,51 @@ class Product:
             return found if len(found) >= count else None
 
         found: list[dict[str, Any]] = eventually(look, seconds=seconds)
-        for one in found:
-            for secret in (*LINK.findall(one["text"]), *CODE.findall(one["text"])):
-                self.secrets.add(secret)
+        self._remember(found)
         return found
 
     def fail_mails(self, fault: str, count: int = 1) -> None:
-        httpx.post(f"{self.stack.inbox_url}/inbox/faults", json={"fault": fault, "count": count}, timeout=20).raise_for_status()
+        self.fail("email", fault, count)
+
+    def fail(self, channel: str | None, fault: str, count: int | str = 1, *, provider: str | None = None) -> None:
+        """The next `count` messages, or all from now on (`"until_cleared"`). `fault` "none" takes back; `channel` None: all."""
+        asked = {"channel": channel, "fault": fault, "count": count, "provider": provider}
+        httpx.post(f"{self.stack.inbox_url}/inbox/faults", json=asked, timeout=20).raise_for_status()
+
+    def received(self, channel: str, to: str | None = None) -> list[dict[str, Any]]:
+        """In the order in which they came. Their codes and links are secrets of this run from now on."""
+        found = [one for one in self.mails(to) if one["channel"] == channel]
+        self._remember(found)
+        return found
+
+    def texts(self, to: str | None = None) -> list[dict[str, Any]]:
+        return self.received("sms", to)
+
+    def calls(self, to: str | None = None) -> list[dict[str, Any]]:
+        """Those that are over; `text` is the transcript, `state` how it went."""
+        return self.received("voice", to)
+
+    def wait_message(self, to: str, *, channel: str = "email", count: int = 1, seconds: float = 15) -> dict[str, Any]:
+        """The newest, when there are so many."""
+
+        def look() -> list[dict[str, Any]] | None:
+            found = self.received(channel, to)
+            return found if len(found) >= count else None
+
+        newest: dict[str, Any] = eventually(look, seconds=seconds)[-1]
+        return newest
+
+    def code_of(self, message: dict[str, Any]) -> str | None:
+        """Without the space in it."""
+        found = finder.code_in(Message(**message))
+        return found.replace(" ", "") if found else None
+
+    def _remember(self, messages: list[dict[str, Any]]) -> None:
+        for one in messages:
+            self.secrets.update(LINK.findall(one["text"]))
+            self.secrets.update(CODE.findall(one["text"]))
+            if one["channel"] != "email" and (code := self.code_of(one)) is not None:
+                self.secrets.add(code)
 
     # --- time, crashes -----------------------------------------------------------------------------------------------
 

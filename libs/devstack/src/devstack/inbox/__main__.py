@@ -1,31 +1,93 @@
-"""`python -m devstack.inbox`: one process, SMTP in, HTTP out."""
+"""`python -m devstack.inbox`: one process; SMTP and the providers' HTTP in, page and JSON out."""
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from servicekit.clock import make_clock
 
-from .smtp import Faults, serve
+from devstack import providers
+
+from .callbacks import Callbacks
+from .faults import Faults
+from .https import HttpsStandIn
+from .smtp import Bounce, serve
 from .store import Store
+from .twilio import TwilioStandIn
 from .web import create_app
 
+STAND_INS: dict[str, type[TwilioStandIn | HttpsStandIn]] = {"twilio": TwilioStandIn, "https": HttpsStandIn}
 
-async def main() -> None:
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="devstack.inbox")
     parser.add_argument("--http", type=int, required=True)
     parser.add_argument("--smtp", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--providers", type=Path, help="the notifier's providers file: who is simulated, and where")
+    parser.add_argument("--origin", help="where bounces of mail are told")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds that the mail server takes for each message")
-    arguments = parser.parse_args()
-    store, faults = Store(arguments.data / "messages.jsonl"), Faults()
+    return parser.parse_args()
+
+
+def _bounce(smtp: dict[str, Any] | None, origin: str | None, callbacks: Callbacks) -> Bounce | None:
+    if smtp is None or origin is None or "secret" not in smtp:
+        return None
+    url, key = f"{origin}/v1/callbacks/{smtp['name']}", providers.key_of(smtp)
+
+    def bounce(message_id: str) -> None:
+        told = {"message_id": message_id, "state": "bounced", "reason": "550 no such mailbox"}
+        callbacks.later(callbacks.document(f"{url}?message={message_id}", key, told))
+
+    return bounce
+
+
+async def main() -> None:
+    arguments = _arguments()
+    found = providers.read(arguments.providers) if arguments.providers else []
+    # Signatures carry the time of day, which tests move for all processes alike.
+    clock_file = os.environ.get("LATCHKEY_CLOCK_FILE")
+    clock = make_clock(Path(clock_file) if clock_file else None)
+    store = Store(arguments.data / "messages.jsonl")
     store.load()
-    smtp = await serve(store, faults, arguments.smtp, delay_seconds=arguments.delay)
+    faults = Faults({one["name"]: providers.channels(one) for one in found} or None)
+    callbacks = Callbacks(clock)
+    smtp = next((one for one in found if one["kind"] == "smtp"), None)
+    mail = await serve(
+        store, faults, arguments.smtp, delay_seconds=arguments.delay, bounce=_bounce(smtp, arguments.origin, callbacks)
+    )
+    ports = {
+        one["name"]: STAND_INS[one["kind"]](one, store, faults, callbacks, clock, providers.port(one)).port
+        for one in found
+        if one["kind"] in STAND_INS
+    }
+    for port in ports.values():
+        await port.open()
+
+    async def follow() -> None:
+        """Shuts the ports of those who refuse, and opens them again."""
+        for name, port in ports.items():
+            if faults.closed(name):
+                port.shut()
+            else:
+                await port.open()
+
     config = uvicorn.Config(
-        create_app(store, faults), host="127.0.0.1", port=arguments.http, log_level="warning", lifespan="off", access_log=False
+        create_app(store, faults, follow),
+        host="127.0.0.1",
+        port=arguments.http,
+        log_level="warning",
+        lifespan="off",
+        access_log=False,
+        timeout_graceful_shutdown=1,
     )
     await uvicorn.Server(config).serve()
-    smtp.close()
+    mail.close()
+    for port in ports.values():
+        port.shut()
 
 
 asyncio.run(main())

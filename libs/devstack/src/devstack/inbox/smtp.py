@@ -3,68 +3,63 @@
 import asyncio
 import email
 import email.policy
-from collections import deque
+import re
+from collections.abc import Callable
 from email.message import EmailMessage
-from typing import Any, Literal
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from .store import Store
+from .faults import Faults
+from .store import Message, Store
 
-# refuse: no greeting; time_out: no answer to DATA; temporary: 451; permanent: 550; cut: accepts, then drops the line unsaid.
-Fault = Literal["refuse", "time_out", "temporary", "permanent", "cut"]
-
-
-class Faults:
-    """The next messages fail as told, in that order."""
-
-    def __init__(self) -> None:
-        self._queue: deque[Fault] = deque()
-
-    def add(self, fault: Fault, count: int) -> None:
-        self._queue.extend([fault] * count)
-
-    def clear(self) -> None:
-        self._queue.clear()
-
-    def peek(self) -> Fault | None:
-        return self._queue[0] if self._queue else None
-
-    def take(self) -> Fault | None:
-        return self._queue.popleft() if self._queue else None
-
-    def __len__(self) -> int:
-        return len(self._queue)
+NAME = "smtp"
+_OURS = re.compile(r"<([0-9a-f-]{36})@")
+_SAID = {"temporary": "451 try again later", "permanent": "550 no such mailbox", "server_error": "421 closing for all"}
+Bounce = Callable[[str], None]
 
 
 class Handler:
-    def __init__(self, store: Store, faults: Faults, delay_seconds: float = 0.0) -> None:
+    def __init__(self, store: Store, faults: Faults, delay_seconds: float = 0.0, bounce: Bounce | None = None) -> None:
+        """`bounce` is told the id of a message that can't be delivered after all."""
         self._store = store
         self._faults = faults
+        self._bounce = bounce
         self.delay_seconds = delay_seconds
 
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self._faults.next("email", NAME) == "refuse" and isinstance(server.transport, asyncio.WriteTransport):
+            server.transport.abort()  # it came over a connection from before; the new one will be refused
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        fault = self._faults.take()
+        fault = self._faults.take("email", NAME)
         if self.delay_seconds:
             await asyncio.sleep(self.delay_seconds)
-        if fault == "temporary":
-            return "451 try again later"
-        if fault == "permanent":
-            return "550 no such mailbox"
+        if fault in _SAID:
+            return _SAID[fault]
         if fault == "time_out":
             await asyncio.sleep(3600)
-        self._keep(envelope)
+        kept = self._keep(envelope)
         if fault == "cut":
             if server.transport is not None:
                 server.transport.close()
             return "250 never said"
+        if fault == "accepted_500":
+            return "451 it was accepted all the same"
+        if fault == "undelivered":
+            self._undelivered(kept)
         return "250 accepted"
 
-    def _keep(self, envelope: Envelope) -> None:
+    def _keep(self, envelope: Envelope) -> list[Message]:
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         message: EmailMessage = email.message_from_bytes(content, policy=email.policy.default)
         text, html = _part(message, "plain"), _part(message, "html")
-        for recipient in envelope.rcpt_tos:
+        return [
             self._store.add(
                 channel="email",
                 to=recipient,
@@ -73,7 +68,16 @@ class Handler:
                 html=html,
                 headers={name: str(value) for name, value in message.items()},
                 message_id=str(message["Message-ID"] or "") or None,
+                state="accepted",
             )
+            for recipient in envelope.rcpt_tos
+        ]
+
+    def _undelivered(self, kept: list[Message]) -> None:
+        for one in kept:
+            self._store.became(one.id, "undelivered")
+            if self._bounce is not None and (found := _OURS.match(one.message_id or "")):
+                self._bounce(found[1])
 
 
 def _part(message: EmailMessage, kind: str) -> str | None:
@@ -87,13 +91,15 @@ class _Server(SMTP):
         self._faults = faults
 
     def connection_made(self, transport: Any) -> None:
-        if self._faults.peek() == "refuse":
-            self._faults.take()
+        if self._faults.next("email", NAME) == "refuse":
+            self._faults.take("email", NAME)
             transport.abort()
             return
         super().connection_made(transport)
 
 
-async def serve(store: Store, faults: Faults, port: int, *, delay_seconds: float = 0.0) -> asyncio.Server:
-    handler = Handler(store, faults, delay_seconds)
+async def serve(
+    store: Store, faults: Faults, port: int, *, delay_seconds: float = 0.0, bounce: Bounce | None = None
+) -> asyncio.Server:
+    handler = Handler(store, faults, delay_seconds, bounce)
     return await asyncio.get_running_loop().create_server(lambda: _Server(handler, faults), "127.0.0.1", port)

@@ -1,11 +1,12 @@
 """The inbox page and its JSON (api.md §6): `GET /inbox`, `/inbox/messages`, `POST /inbox/faults`."""
 
 import json
-import re
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
@@ -13,32 +14,48 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from .smtp import Fault, Faults
+from .faults import FAULTS, Faults, Unfit
+from .finder import code_in, link_in
 from .store import Message, Store
 
-_CODE = re.compile(r"(?m)^\s*([0-9]{3} ?[0-9]{3,5})\s*$")
-_LINK = re.compile(r"https?://\S+/l/\S+")
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # A mail brings its own inline styles; it runs no script, loads nothing, and its links open beside it.
 _MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"
-_TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined)
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 CHANNELS = {"email": "Mail", "sms": "SMS", "voice": "Calls"}
+ONE = {"email": "Mail", "sms": "SMS", "voice": "Call"}
+# How a state looks; what is not here is plain.
+TONES = {"delivered": "good", "answered": "good", "undelivered": "bad", "failed": "bad", "busy": "warn", "no answer": "warn"}
+TONES["answering machine"] = "warn"
 
 
-def code_in(message: Message) -> str | None:
-    found = _CODE.search(message.text)
-    return found[1] if found else None
+def title(message: Message) -> str:
+    return message.subject or f"{ONE.get(message.channel, message.channel)} to {message.to}"
 
 
-def link_in(message: Message) -> str | None:
-    found = _LINK.search(message.text)
-    return found[0] if found else None
+def said(message: Message) -> list[tuple[str, str]]:
+    """A transcript line by line: what was said, and in brackets what happened."""
+    return [
+        ("note", line[1:-1]) if line.startswith("[") and line.endswith("]") else ("words", line)
+        for line in message.text.splitlines()
+        if line.strip()
+    ]
 
 
-def create_app(store: Store, faults: Faults) -> Starlette:
-    def listing(request: Request) -> Response:
+class Inbox:
+    def __init__(self, store: Store, faults: Faults, changed: Callable[[], Awaitable[None]]) -> None:
+        """`changed`: called when other faults are set than before."""
+        self._store, self._faults, self._changed = store, faults, changed
+
+    def listing(self, request: Request) -> Response:
         query = request.query_params
         try:
             since = datetime.fromisoformat(query["since"]) if "since" in query else None
@@ -46,41 +63,51 @@ def create_app(store: Store, faults: Faults) -> Starlette:
             return _problem(400, "malformed_request", "since is not an RFC 3339 time")
         if since is not None and since.tzinfo is None:
             return _problem(400, "malformed_request", "since has no time zone")
-        found = store.find(to=query.get("to"), channel=query.get("channel"), since=since)
+        found = self._store.find(to=query.get("to"), channel=query.get("channel"), since=since)
         return JSONResponse({"items": [asdict(one) for one in found], "next": None})
 
-    def one(request: Request) -> Response:
-        message = store.get(request.path_params["id"])
+    def one(self, request: Request) -> Response:
+        message = self._store.get(request.path_params["id"])
         return JSONResponse(asdict(message)) if message else _problem(404, "not_found", "There is no such message")
 
-    def mail(request: Request) -> Response:
-        message = store.get(request.path_params["id"])
+    def mail(self, request: Request) -> Response:
+        message = self._store.get(request.path_params["id"])
         if message is None or message.html is None:
             return _problem(404, "not_found", "There is no such mail")
         return HTMLResponse(message.html, headers={"Content-Security-Policy": _MAIL_POLICY, "X-Content-Type-Options": "nosniff"})
 
-    def page(request: Request) -> Response:
+    def page(self, request: Request) -> Response:
         channel = request.query_params.get("channel")
-        messages = store.find(channel=channel)[::-1][:200]
-        wanted = request.query_params.get("message")
-        chosen = store.get(wanted) if wanted else (messages[0] if messages else None)
+        return self._show(channel if channel in CHANNELS else None, request.query_params.get("message"))
+
+    def _show(self, channel: str | None, wanted: str | None, *, wrong: str | None = None) -> Response:
+        messages = self._store.find(channel=channel)[::-1][:200]
+        chosen = self._store.get(wanted) if wanted else (messages[0] if messages else None)
         html = _TEMPLATES.get_template("inbox.html").render(
             messages=messages,
             chosen=chosen,
             channel=channel,
             channels=CHANNELS,
-            counts={name: len(store.find(channel=name)) for name in CHANNELS},
-            total=len(store.messages),
-            faults=len(faults),
+            counts={name: len(self._store.find(channel=name)) for name in CHANNELS},
+            total=len(self._store.messages),
+            faults=FAULTS,
+            set_faults=self._faults.described(),
+            machine=self._faults.machine(),
+            providers=self._faults.providers,
+            wrong=wrong,
+            tones=TONES,
             code_in=code_in,
             link_in=link_in,
+            title=title,
+            said=said,
         )
-        return HTMLResponse(html, headers={"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-store"})
+        headers = {"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-store"}
+        return HTMLResponse(html, 422 if wrong else 200, headers=headers)
 
-    def style(_request: Request) -> Response:
+    def style(self, _request: Request) -> Response:
         return Response((Path(__file__).parent / "templates" / "inbox.css").read_text(), media_type="text/css")
 
-    async def fail(request: Request) -> Response:
+    async def fail(self, request: Request) -> Response:
         body: Any
         if request.headers.get("content-type", "").startswith("application/json"):
             try:
@@ -89,30 +116,40 @@ def create_app(store: Store, faults: Faults) -> Starlette:
                 return _problem(400, "malformed_request", "The body is not JSON")
         else:
             body = dict(await request.form())
-        fault, count = body.get("fault"), body.get("count", 1)
-        if fault == "none":
-            faults.clear()
-        elif fault in get_args(Fault) and str(count).isdigit() and 1 <= int(count) <= 10_000:
-            faults.add(fault, int(count))
-        else:
-            return _problem(422, "validation_failed", f"fault is one of none, {', '.join(get_args(Fault))}; count 1 to 10000")
-        if isinstance(body, dict) and "back" in body:
-            return RedirectResponse("/inbox", 303)
-        return JSONResponse({"waiting": len(faults)})
+        if not isinstance(body, dict):
+            return _problem(422, "validation_failed", "The body is no object")
+        back = "back" in body
+        channel, wanted = (str(body.get(name) or "") or None for name in ("in", "message"))
+        try:
+            self._faults.ask(body)
+        except Unfit as error:
+            return self._show(channel, wanted, wrong=str(error)) if back else _problem(422, "validation_failed", str(error))
+        await self._changed()
+        if back:
+            query = urlencode({name: value for name, value in (("channel", channel), ("message", wanted)) if value})
+            return RedirectResponse(f"/inbox?{query}" if query else "/inbox", 303)
+        return JSONResponse({"waiting": len(self._faults)})
 
-    def empty(_request: Request) -> Response:
-        store.clear()
+    def empty(self, _request: Request) -> Response:
+        self._store.clear()
         return RedirectResponse("/inbox", 303)
 
+
+async def _nobody() -> None:
+    return None
+
+
+def create_app(store: Store, faults: Faults, changed: Callable[[], Awaitable[None]] = _nobody) -> Starlette:
+    inbox = Inbox(store, faults, changed)
     return Starlette(
         routes=[
-            Route("/inbox", page),
-            Route("/inbox/style.css", style),
-            Route("/inbox/messages", listing),
-            Route("/inbox/messages/{id}", one),
-            Route("/inbox/messages/{id}/html", mail),
-            Route("/inbox/faults", fail, methods=["POST"]),
-            Route("/inbox/empty", empty, methods=["POST"]),
+            Route("/inbox", inbox.page),
+            Route("/inbox/style.css", inbox.style),
+            Route("/inbox/messages", inbox.listing),
+            Route("/inbox/messages/{id}", inbox.one),
+            Route("/inbox/messages/{id}/html", inbox.mail),
+            Route("/inbox/faults", inbox.fail, methods=["POST"]),
+            Route("/inbox/empty", inbox.empty, methods=["POST"]),
         ]
     )
 
