@@ -67,6 +67,7 @@ class Provider:
         self.name = name
         self.channels = frozenset(channels)
         self.repeatable = repeatable
+        self.keyed = False
         self.sent: list[Message] = []
         self.trouble: list[Exception] = []
         self.always: Exception | None = None
@@ -201,7 +202,7 @@ class Notifier:
                 caused_at=tx.now,
                 expires_at=until,
             )
-            assert await store.insert(tx, new)
+            assert await store.insert(tx, new) is not None
         return one
 
     async def row(self, message_id: UUID) -> Any:
@@ -226,7 +227,7 @@ class Notifier:
         return await until(look)
 
 
-async def until(look: Callable[[], Any], seconds: float = 5) -> Any:
+async def until(look: Callable[[], Any], seconds: float = 20) -> Any:
     """The first true answer."""
     async with asyncio.timeout(seconds):
         while not (found := await look()):

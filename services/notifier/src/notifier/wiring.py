@@ -1,6 +1,5 @@
 """What the notifier is made of."""
 
-from servicekit.clock import Clock
 from servicekit.configuration import ConfigurationCopy, first_load
 from servicekit.http import create_internal_app
 from servicekit.run import Resources, Service, Wired
@@ -28,8 +27,7 @@ from notifier.templates.render import Renderer
 async def build(r: Resources) -> Wired:
     settings: NotifierSettings = r.settings
     configuration = ConfigurationCopy(r.db, r.wakeups)
-    # The world outside has its own time: signatures are stamped and checked by it, also where a test has moved ours.
-    chain = Chain([one.make(Clock()) for one in settings.providers()], r.clock)
+    chain = Chain([one.make(r.clock) for one in settings.providers()], r.clock)
     switches = Switches()
     renderer = Renderer(settings.sender_address, settings.origin)
     preparing = Preparing(

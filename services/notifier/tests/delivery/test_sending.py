@@ -203,7 +203,7 @@ class TestSpending:
             async def all_over() -> bool:
                 return all(row["state"] in {"handed_over", "suppressed"} for row in await notifier.rows())
 
-            await until(all_over, 30)
+            await until(all_over, 60)
         states = [(await notifier.row(one))["state"] for one in messages]
         assert states.count("handed_over") == 250
         assert {row["reason"] for row in await notifier.rows() if row["state"] == "suppressed"} == {"spending_cap"}

@@ -62,7 +62,7 @@ class TestSent:
             async def all_gone() -> bool:
                 return all(row["state"] == "handed_over" for row in await notifier.rows())
 
-            await until(all_gone, 20)
+            await until(all_gone, 60)
         assert sorted(provider.ids) == sorted(map(str, messages))
 
 

@@ -31,7 +31,7 @@ class TestOff:
                 clock.move(1)
                 return len(provider.sent) == 150
 
-            await until(gone, 20)
+            await until(gone, 60)
         assert sorted(provider.ids) == sorted(map(str, messages))
 
     async def test_dropped_where_asked_but_never_a_security_notice(self, notifier: Notifier, provider: Provider):

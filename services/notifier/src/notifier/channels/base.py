@@ -106,7 +106,8 @@ class Forged(Exception):
 class Provider(Protocol):
     name: str
     channels: frozenset[Channel]
-    repeatable: bool  # knows an idempotency key (or a Message-ID): sent twice, it is one message
+    repeatable: bool  # knows an idempotency key, or a Message-ID: nobody is disturbed by a second copy
+    keyed: bool  # knows an idempotency key: sent any number of times, it is one message
 
     async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
         """Returns when the provider has taken it, with the provider's own id of it. Raises Transient, Refused or Unknown."""

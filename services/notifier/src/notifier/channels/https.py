@@ -12,7 +12,7 @@ from .base import Call, Callback, CallStep, Mail, Message, Receipt, Text
 
 
 class HttpsProvider:
-    repeatable = True  # Idempotency-Key is the message's id
+    repeatable = keyed = True  # Idempotency-Key is the message's id
 
     def __init__(
         self,

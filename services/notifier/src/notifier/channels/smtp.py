@@ -56,6 +56,7 @@ def compose(mail: Mail, at: datetime) -> bytes:
 
 class SmtpProvider:
     channels: frozenset[Channel] = frozenset({"email"})
+    keyed = False
     repeatable = True  # under one Message-ID, which mail servers and clients hold for one mail (docs/decisions/0004)
 
     def __init__(

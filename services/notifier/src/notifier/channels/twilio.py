@@ -36,7 +36,7 @@ def signature(token: str, url: str, parameters: Iterable[tuple[str, str]]) -> st
 
 
 class TwilioProvider:
-    repeatable = False  # Twilio knows no idempotency key here
+    repeatable = keyed = False  # Twilio knows no idempotency key here
 
     def __init__(
         self,

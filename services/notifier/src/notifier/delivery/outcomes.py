@@ -134,7 +134,7 @@ class Outcomes:
         if way is None or (content.code_expires_at is not None and content.code_expires_at <= tx.now):
             return False
         one = uuid5(_NAMESPACE, f"{row['id']}/{way.channel}")
-        if not await store.insert(tx, store.other_way(row, one, way.channel)):
+        if await store.insert(tx, store.other_way(row, one, way.channel)) is None:
             return False
         await tx.emit(MessageQueued(**{**head(row), "message_id": one, "channel": way.channel}, at=tx.now))
         tx.signal("delivery")

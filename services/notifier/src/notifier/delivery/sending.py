@@ -13,7 +13,7 @@ from notifier.spending import store as spending
 
 from . import metrics, rules, store
 from .outcomes import Outcomes
-from .preparing import Over, Preparing, Ready, Waits
+from .preparing import EXPIRED, Over, Preparing, Ready, Waits
 
 NOBODY_KNOWS = "nobody can say whether the provider took it"
 NO_PROVIDER = "no provider is there"
@@ -35,7 +35,7 @@ class Sending:
         """A claimed message until it is over, or waits again."""
         try:
             ready = self._preparing.prepare(row, lease)
-            if row["attempts"] >= rules.MAX_ATTEMPTS or (row["state"] == "submitting" and not self._may_repeat(row)):
+            if not self._may_try(row):
                 raise Over("failed", NOBODY_KNOWS)
             await self._hand_over(ready, self._providers(ready))
         except Over as end:
@@ -47,12 +47,17 @@ class Sending:
         """Something is wrong with us: it waits, and is looked at again when that is mended."""
         await self._outcomes.again(row, lease, "could not be sent")
 
-    def _may_repeat(self, row: Record) -> bool:
-        """After a crash in the middle. An e-mail under its Message-ID, what its provider knows by key, and security notices
-        (REL-7); any other SMS or call is asked for again by who misses it.
+    def _may_try(self, row: Record) -> bool:
+        """Twice at most. After a crash in the middle: an e-mail under its Message-ID, and security notices (REL-7); as often as
+        needed what its provider knows by key. Any other SMS or call is asked for again by who misses it.
         """
+        if row["state"] != "submitting":
+            return bool(row["attempts"] < rules.MAX_ATTEMPTS)
         provider = self._chain.get(row["provider"] or "")
-        return row["lane"] == 0 or (provider is not None and provider.repeatable)
+        if provider is not None and provider.keyed:
+            return True
+        repeatable = row["lane"] == 0 or (provider is not None and provider.repeatable)
+        return repeatable and row["attempts"] < rules.MAX_ATTEMPTS
 
     def _providers(self, ready: Ready) -> list[Provider]:
         wanted = getattr(ready.resolved.notification, ready.channel).providers
@@ -114,6 +119,8 @@ class Sending:
 
     async def _ask(self, ready: Ready, provider: Provider) -> str | None:
         left = (ready.row["expires_at"] - self._db.clock.now()).total_seconds()
+        if left <= 0:  # the last look before it leaves (EVT-9)
+            raise Over("expired", EXPIRED)
         url = f"{self._origin}/v1/callbacks/{provider.name}?message={ready.row['id']}"
         return await provider.send(ready.message, callback_url=url, expires_in=left)
 

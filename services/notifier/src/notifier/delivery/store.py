@@ -8,17 +8,25 @@ from uuid import UUID
 
 from servicekit.db import Conn, Record, Tx
 
+# One that comes after a newer one of its flow never waits: its link and code are dead (D16).
 _INSERT = """
 INSERT INTO delivery (id, account_id, flow_id, application, language, template, channel, lane, short, sealed, contact, trace, went, caused_at,
     expires_at, state, reason, due_at, created_at, finished_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, CASE WHEN $16 = 'queued' THEN NULL ELSE $18::timestamptz END)
-ON CONFLICT (id) DO NOTHING
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN said.reason IS NULL THEN $10::jsonb END, CASE WHEN said.reason IS NULL THEN $11::jsonb END,
+    $12, $13, $14, $15, CASE WHEN said.reason IS NULL THEN 'queued' ELSE 'suppressed' END, said.reason, $17, $17,
+    CASE WHEN said.reason IS NOT NULL THEN $17::timestamptz END
+FROM (SELECT CASE WHEN EXISTS (SELECT FROM delivery WHERE account_id = $2 AND template = $6 AND flow_id = $3 AND caused_at > $14)
+    THEN 'superseded' ELSE $16::text END AS reason) AS said
+ON CONFLICT (id) DO NOTHING RETURNING state, reason
 """
 _COLUMNS = """d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.lane, d.sealed, d.contact, d.trace, d.went, d.state,
     d.attempts, d.tries, d.provider, d.cost, d.heard, d.lease, d.caused_at, d.expires_at, d.created_at"""
-# Of each channel the upper lanes first, as many as it has room for in all.
+# First what a dead process left behind, then of each channel the upper lanes first, as many as it has room for in all.
 _CLAIM = f"""
-WITH found AS MATERIALIZED (
+WITH left_behind AS MATERIALIZED (
+    SELECT id, channel FROM delivery WHERE state IN ('sending', 'submitting') AND leased_until < $1 ORDER BY leased_until LIMIT $8
+    FOR UPDATE SKIP LOCKED
+), found AS MATERIALIZED (
     SELECT one.id, one.due_at, pool.channel, pool.lane, pool.most FROM unnest($4::text[], $5::int[], $6::int[], $7::int[]) AS pool(channel, lane, room, most)
     CROSS JOIN LATERAL (
         SELECT id, due_at FROM delivery AS d
@@ -26,11 +34,8 @@ WITH found AS MATERIALIZED (
         ORDER BY d.due_at LIMIT pool.room FOR UPDATE SKIP LOCKED
     ) AS one
 ), due AS (
-    SELECT id FROM (SELECT id, most, row_number() OVER (PARTITION BY channel ORDER BY lane, due_at) AS place FROM found) AS ranked
-    WHERE place <= most
-), left_behind AS MATERIALIZED (
-    SELECT id FROM delivery WHERE state IN ('sending', 'submitting') AND leased_until < $1 ORDER BY leased_until LIMIT $8
-    FOR UPDATE SKIP LOCKED
+    SELECT id FROM (SELECT id, channel, most, row_number() OVER (PARTITION BY channel ORDER BY lane, due_at) AS place FROM found) AS ranked
+    WHERE place <= most - (SELECT count(*) FROM left_behind WHERE left_behind.channel = ranked.channel)
 )
 UPDATE delivery AS d SET lease = $2, leased_until = $3, tries = d.tries + 1,
     state = CASE WHEN d.state = 'submitting' THEN 'submitting' ELSE 'sending' END
@@ -70,14 +75,14 @@ RETURNING id, account_id, flow_id, template, channel, trace
 """
 _EXPIRE = _OVER_WHILE_WAITING.format(condition="expires_at <= $1")
 _DROP = _OVER_WHILE_WAITING.format(condition="channel = $5 AND lane > 0 AND ($6 = '' OR application = $6)")
-_OF_NO_USE = _OVER_WHILE_WAITING.format(
-    condition="account_id = $5 AND template = $6 AND caused_at <= $7 AND ($8::uuid IS NULL OR flow_id = $8)"
-)
-_UNWATCH_OF_NO_USE = """
-UPDATE delivery SET watch_at = NULL, sealed = NULL, contact = NULL
-WHERE account_id = $1 AND template = $2 AND caused_at <= $3 AND ($4::uuid IS NULL OR flow_id = $4) AND watch_at IS NOT NULL
+# What waits ends; what was handed over forgets its content and goes no other way.
+_OF_NO_USE = """
+UPDATE delivery SET state = CASE WHEN state = 'queued' THEN 'suppressed' ELSE state END,
+    reason = CASE WHEN state = 'queued' THEN $5 ELSE reason END, finished_at = CASE WHEN state = 'queued' THEN $6 ELSE finished_at END,
+    watch_at = NULL, sealed = NULL, contact = NULL
+WHERE account_id = $1 AND template = $2 AND caused_at <= $3 AND ($4::uuid IS NULL OR flow_id = $4) AND (state = 'queued' OR watch_at IS NOT NULL)
+RETURNING id, account_id, flow_id, template, channel, trace, state
 """
-_NEWER = "SELECT EXISTS (SELECT FROM delivery WHERE account_id = $1 AND template = $2 AND flow_id = $3 AND caused_at > $4)"
 _WATCHED = f"SELECT {_COLUMNS} FROM delivery AS d WHERE d.watch_at <= $1 ORDER BY d.watch_at LIMIT $2 FOR UPDATE SKIP LOCKED"  # noqa: S608
 _UNWATCH = "UPDATE delivery SET watch_at = NULL, sealed = NULL, contact = NULL WHERE id = $1"
 _GET = f"SELECT {_COLUMNS} FROM delivery AS d WHERE d.id = $1 FOR UPDATE"  # noqa: S608
@@ -137,9 +142,10 @@ def other_way(row: Record, message_id: UUID, channel: str) -> New:
     return New(**same, id=message_id, channel=channel, short=True, went=[*row["went"], row["channel"]])
 
 
-async def insert(tx: Tx, one: New) -> bool:
-    """False if it is there already."""
-    values: tuple[object, ...] = (
+async def insert(tx: Tx, one: New) -> Record | None:
+    """State and reason that it has now; None if it is there already."""
+    return await tx.fetchrow(
+        _INSERT,
         one.id,
         one.account_id,
         one.flow_id,
@@ -155,9 +161,9 @@ async def insert(tx: Tx, one: New) -> bool:
         list(one.went),
         one.caused_at,
         one.expires_at,
+        one.suppressed,
+        tx.now,
     )
-    state = "queued" if one.suppressed is None else "suppressed"
-    return await tx.execute(_INSERT, *values, state, one.suppressed, tx.now) == 1
 
 
 async def claim(
@@ -232,14 +238,9 @@ async def drop(tx: Tx, channel: str, application: str, reason: str, limit: int) 
 async def of_no_use(
     tx: Tx, account_id: UUID, template: str, caused_until: datetime, *, reason: str, flow_id: UUID | None = None
 ) -> list[Record]:
-    """What waits and was caused until then: its link and code are dead. What was handed over goes no other way any more."""
-    await tx.execute(_UNWATCH_OF_NO_USE, account_id, template, caused_until, flow_id)
-    return await tx.fetch(_OF_NO_USE, tx.now, "suppressed", reason, 1000, account_id, template, caused_until, flow_id)
-
-
-async def has_newer(conn: Conn, account_id: UUID, template: str, flow_id: UUID, caused_at: datetime) -> bool:
-    found: bool = await conn.fetchval(_NEWER, account_id, template, flow_id, caused_at)
-    return found
+    """Ends what waits and was caused until then, since its link and code are dead; answers those."""
+    rows = await tx.fetch(_OF_NO_USE, account_id, template, caused_until, flow_id, reason, tx.now)
+    return [row for row in rows if row["state"] == "suppressed"]
 
 
 async def watched(tx: Tx, limit: int) -> list[Record]:

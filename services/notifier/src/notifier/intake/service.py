@@ -77,9 +77,8 @@ class Intake:
             # Another of the same flow has dead links and codes from now on (D16); its end is told before this one's beginning.
             before = event.meta.time - timedelta(microseconds=1)
             await self._end(tx, one.account_id, template, before, flow_id)
-        if (reason := await self._not_now(tx, one)) is not None:
-            one = replace(one, sealed=None, contact=None, suppressed=reason)
-        if not await store.insert(tx, one):
+        found = await store.insert(tx, replace(one, suppressed=await self._not_now(tx, one)))
+        if found is None:
             return
         head = {
             "account_id": one.account_id,
@@ -89,8 +88,8 @@ class Intake:
             "channel": channel,
             "at": tx.now,
         }
-        if reason is not None:
-            await tx.emit(MessageSuppressed(**head, reason=reason))
+        if found["state"] == "suppressed":
+            await tx.emit(MessageSuppressed(**head, reason=found["reason"]))
         else:
             await tx.emit(MessageQueued(**head))
             tx.signal("delivery")
@@ -109,8 +108,6 @@ class Intake:
         channel: Channel = one.channel  # type: ignore[assignment] # it is one
         if channel not in self._chain.channels():
             return "no_provider"
-        if one.flow_id is not None and await store.has_newer(tx, one.account_id, one.template, one.flow_id, one.caused_at):
-            return SUPERSEDED
         return OVERLOADED if one.short and await self._too_many(tx, channel) else None
 
     async def _too_many(self, tx: Tx, channel: Channel) -> bool:
