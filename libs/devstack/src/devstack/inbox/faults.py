@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 CHANNELS = ("email", "sms", "voice")
+NAMES = {"email": "Mail", "sms": "SMS", "voice": "Calls"}
 UNTIL_CLEARED = "until_cleared"
 # Each fault with what a person at the page reads, and with the channels that can have it.
 _EVERY = frozenset(CHANNELS)
@@ -72,7 +73,7 @@ class Faults:
     def add(self, fault: str, count: int | None, channel: str = "email", provider: str | None = None) -> None:
         """`count` None: until cleared. Raises Unfit."""
         if channel not in FAULTS[fault][1]:
-            raise Unfit(f"{fault} is nothing that {channel} has: only {', '.join(sorted(FAULTS[fault][1]))}")
+            raise Unfit(f"{fault} is a fault of {' and '.join(sorted(FAULTS[fault][1]))} only")
         able = sorted(name for name, channels in self._providers.items() if channel in channels)
         if provider is not None and provider not in able:
             raise Unfit(f"no provider {provider} for {channel}; there are: {', '.join(able) or 'none'}")
@@ -120,7 +121,7 @@ class Faults:
     def described(self) -> list[str]:
         """What is set, for the page."""
         return [
-            f"{one.channel}{f' by {one.provider}' if one.provider else ''}: {FAULTS[one.fault][0]}, "
+            f"{NAMES[one.channel]}{f' by {one.provider}' if one.provider else ''}: {FAULTS[one.fault][0]}, "
             + ("until cleared" if one.left is None else f"{one.left} to come")
             for one in self._set
         ]

@@ -1,6 +1,7 @@
 """The inbox page and its JSON (api.md §6): `GET /inbox`, `/inbox/messages`, `POST /inbox/faults`."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -8,13 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import phonenumbers
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from .faults import FAULTS, Faults, Unfit
+from .faults import FAULTS, NAMES, Faults, Unfit
 from .finder import code_in, link_in
 from .store import Message, Store
 
@@ -30,7 +32,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-CHANNELS = {"email": "Mail", "sms": "SMS", "voice": "Calls"}
+_PARTS = re.compile(r"\[[^\]]*\]|[^\[]+")
 ONE = {"email": "Mail", "sms": "SMS", "voice": "Call"}
 # How a state looks; what is not here is plain.
 TONES = {"delivered": "good", "answered": "good", "undelivered": "bad", "failed": "bad", "busy": "warn", "no answer": "warn"}
@@ -38,16 +40,31 @@ TONES["answering machine"] = "warn"
 
 
 def title(message: Message) -> str:
-    return message.subject or f"{ONE.get(message.channel, message.channel)} to {message.to}"
+    return message.subject or f"{ONE.get(message.channel, message.channel)} to {_number(message.to)}"
 
 
-def said(message: Message) -> list[tuple[str, str]]:
-    """A transcript line by line: what was said, and in brackets what happened."""
-    return [
-        ("note", line[1:-1]) if line.startswith("[") and line.endswith("]") else ("words", line)
-        for line in message.text.splitlines()
-        if line.strip()
-    ]
+def _number(to: str) -> str:
+    """As people write it, where it is one."""
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(to, None), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    except phonenumbers.NumberParseException:
+        return to
+
+
+def said(message: Message) -> list[list[tuple[str, str]]]:
+    """A transcript in paragraphs of words and notes: what happened has one of its own, a pause stands before what follows."""
+    found: list[list[tuple[str, str]]] = []
+    joins = False
+    for line in message.text.splitlines():
+        parts = [
+            ("note", part[1:-1]) if part.startswith("[") else ("words", part) for part in _PARTS.findall(line) if part.strip()
+        ]
+        if joins:
+            found[-1] += parts
+        elif parts:
+            found.append(parts)
+        joins = bool(parts) and line == "[pause]"
+    return found
 
 
 class Inbox:
@@ -78,7 +95,7 @@ class Inbox:
 
     def page(self, request: Request) -> Response:
         channel = request.query_params.get("channel")
-        return self._show(channel if channel in CHANNELS else None, request.query_params.get("message"))
+        return self._show(channel if channel in NAMES else None, request.query_params.get("message"))
 
     def _show(self, channel: str | None, wanted: str | None, *, wrong: str | None = None) -> Response:
         messages = self._store.find(channel=channel)[::-1][:200]
@@ -87,8 +104,8 @@ class Inbox:
             messages=messages,
             chosen=chosen,
             channel=channel,
-            channels=CHANNELS,
-            counts={name: len(self._store.find(channel=name)) for name in CHANNELS},
+            channels=NAMES,
+            counts={name: len(self._store.find(channel=name)) for name in NAMES},
             total=len(self._store.messages),
             faults=FAULTS,
             set_faults=self._faults.described(),
