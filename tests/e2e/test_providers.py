@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 from devstack import providers as stand_ins
 from devstack.inbox import signatures
@@ -15,9 +18,11 @@ from jsonschema import Draft202012Validator
 from notifier.channels import providers as configured
 from notifier.channels import twilio
 from notifier.channels.base import Call, Callback, CallStep, Forged, Mail, Provider, Receipt, Refused, Text, Transient, Unknown
-from servicekit.clock import make_clock
+from servicekit.clock import Clock
 from testkit.inboxes import NOTHING, Answer, Heard, Listener
-from testkit.stack import Product, eventually
+from testkit.stack import Person, Product, eventually
+
+from .test_password_reset import start_by_rep
 
 TO = "+493415550141"
 DOCUMENT = json.loads(
@@ -29,9 +34,8 @@ class Pair:
     """One of the notifier's providers, and somebody at its callbacks' address who reads them as the notifier does."""
 
     def __init__(self, product: Product, name: str, listener: Listener) -> None:
-        clock = make_clock(Path(product.stack.extra["LATCHKEY_CLOCK_FILE"]))
         found = configured.read(product.stack.providers_file, production=False)
-        self._make = lambda: next(one for one in found if one.name == name).make(clock)
+        self._make = lambda: next(one for one in found if one.name == name).make(Clock())
         self.provider: Provider = self._make()
         self.product, self.name, self.listener, self.id = product, name, listener, str(uuid4())
         self.told: list[Receipt | CallStep] = []
@@ -142,7 +146,7 @@ class TestSends:
 
         with Listener(take) as api:
             settings = next(one for one in stand_ins.read(product.stack.providers_file) if one["name"] == "twilio")
-            one = configured.Twilio.model_validate({**settings, "url": api.url}).make(make_clock(None))
+            one = configured.Twilio.model_validate({**settings, "url": api.url}).make(Clock())
             for message in (Text("1", TO, "hello", "en"), Call("1", TO, "Press 1.", "4, 8", "en")):
                 asyncio.run(one.send(message, callback_url="http://localhost/v1/callbacks/twilio?message=1", expires_in=300))
         for heard, path in zip(asked, ("Messages", "Calls"), strict=True):
@@ -239,6 +243,58 @@ class TestMail:
         assert product.wait_message(mail.to)["message_id"] == f"<{pair.id}@elmstead.example>"
 
 
+class TestThroughTheProduct:
+    """A reset by phone, asked for by a rep, through all services."""
+
+    @pytest.fixture
+    def number(self, product: Product, mira: Person) -> Iterator[str]:
+        """Of an account that has nothing else."""
+        mira.activate()
+        found = f"+49341{random.randrange(10**6, 10**7)}"
+        account = product.rows("identity", "SELECT account_id FROM identifier WHERE canonical = %s", mira.email)[0][0]
+        with psycopg.connect(product.stack.postgres["identity"]) as connection:
+            connection.execute(
+                "UPDATE identifier SET kind = 'phone', value = %s, canonical = %s WHERE account_id = %s", (found, found, account)
+            )
+        self.account = account
+        yield found
+        product.fail(None, "none")
+
+    def states(self, product: Product) -> list[tuple]:
+        sql = "SELECT channel, provider, state FROM delivery WHERE account_id = %s AND template = 'password_reset' ORDER BY created_at"
+        return product.rows("notifier", sql, self.account)
+
+    def test_delivered(self, product: Product, number: str) -> None:
+        """REL-8: the receipt comes back through the public origin."""
+        assert start_by_rep(product, self.account).status_code == 202
+        assert product.code_of(product.wait_message(number, channel="sms")) is not None
+        eventually(lambda: self.states(product) == [("sms", "twilio", "delivered")])
+
+    def test_another_provider_while_one_is_away(self, product: Product, number: str) -> None:
+        """FRD-10, E15."""
+        product.fail("sms", "refuse", "until_cleared", provider="twilio")
+        assert start_by_rep(product, self.account).status_code == 202
+        assert product.wait_message(number, channel="sms")["headers"]["provider"] == "backup"
+        eventually(lambda: self.states(product) == [("sms", "backup", "delivered")])
+
+    def test_a_bounce(self, product: Product, mira: Person) -> None:
+        """REL-8: told by the mail server's side, heard by the notifier."""
+        product.fail("email", "undelivered")
+        mira.register()
+        sql = "SELECT state, reason FROM delivery WHERE id = %s::uuid"
+        message = product.wait_message(mira.email)
+        assert message["state"] == "undelivered"
+        name = message["message_id"].strip("<>").partition("@")[0]
+        eventually(lambda: product.rows("notifier", sql, name)[0][0] == "failed")
+
+    def test_with_the_clock_moved(self, product: Product, number: str) -> None:
+        """Signatures have a time of day: the provider's, whatever time a test has made of ours."""
+        product.move_clock(1800)
+        product.fail("sms", "refuse", "until_cleared", provider="twilio")
+        assert start_by_rep(product, self.account).status_code == 202
+        eventually(lambda: self.states(product) == [("sms", "backup", "delivered")])
+
+
 class TestForged:
     def test_only_its_provider_may_tell(self, pair: Pair) -> None:
         """REL-8: a callback with another's signature is none."""
@@ -260,7 +316,7 @@ class TestForged:
             url = f"{product.origin}/v1/callbacks/{name}?message={message}"
             body = json.dumps({"message_id": message, "state": "delivered"}).encode()
             key = stand_ins.key_of(settings[name])
-            signed = signatures.webhook(key, "msg_1", int(product.now().timestamp()), body)
+            signed = signatures.webhook(key, "msg_1", int(time.time()), body)
             signed["content-type"] = "application/json"
             assert httpx.post(url, content=body, headers=signed, trust_env=False).status_code == 204
             assert httpx.post(url, content=body + b" ", headers=signed, trust_env=False).status_code == 403

@@ -67,7 +67,7 @@ class TestShows:
     def test_a_call_with_its_transcript_and_code_at_hand(self, page: Page) -> None:
         """looks/README.md §5, PST-4."""
         page.goto("/inbox?channel=voice")
-        assert page.locator("h1").inner_text() == "Call to +49 341 5550141"
+        assert page.locator("h1").inner_text() == "Call to +49\u00a0341\u00a05550141"
         assert page.locator("dl").inner_text().count("Answered") == 1
         talk = page.locator(".talk").inner_text()
         assert re.sub(r"\s+", " ", talk) == "This is Elmstead. Press 1. 1 pressed pause Your code is: 4, 8, 2, 1, 9, 3."
@@ -103,7 +103,7 @@ class TestFails:
         page.get_by_label("How", exact=True).select_option("busy")
         page.get_by_role("button", name="Set").click()
         assert page.get_by_role("alert").inner_text() == "That can't be set: busy is a fault of voice only."
-        assert page.locator("h1").inner_text() == "SMS to +49 341 5550141"
+        assert page.locator("h1").inner_text() == "SMS to +49\u00a0341\u00a05550141"
 
     def test_the_answering_machine(self, page: Page, inbox: LocalInbox) -> None:
         """PST-4."""

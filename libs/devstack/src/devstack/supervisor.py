@@ -196,8 +196,7 @@ class Stack:
         logs = self.data / "logs"
         inbox = [sys.executable, "-m", "devstack.inbox", "--http", str(self.ports["inbox"]), "--smtp", str(self.ports["smtp"])]
         inbox += ["--data", str(self.data / "inbox"), "--providers", str(self.providers_file), "--origin", self.origin]
-        clock = {name: self.extra[name] for name in ("LATCHKEY_CLOCK_FILE",) if name in self.extra}
-        self.children["inbox"] = Child("inbox", inbox, clock, logs / "inbox.log", f"{self.inbox_url}/inbox/messages")
+        self.children["inbox"] = Child("inbox", inbox, {}, logs / "inbox.log", f"{self.inbox_url}/inbox/messages")
         for service in self.services:
             for replica in range(self.replicas.get(service, 1)):
                 name = service if replica == 0 else f"{service}.{replica}"

@@ -46,9 +46,10 @@ def title(message: Message) -> str:
 def _number(to: str) -> str:
     """As people write it, where it is one."""
     try:
-        return phonenumbers.format_number(phonenumbers.parse(to, None), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+        found = phonenumbers.format_number(phonenumbers.parse(to, None), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
     except phonenumbers.NumberParseException:
         return to
+    return str(found).replace(" ", "\u00a0")  # a number stays on one line
 
 
 def said(message: Message) -> list[list[tuple[str, str]]]:
