@@ -258,7 +258,7 @@ class TemplateText(Part):
     text: str | None = Field(default=None, min_length=1, max_length=10_000)
     html: str | None = Field(default=None, min_length=1, max_length=20_000)
     sms: str | None = Field(default=None, min_length=1, max_length=600)
-    voice: str | None = Field(default=None, min_length=1, max_length=600)
+    voice: str | None = Field(default=None, min_length=1, max_length=300, description="Said in less than a minute (PST-4)")
 
 
 class TemplateSetting(Part):

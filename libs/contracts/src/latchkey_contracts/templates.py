@@ -4,7 +4,7 @@ An operator's text is data: names in double braces and `{% if name %}`, `{% else
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,10 +17,10 @@ LANES: tuple[Lane, ...] = ("security", "code", "activation", "other", "bulk")
 PARTS: dict[str, Channel] = {"subject": "email", "text": "email", "html": "email", "sms": "sms", "voice": "voice"}
 
 _ALWAYS = frozenset({"brand", "short", "name", "support_phone"})
-_LINK = frozenset({"link", "link_until"})
+_LINK = frozenset({"link", "link_until", "works_until"})
 _CODE = frozenset({"code", "code_until"})
-_ASKED = frozenset({"device", "asked_at"})
-_DONE = frozenset({"device", "done_at"})
+_ASKED = frozenset({"device", "asked_at", "asked_when"})
+_DONE = frozenset({"device", "done_at", "asked_when"})
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,10 @@ TEMPLATES: dict[str, Template] = {
 
 _TAG = re.compile(r"\{\{\s*(?P<name>[a-z_]+)\s*\}\}|\{%\s*(?P<word>if|else|endif)(?:\s+(?P<asked>[a-z_]+))?\s*%\}")
 _BRACES = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
+# A variable inside of an HTML tag: a customer's name there would be more than text.
+_INSIDE = re.compile(r"<[a-zA-Z/!][^<>]*?\{\{\s*(?!link\b)(?P<name>[a-z_]+)\s*\}\}")
+_ADDRESS = re.compile(r"https?://|www\.", re.IGNORECASE)
+MOST_DIGITS = 2
 
 
 def problems(template: str, part: str, text: str) -> Iterator[str]:
@@ -110,3 +114,34 @@ def problems(template: str, part: str, text: str) -> Iterator[str]:
     missing = known.required.get(part, frozenset()) - certain - ({"code"} & seen if part in {"text", "html"} else set())
     if missing:
         yield f"must say {', '.join(f'{{{{ {one} }}}}' for one in sorted(missing))}, whatever else is so"
+    yield from _unwise(known, part, text, seen)
+
+
+def _unwise(known: Template, part: str, text: str, seen: set[str]) -> Iterator[str]:
+    """What can be filled in and still must not be sent."""
+    if part == "subject" and (secret := seen & {"code", "digits", "link"}):
+        yield f"{', '.join(sorted(secret))}: not in a subject, which shows on locked screens"
+    if part == "html" and (inside := sorted({one["name"] for one in _INSIDE.finditer(text)})):
+        yield f"{', '.join(inside)}: not inside of a tag; only {{{{ link }}}} may stand there"
+    if part == "sms" and "code" in known.required.get("sms", ()) and ("link" in seen or _ADDRESS.search(text)):
+        yield "a text message with a code has no link, so that nobody learns to follow one (OTP-9)"
+    if part == "voice" and sum(tag["name"] == "digits" for tag in _TAG.finditer(text)) > MOST_DIGITS:
+        yield "says the digits more than twice (PST-4)"
+
+
+def fill(text: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
+    """An operator's text with its values; what stands in a value is never read as a tag. `text` has no problems."""
+    found, shown, at = [], [True], 0
+    for tag in _TAG.finditer(text):
+        if all(shown):
+            found.append(text[at : tag.start()])
+            if tag["name"] is not None:
+                found.append(escape(values[tag["name"]]))
+        if tag["word"] == "if":
+            shown.append(bool(values[tag["asked"]]))
+        elif tag["word"] == "else":
+            shown[-1] = not shown[-1]
+        elif tag["word"] == "endif":
+            shown.pop()
+        at = tag.end()
+    return "".join([*found, text[at:]])

@@ -239,6 +239,64 @@ class TestApplications:
         assert return_url_problem(url) is None
 
 
+def with_texts(template: str, language: str = "de", **text: str) -> dict[str, Any]:
+    policy = {"name": "Default", "templates": {template: {"texts": {language: text}}}}
+    return document(notification_policies=[policy])
+
+
+class TestTexts:
+    """R14, R20, WEB-14: an operator's own words of a message."""
+
+    HERE = "/notification_policies/0/templates"
+
+    def test_fine_ones(self):
+        html = '<p>Guten Tag{% if name %} {{ name }}{% endif %}, <a href="{{ link }}">hier</a> oder {{ code }}.</p>'
+        text = "Guten Tag {{ name }},\n\n{{ link }}\n{% if code %}{{ code }}{% endif %}"
+        given = with_texts("password_reset", subject="Neu", text=text, html=html, sms="{{ code }}", voice="{{ digits }}")
+        assert problems(given) == {}
+
+    def test_everything_at_once_with_place_and_reason(self):
+        """E17: required, unknown and broken ones of all texts in one run."""
+        given = with_texts(
+            "password_reset",
+            subject="{{ code }}",
+            text="{{ link }} {{ nickname }}",
+            html='<a href="{{ link }}">{{ code }}{% if name %}</a>',
+            sms="Your code",
+            voice="{% for digit in code %}{{ digit }}{% endfor %}",
+        )
+        given["notification_policies"][0]["templates"]["activaton"] = {}
+        given["notification_policies"][0]["templates"]["welcome"] = {"texts": {"en": {"sms": "Hi", "text": "Hi {{ link }}"}}}
+        found = check(given, Known()).errors
+        here = f"{self.HERE}/password_reset/texts/de"
+        told = {
+            (f"{here}/subject", "not in a subject"),
+            (f"{here}/text", "must say {{ code }}"),
+            (f"{here}/text", "nickname: not known here; there are asked_at"),
+            (f"{here}/html", "an {% if %} has no {% endif %}"),
+            (f"{here}/sms", "must say {{ code }}"),
+            (f"{here}/voice", "{%: only {{ name }}"),
+            (f"{here}/voice", "must say {{ digits }}"),
+            (f"{self.HERE}/activaton", "there is no template activaton; there are account_exists"),
+            (f"{self.HERE}/welcome/texts/en/sms", "welcome is not sent by sms"),
+            (f"{self.HERE}/welcome/texts/en", "text and html go together"),
+        }
+        for place, reason in told:
+            assert any(where == place and reason in why for where, why in found), (place, reason, found)
+
+    @pytest.mark.parametrize("template", ["reset_succeeded", "password_reset", "activation"])
+    def test_what_is_needed_stays_on(self, template: str):
+        """NOT-3."""
+        given = document(notification_policies=[{"name": "Default", "templates": {template: {"enabled": False}}}])
+        assert problems(given) == {f"{self.HERE}/{template}/enabled": f"{template} can't be switched off"}
+
+    def test_other_languages_and_lengths(self):
+        assert "texts" in " ".join(problems(with_texts("welcome", language="pt", subject="Olá")))
+        assert f"{self.HERE}/password_reset/texts/de/voice" in problems(
+            with_texts("password_reset", voice="{{ digits }}" + "x" * 300)
+        )
+
+
 class TestTogether:
     """An application's store and policy must fit (R8, R13)."""
 
