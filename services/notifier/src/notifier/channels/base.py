@@ -60,14 +60,29 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Silence in a call."""
+
+    seconds: float
+
+
+Spoken: TypeAlias = str | Pause
+
+
+@dataclass(frozen=True)
 class Call:
-    """One voice call: `prompt` asks for a key, `body` is said only after it, so that no mailbox records a code (PST-4)."""
+    """One voice call: `prompt` asks for a key, `script` is said only after it, so that no mailbox records a code (PST-4)."""
 
     message_id: str
     to: str
     prompt: str
-    body: str
+    script: tuple[Spoken, ...]
     language: str
+
+    @property
+    def body(self) -> str:
+        """The script as one text, for who can't pause: a comma is a short pause in any language."""
+        return "".join("," if isinstance(part, Pause) else f" {part}" for part in self.script).strip()
 
 
 Message: TypeAlias = Mail | Text | Call

@@ -17,14 +17,21 @@ import orjson
 from latchkey_contracts.notifier import Channel
 
 from . import http
-from .base import Call, Callback, CallStep, Forged, Message, Receipt, Refused, Text
+from .base import Call, Callback, CallStep, Forged, Message, Pause, Receipt, Refused, Spoken, Text
 
 RINGS_SECONDS = 25
 CALL_SECONDS = 60  # PST-4, FRD-7
 KEY_SECONDS = 10
 OPTED_OUT = 21610  # "attempt to send to an unsubscribed recipient"
-# Voices that speak the language; the digits are then read in it (WEB-18).
-VOICES = {"en": "en-GB", "de": "de-DE", "fr": "fr-FR", "es": "es-ES", "ar": "ar-AE"}
+# Voices that speak the language, so that digits are read in it (WEB-18). Amazon's, because only they know <break>: a
+# <Pause> lasts whole seconds.
+VOICES = {
+    "en": ("Polly.Amy", "en-GB"),
+    "de": ("Polly.Vicki", "de-DE"),
+    "fr": ("Polly.Lea", "fr-FR"),
+    "es": ("Polly.Lucia", "es-ES"),
+    "ar": ("Polly.Zeina", "arb"),
+}
 _SMS = {"sent": "accepted", "delivered": "delivered", "undelivered": "failed", "failed": "failed", "canceled": "failed"}
 _UNANSWERED = {"busy", "no-answer", "failed", "canceled"}
 
@@ -135,11 +142,15 @@ def twiml(call: Call | None, key_url: str | None) -> str:
     """What Twilio is to say: with `key_url` the prompt that waits for a key, without it what follows; no call: hang up."""
     if call is None:
         return '<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>'
-    voice = f"language={quoteattr(VOICES.get(call.language, 'en-GB'))}"
     if key_url is None:
-        said = f'<Pause length="1"/><Say {voice}>{escape(call.body)}</Say>'
+        said = f'<Pause length="1"/>{_say(call.language, *call.script)}'
     else:
-        prompt = f"<Say {voice}>{escape(call.prompt)}</Say>"
         gather = f'<Gather input="dtmf" numDigits="1" timeout="{KEY_SECONDS}" method="POST" action={quoteattr(key_url)}>'
-        said = f"{gather}{prompt}</Gather>"
+        said = f"{gather}{_say(call.language, call.prompt)}</Gather>"
     return f'<?xml version="1.0" encoding="UTF-8"?><Response>{said}<Hangup/></Response>'
+
+
+def _say(language: str, *parts: Spoken) -> str:
+    voice, spoken = VOICES.get(language, VOICES["en"])
+    said = (f'<break time="{part.seconds * 1000:.0f}ms"/>' if isinstance(part, Pause) else escape(part) for part in parts)
+    return f"<Say voice={quoteattr(voice)} language={quoteattr(spoken)}>{' '.join(said)}</Say>"

@@ -1,44 +1,31 @@
-"""From a template, a language and a sealed content to a mail. Copy is data in files; the engine runs no code of theirs (WEB-14).
-
-A message is a folder, a language a file in it: adding a language means adding one file per message (and the layout's words).
-"""
+"""From a template, a language and a sealed content to what one channel carries: a mail, a text message, a call."""
 
 import textwrap
-import tomllib
 from datetime import datetime
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
 
-from babel.dates import format_skeleton, format_time
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from latchkey_contracts import brand as brands
 from latchkey_contracts.brand import Brand
-from latchkey_contracts.configuration import Application
+from latchkey_contracts.configuration import LANGUAGES, Application
 from latchkey_contracts.messages import MessageContent
 from latchkey_contracts.notifier import Channel
+from latchkey_contracts.templates import TEMPLATES
 from servicekit.configuration import Resolved
 
 from notifier.channels.base import Call, Mail, Message, Text
 
-FOLDER = Path(__file__).parent
-RIGHT_TO_LEFT = frozenset({"ar"})
-MESSAGES = (
-    "activation",
-    "account_exists",
-    "welcome",
-    "username_reminder",
-    "password_reset",
-    "reset_succeeded",
-    "password_changed",
-    "account_frozen",
-    "total_loss_announced",
-)
-WIDTH = 72
+from . import own, voice
+from .facts import facts, plain
+from .words import FOLDER, RIGHT_TO_LEFT, copy_of, filled
 
-_COPY = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+WIDTH = 72
+# Parts that a mail may lack.
+_OPTIONAL = dict.fromkeys(("button", "before_button", "not_you", "code_intro", "life", "closing", "style", "note"), "")
+# What people type, written with the signs that a text message has room for.
+_TYPED = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " ", "\u202f": " "})
 _LAYOUT = Environment(
     loader=FileSystemLoader(FOLDER / "layout"),
     undefined=StrictUndefined,
@@ -48,41 +35,10 @@ _LAYOUT = Environment(
 )
 
 
-@cache
-def copy_of(message: str, language: str) -> dict[str, Any]:
-    """The words of one message in one language, never mixed with another's (WEB-16)."""
-    return tomllib.loads((FOLDER / message / f"{language}.toml").read_text(encoding="utf-8"))
-
-
-@cache
-def languages(message: str) -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in (FOLDER / message).glob("*.toml")))
-
-
 @lru_cache(maxsize=256)
 def _tokens(brand: Brand) -> dict[str, dict[str, str]]:
     """Light and dark; worked out once for each brand."""
     return brands.tokens(brand)
-
-
-@cache
-def _template(text: str) -> Any:
-    return _COPY.from_string(text)
-
-
-def moment(at: datetime, now: datetime, zone: ZoneInfo, language: str) -> str:
-    """14:08 today, else 25 November, 14:02, as the language writes it."""
-    local = at.astimezone(zone)
-    clock = str(format_time(local, "HH:mm", locale=language))
-    if local.date() == now.astimezone(zone).date():
-        return clock
-    return f"{format_skeleton('MMMMd', local, locale=language)}, {clock}"
-
-
-def full_moment(at: datetime, zone: ZoneInfo, language: str) -> str:
-    """Monday, 23 November 2026, 13:58: what happened, for somebody who may read it days later."""
-    local = at.astimezone(zone)
-    return f"{format_skeleton('yMMMMEEEEd', local, locale=language)}, {format_time(local, 'HH:mm', locale=language)}"
 
 
 def spaced(code: str) -> str:
@@ -92,13 +48,15 @@ def spaced(code: str) -> str:
 
 
 class NotRenderable(Exception):
-    """There is no such text, or a variable of it is missing; the reason is for operators."""
+    """There is no such text, or nothing in it is of use any more; the reason is for operators."""
 
 
 class Renderer:
+    """`origin`: where codes may be typed (OTP-9); links come with the content."""
+
     def __init__(self, sender_address: str, origin: str = "http://localhost") -> None:
         self._sender_address = sender_address
-        self._origin = origin
+        self._host = urlsplit(origin).hostname or "localhost"
 
     def compose(
         self,
@@ -109,111 +67,106 @@ class Renderer:
         content: MessageContent,
         message_id: str,
         now: datetime,
+        *,
+        test: bool = False,
     ) -> Message:
-        """What one channel carries. Raises NotRenderable."""
+        """What one channel carries, all of it in one language. `test`: says that it is one. Raises NotRenderable."""
+        application = resolved.application
+        chosen = next(one for one in (language, application.default_language, "en") if one in LANGUAGES)
+        template = TEMPLATES.get(message)
+        if template is None or channel not in template.channels:
+            raise NotRenderable(f"{message} has no text for {channel}")
+        known = facts(chosen, application, content, now)
+        _check_use(channel, message, known)
+        texts = own.texts(resolved.notification, message, chosen, channel)
+        note = copy_of("layout", chosen)["test_note"] if test else ""
         if channel == "email":
-            return self.render(message, language, resolved.application, content, message_id, now)
-        try:
-            body = self.spoken(channel, message, language, resolved.application, content, now)
-        except KeyError:
-            raise NotRenderable(f"{message} has no text for {channel}") from None
+            return self._mail(message, chosen, application, content, message_id, known, texts, note)
+        mark = f"{copy_of('layout', chosen)['test_mark']}: " if test else ""
         if channel == "sms":
-            return Text(message_id, content.to, body, language)
-        return Call(message_id, content.to, "Press 1.", body, language)
+            return Text(message_id, content.to, mark + self._sms(message, chosen, known, texts.get("sms")), chosen)
+        prompt = f"{note} {voice.prompt(message, chosen, known)}".strip()
+        return Call(message_id, content.to, prompt, voice.script(message, chosen, known, texts.get("voice")), chosen)
 
-    def render(
-        self, message: str, language: str, application: Application, content: MessageContent, message_id: str, now: datetime
-    ) -> Mail:
-        """A code whose time is over is left out; the link in the same mail may live on (EVT-9, OTP-2)."""
-        chosen = language if language in languages(message) else application.default_language
-        if chosen not in languages(message):
-            chosen = "en"
-        words = self._words(message, chosen, application, content, now)
-        brand = application.brand
-        values = {
-            **words,
-            "language": chosen,
-            "direction": "rtl" if chosen in RIGHT_TO_LEFT else "ltr",
-            "brand": brand,
-            **_tokens(brand),
-            "radius": min(brands.RADII[brand.radii][1], 14),
-            "link": content.link,
-        }
-        return Mail(
-            message_id=message_id,
-            sender_name=brand.sender_name or brand.name,
-            sender_address=brand.sender_address or self._sender_address,
-            to=content.to,
-            subject=words["subject"],
-            text=_plain(values),
-            html=_LAYOUT.get_template("mail.html").render(values),
-            language=chosen,
-        )
+    def _sms(self, message: str, language: str, known: dict[str, Any], text: str | None) -> str:
+        """A code stands alone in the last line, bound to our host: phones offer to type it there and nowhere else (OTP-9)."""
+        known = {**known, "asked_when": known["asked_when"].translate(_TYPED)}
+        said = own.lines(text.translate(_TYPED), known) if text is not None else filled(copy_of(message, language)["sms"], known)
+        return f"{said}\n@{self._host} #{known['code']}" if known["code"] else said
 
-    def spoken(
+    def _mail(
         self,
-        channel: Literal["sms", "voice"],
         message: str,
         language: str,
         application: Application,
         content: MessageContent,
-        now: datetime,
-    ) -> str:
-        """The text of an SMS, or what a call says: code digit by digit. KeyError where the message has no such form."""
-        chosen = language if language in languages(message) else "en"
-        facts = self._facts(chosen, application, content, now)
-        facts["code"] = facts["code"] or ""
-        facts["digits"] = ", ".join(facts["code"])
-        return " ".join(_template(copy_of(message, chosen)[channel]).render(facts).split())
-
-    def _words(
-        self, message: str, language: str, application: Application, content: MessageContent, now: datetime
-    ) -> dict[str, Any]:
-        facts = self._facts(language, application, content, now)
-
-        def filled(text: str) -> str:
-            return " ".join(_template(text).render(facts).split())
-
-        words = {name: text for name, text in copy_of(message, language).items() if name not in {"sms", "voice"}}
-        rows = [(filled(label), filled(value)) for label, value in words.pop("facts", [])]
-        copy = {name: filled(text) for name, text in words.items()}
-        footer = {name: _template(text).render(facts) for name, text in copy_of("layout", language).items()}
-        return {
-            "code_intro": "",
-            "life": "",
-            "button": "",
-            "before_button": "",
-            "closing": "",
-            "style": "",
-            **copy,
-            **footer,
-            "facts": [(label, value) for label, value in rows if value],
-            "usernames": facts["usernames"],
-            "code": spaced(facts["code"]) if facts["code"] else None,
+        message_id: str,
+        known: dict[str, Any],
+        texts: dict[str, str],
+        note: str,
+    ) -> Mail:
+        brand = application.brand
+        code = known["code"]
+        shown = {**known, "code": spaced(code) if code else ""}
+        words = _words(message, language, shown, brand)
+        subject = own.line(texts["subject"], shown) if "subject" in texts else words["subject"]
+        values = {
+            **_OPTIONAL,
+            **words,
+            "note": note,
+            "own_text": own.lines(texts["text"], shown) if "text" in texts else "",
+            "own_html": own.html(texts["html"], shown, brand) if "html" in texts else "",
+            "subject": f"[{copy_of('layout', language)['test_mark']}] {subject}" if note else subject,
+            "language": language,
+            "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
+            "notice": TEMPLATES[message].security,
+            "brand": brand,
+            **_tokens(brand),
+            "radius": min(brands.RADII[brand.radii][1], 14),
+            "link": content.link,
+            "code": shown["code"],
+            # Groups of digits would change places where the text around them runs the other way.
+            "typed_code": code if language in RIGHT_TO_LEFT else shown["code"],
+            "usernames": known["names"],
         }
+        return Mail(
+            message_id=message_id,
+            sender_name=plain(brand.sender_name or brand.name),
+            sender_address=brand.sender_address or self._sender_address,
+            to=content.to,
+            subject=values["subject"],
+            text=_plain(values),
+            html=_LAYOUT.get_template("mail.html").render(values),
+            language=language,
+        )
 
-    @staticmethod
-    def _facts(language: str, application: Application, content: MessageContent, now: datetime) -> dict[str, Any]:
-        """What the words may use. A code whose time is over is none."""
-        zone = ZoneInfo(application.timezone)
 
-        def said(at: datetime | None) -> str:
-            return moment(at, now, zone, language) if at is not None else ""
+def _check_use(channel: Channel, message: str, known: dict[str, Any]) -> None:
+    """A message about a code or a link that has neither any more is not sent (EVT-9)."""
+    required = TEMPLATES[message].required.get({"email": "text", "sms": "sms", "voice": "voice"}[channel], frozenset())
+    if channel == "email":
+        dead = "code" in required and not known["code"] and not known["link"]
+    else:
+        dead = bool(required & {"code", "digits"}) and not known["code"]
+    if dead:
+        raise NotRenderable("its code is no longer good")
 
-        return {
-            "brand": application.brand.name,
-            "short": application.brand.said,
-            "name": content.given_name,
-            "device": content.asked.device if content.asked else None,
-            "asked_at": said(content.asked.at if content.asked else None),
-            "link_until": said(content.link_expires_at),
-            "code_until": said(content.code_expires_at),
-            "code": content.code if content.code_expires_at is not None and content.code_expires_at > now else None,
-            "usernames": content.usernames or [],
-            "done_at": full_moment(content.asked.at, zone, language) if content.asked else "",
-            "takes_effect_at": full_moment(content.takes_effect_at, zone, language) if content.takes_effect_at else "",
-            "sessions_ended": content.sessions_ended or 0,
-        }
+
+def _words(message: str, language: str, known: dict[str, Any], brand: Brand) -> dict[str, Any]:
+    """Our words of a mail, filled in."""
+    copy = copy_of(message, language)
+    layout = copy_of("layout", language)
+    places = [one for one in (brand.links.help, known["support_phone"]) if one]
+    rows = [(filled(label, known), filled(value, known)) for label, value in copy.get("facts", [])]
+    words = {name: filled(text, known) for name, text in copy.items() if name not in {"sms", "voice", "facts"}}
+    return {
+        **words,
+        "facts": [(label, value) for label, value in rows if value],
+        "colon": layout["colon"],
+        "help": layout["help"],
+        "reach": filled(layout["reach"], {"places": ", ".join(places)}) if places else "",
+        "never_ask": layout["never_ask"],
+    }
 
 
 def _plain(values: dict[str, Any]) -> str:

@@ -1,0 +1,128 @@
+"""What the words of a message may use: who asked, when, from where, until when. Customers' data is made harmless here (WEB-14)."""
+
+import re
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_skeleton
+from latchkey_contracts.configuration import Application
+from latchkey_contracts.messages import MessageContent
+
+from .words import RIGHT_TO_LEFT, copy_of
+
+LONGEST_GREETING = 64
+LONGEST_DEVICE = 80
+# Controls, line separators, and what turns the direction of the text after it.
+_UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# Mail programs make links of these, whoever wrote them.
+_LINK_LIKE = re.compile(r"[/@]|\w\.\w{2,}")
+_CALENDARS = {"en": "en_GB"}  # 24 November, as the pages write it
+
+
+def plain(text: str) -> str:
+    """One line of visible text."""
+    return " ".join(_UNWANTED.sub(" ", text).split())
+
+
+def one_line(text: str) -> str:
+    """An operator's words: as written, but on one line and without controls."""
+    return " ".join(_CONTROLS.sub(" ", text).split())
+
+
+def greeting(name: str | None) -> str:
+    """A given name, or none where it is more than a name: whoever registers a stranger's address writes no mail of their own to it."""
+    said = plain(name or "")
+    return "" if len(said) > LONGEST_GREETING or _LINK_LIKE.search(said) else said
+
+
+@lru_cache(maxsize=1000)
+def _day(day: date, language: str) -> str:
+    return str(format_skeleton("MMMMd", datetime.combine(day, time()), locale=_CALENDARS.get(language, language)))
+
+
+@lru_cache(maxsize=1000)
+def _full_day(day: date, language: str) -> str:
+    return str(format_date(day, "full", locale=_CALENDARS.get(language, language)))
+
+
+class Times:
+    """Moments as a language says them, in the application's time zone. All five write 14:08, and Arabic with these digits, too."""
+
+    def __init__(self, now: datetime, zone: ZoneInfo, language: str) -> None:
+        self._today = now.astimezone(zone).date()
+        self._zone = zone
+        self._language = language
+        self._phrases = copy_of("layout", language)["moments"]
+
+    def clock(self, at: datetime) -> str:
+        return f"{at.astimezone(self._zone):%H:%M}"
+
+    def moment(self, at: datetime) -> str:
+        """14:08 today, else 25 November, 14:02."""
+        day = at.astimezone(self._zone).date()
+        return self.clock(at) if day == self._today else self._dated(_day(day, self._language), at)
+
+    def full(self, at: datetime) -> str:
+        """Monday, 23 November 2026, 13:58: what happened, for somebody who may read it days later."""
+        return self._dated(_full_day(at.astimezone(self._zone).date(), self._language), at)
+
+    def asked(self, at: datetime) -> str:
+        """As in: today at 14:08."""
+        return self._phrase(at, "asked")
+
+    def until(self, at: datetime) -> str:
+        """As in: until tomorrow, 14:02."""
+        return self._phrase(at, "until")
+
+    def _dated(self, day: str, at: datetime) -> str:
+        pattern: str = self._phrases["moment"]
+        return pattern.format(date=day, time=self.clock(at))
+
+    def _phrase(self, at: datetime, kind: str) -> str:
+        day = at.astimezone(self._zone).date()
+        near = {self._today: "_today", self._today + timedelta(days=1): "_tomorrow"}.get(day, "")
+        pattern: str = self._phrases.get(f"{kind}{near}") or self._phrases[kind]
+        return pattern.format(time=self.clock(at), date=_day(day, self._language))
+
+
+def facts(language: str, application: Application, content: MessageContent, now: datetime) -> dict[str, Any]:
+    """Texts, empty where nothing is known; `sessions_ended` is a number. A code whose time is over is none (EVT-9, OTP-2)."""
+    times = Times(now, ZoneInfo(application.timezone), language)
+    asked = content.asked
+    alive = content.code_expires_at is not None and content.code_expires_at > now
+    phone = application.brand.support_phone or ""
+    usernames = [plain(name) for name in content.usernames or []]
+    return {
+        "brand": plain(application.brand.name),
+        "short": plain(application.brand.said),
+        # Groups of digits keep their order only where they are isolated from text that runs the other way.
+        "support_phone": f"\u2066{phone}\u2069" if phone and language in RIGHT_TO_LEFT else phone,
+        "name": greeting(content.given_name),
+        "device": _device(content, language),
+        "asked_at": times.moment(asked.at) if asked else "",
+        "asked_when": times.asked(asked.at) if asked else "",
+        "done_at": times.full(asked.at) if asked else "",
+        "link": content.link or "",
+        "link_until": times.moment(content.link_expires_at) if content.link_expires_at else "",
+        "works_until": times.until(content.link_expires_at) if content.link_expires_at else "",
+        "code": content.code if content.code and alive else "",
+        # Minutes away, so its clock time is enough, even over midnight.
+        "code_until": times.clock(content.code_expires_at) if content.code_expires_at else "",
+        "names": usernames,
+        "usernames": ("، " if language in RIGHT_TO_LEFT else ", ").join(usernames),
+        "sessions_ended": content.sessions_ended or 0,
+        "takes_effect_at": times.full(content.takes_effect_at) if content.takes_effect_at else "",
+    }
+
+
+def _device(content: MessageContent, language: str) -> str:
+    if content.asked is None or not content.asked.device:
+        return ""
+    device = plain(content.asked.device)[:LONGEST_DEVICE]
+    if not content.asked.place:
+        return device
+    pattern: str = copy_of("layout", language)["moments"]["near"]
+    return pattern.format(device=device, place=plain(content.asked.place)[:LONGEST_DEVICE])

@@ -1,0 +1,78 @@
+"""Text messages: whose they are, what for, until when; a code bound to our host, and no link beside it (OTP-9)."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from latchkey_contracts.configuration import LANGUAGES
+from latchkey_contracts.templates import TEMPLATES
+from notifier.templates.render import NotRenderable, Renderer
+
+from .conftest import NOW
+
+CODES = ("activation", "password_reset")
+NEVER = {
+    "en": "We never ask",
+    "de": "Wir fragen nie",
+    "fr": "Nous ne le demandons jamais",
+    "es": "Nunca se la pedimos",
+    "ar": "لا نطلبه منك أبدًا",
+}
+LINKED = ("reset_succeeded", "password_changed", "account_frozen")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+class TestCodes:
+    @pytest.mark.parametrize("template", CODES)
+    def test_the_last_line_binds_it_to_our_host(self, compose, template: str, language: str):
+        """OTP-9: one line of words, then `@host #code`."""
+        said, bound = compose("sms", template, language).body.split("\n")
+        assert bound == "@id.example #482913"
+        assert "Elmstead" in said
+        assert "482913" in said
+        assert "13:06" in said
+        assert NEVER[language] in said
+        assert not re.search(r"https?:|www\.", said)
+
+    @pytest.mark.parametrize("template", CODES)
+    def test_a_dead_code_is_never_sent(self, compose, template: str, language: str):
+        """EVT-9."""
+        with pytest.raises(NotRenderable):
+            compose("sms", template, language, now=NOW + timedelta(minutes=6))
+
+    @pytest.mark.parametrize("template", LINKED)
+    def test_a_notice_ends_with_its_link(self, compose, template: str, language: str):
+        """REC-7: nothing after it that a phone would take for a part of it."""
+        found = compose("sms", template, language)
+        assert found.body.endswith(" https://id.example/demo/l/test-link-that-opens-nothing-00000000000000")
+        assert "#" not in found.body
+
+    def test_a_notice_without_a_link(self, compose, language: str):
+        assert compose("sms", "password_changed", language, link=None).body.rstrip().endswith(".")
+
+    def test_usernames(self, compose, language: str):
+        """R14, REC-10: all of them."""
+        body = compose("sms", "username_reminder", language, usernames=["mira", "mira.okafor"]).body
+        assert re.search(r"mira[,،] mira\.okafor", body)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://localhost:8080", "localhost"),
+        ("https://id.example:8443/x", "id.example"),
+        ("https://xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+    ],
+)
+def test_the_host_has_no_port(application, origin: str, host: str):
+    assert Renderer("a@b", origin)._host == host
+
+
+@pytest.mark.parametrize("template", [name for name, one in TEMPLATES.items() if "sms" not in one.channels])
+def test_a_message_without_such_a_form(compose, template: str):
+    with pytest.raises(NotRenderable):
+        compose("sms", template)
+
+
+def test_a_test_says_so(compose):
+    assert compose("sms", "activation", "es", test=True).body.startswith("Prueba: Elmstead: 482913")
