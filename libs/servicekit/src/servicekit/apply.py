@@ -1,18 +1,14 @@
 """`latchkey apply FILE`: a configuration file to identity, all or nothing, with every error at once."""
 
 import asyncio
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
 import yaml
 
-from .caller import Caller, Signer
-from .client import InternalClient
-from .clock import make_clock
+from . import operators
 from .errors import Overloaded, ServiceError
-from .keys import Keys
 
 
 @dataclass
@@ -76,11 +72,8 @@ def apply_file(path: Path, *, identity_url: str, keys_dir: Path) -> Report:
 
 
 async def apply_document(document: object, identity_url: str, keys_dir: Path) -> Report:
-    clock_file = os.environ.get("LATCHKEY_CLOCK_FILE")
-    clock = make_clock(Path(clock_file) if clock_file else None)
-    client = InternalClient("identity", identity_url, Signer("operator", Keys(keys_dir), clock), clock, timeout=30)
     try:
-        answer = await client.request("POST", "/internal/configuration", caller=Caller("operator"), json=document)
+        answer = await operators.call("identity", identity_url, keys_dir, "POST", "/internal/configuration", json=document)
     except Overloaded:
         return Report(errors=[(identity_url, "identity does not answer")])
     except ServiceError as error:
@@ -88,8 +81,6 @@ async def apply_document(document: object, identity_url: str, keys_dir: Path) ->
         return Report(errors=found or [("", f"identity answered {error.code}")])
     except FileNotFoundError as error:
         return Report(errors=[(str(error.filename), "there is no operator's key; `latchkey keys init` makes it")])
-    finally:
-        await client.close()
     return Report(answer["applied"], answer["unchanged"], [(one["path"], one["reason"]) for one in answer["warnings"]])
 
 

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from . import template_commands
+
 Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="latchkey", description="Latchkey: apply configuration, look after parked records, work and keys."
+        prog="latchkey", description="Latchkey: apply configuration, try messages, look after parked records, work and keys."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_apply(commands)
+    template_commands.add(commands, lambda: service_url("notifier"), keys_dir)
     _add_parked(commands)
     _add_work(commands)
     _add_keys(commands)
@@ -44,6 +47,12 @@ def local(name: str) -> Any:
     return found.get(name) if found else None
 
 
+def service_url(name: str) -> str | None:
+    services = local("services") or {}
+    url: str | None = services.get(name, {}).get("url")
+    return url
+
+
 def keys_dir(given: str | None) -> Path:
     value = given or os.environ.get("LATCHKEY_KEYS_DIR")
     return Path(value) if value else Path(os.environ.get("LATCHKEY_DATA_DIR", ".latchkey")) / "keys"
@@ -60,10 +69,7 @@ def _add_apply(commands: Any) -> None:
 def _apply(arguments: argparse.Namespace) -> int:
     from .apply import apply_file, print_report
 
-    url = arguments.identity_url
-    if url is None:
-        services = local("services") or {}
-        url = services.get("identity", {}).get("url")
+    url = arguments.identity_url or service_url("identity")
     if url is None:
         sys.stderr.write("latchkey: where is identity? Start `make run`, or give --identity-url or LATCHKEY_IDENTITY_URL\n")
         return 2

@@ -21,7 +21,9 @@ from notifier.suppression import routes as suppression_routes
 from notifier.suppression.service import Suppression
 from notifier.switches import routes as switches_routes
 from notifier.switches.service import Switchboard, Switches
+from notifier.templates import routes as templates_routes
 from notifier.templates.render import Renderer
+from notifier.templates.service import Templates
 
 
 async def build(r: Resources) -> Wired:
@@ -30,6 +32,7 @@ async def build(r: Resources) -> Wired:
     chain = Chain([one.make(r.clock) for one in settings.providers()], r.clock)
     switches = Switches()
     renderer = Renderer(settings.sender_address, settings.origin)
+    templates = Templates(renderer, configuration, chain, r.clock, settings.origin)
     preparing = Preparing(
         clock=r.clock,
         opener=Opener(r.keys, r.clock),
@@ -61,6 +64,7 @@ async def build(r: Resources) -> Wired:
                 receipts_routes.router(receipts),
                 switches_routes.router(Switchboard(r.db)),
                 suppression_routes.router(Suppression(r.db, r.keys)),
+                templates_routes.router(templates),
             ],
             keys=r.keys,
             clock=r.clock,
