@@ -255,6 +255,13 @@ class TestTexts:
         given = with_texts("password_reset", subject="Neu", text=text, html=html, sms="{{ code }}", voice="{{ digits }}")
         assert problems(given) == {}
 
+    def test_the_example_of_the_manual(self):
+        """docs/operations.md, "Texts of your own": it can be applied as it stands."""
+        manual = (DEFAULT_FILE.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+        example = yaml.safe_load(manual.partition("```yaml\n")[2].partition("```")[0])
+        assert example["notification_policies"][0]["templates"]["password_reset"]["texts"]["de"]["html"]
+        assert problems(document(**example)) == {}
+
     def test_everything_at_once_with_place_and_reason(self):
         """E17: required, unknown and broken ones of all texts in one run."""
         given = with_texts(
