@@ -67,6 +67,13 @@ def test_a_mail_may_leave_a_dead_code_out() -> None:
     assert list(problems("password_reset", "text", "{{ link }}{% if code %} or {{ code }}{% endif %}")) == []
 
 
+def test_a_mail_may_have_a_code_alone() -> None:
+    """E15: a text message fell back to it. A notice always has its link."""
+    text = "{% if link %}{{ link }}{% endif %}{% if code %}{{ code }}{% endif %}"
+    assert list(problems("password_reset", "html", text)) == []
+    assert any("must say {{ link }}" in one for one in problems("password_changed", "html", "{% if link %}{{ link }}{% endif %}"))
+
+
 class TestUnwise:
     """What could be filled in and still must not be sent."""
 

@@ -110,8 +110,11 @@ def problems(template: str, part: str, text: str) -> Iterator[str]:
         yield f"{stray[0]}: only {{{{ name }}}} and {{% if name %}}, {{% else %}}, {{% endif %}} are understood"
     if unknown := sorted(seen - known.variables):
         yield f"{', '.join(unknown)}: not known here; there are {', '.join(sorted(known.variables))}"
-    # A code may be left out where its time is over before the mail leaves; so it alone may stand behind an {% if code %}.
-    missing = known.required.get(part, frozenset()) - certain - ({"code"} & seen if part in {"text", "html"} else set())
+    # A mail about both may have one alone: its code's time was over before it left, or a text message without link fell back
+    # to it. So each may stand behind an {% if %}.
+    required = known.required.get(part, frozenset())
+    either = {"code", "link"} & seen if part in {"text", "html"} and "code" in required else set()
+    missing = required - certain - either
     if missing:
         yield f"must say {', '.join(f'{{{{ {one} }}}}' for one in sorted(missing))}, whatever else is so"
     yield from _unwise(known, part, text, seen)

@@ -2,10 +2,13 @@
 
 import re
 import time
+from datetime import timedelta
 
 import pytest
 from latchkey_contracts.configuration import LANGUAGES
 from notifier.templates.own import TAGS
+
+from .conftest import NOW
 
 HTML = '<h1>Grüß Gott {{ name }}</h1><p>Ihr neues Passwort: <a href="{{ link }}">hier</a>, oder <b>{{ code }}</b>.</p>'
 TEXT = "Grüß Gott {{ name }},\n\nIhr neues Passwort:\n{{ link }}\n\nCode: {{ code }}"
@@ -72,6 +75,30 @@ class TestUse:
         for channel in ("email", "sms"):
             ours = compose(channel, "password_reset", "en")
             assert compose(channel, "password_reset", "en", texts={"password_reset": {"en": text}}) == ours
+
+
+class TestLinkOrCode:
+    """EVT-9, E15: a mail may have a link alone, or a code alone."""
+
+    BOTH = "{% if link %}Press {{ link }}{% if code %} or {% endif %}{% endif %}{% if code %}type {{ code }}{% endif %}."
+
+    @pytest.mark.parametrize(
+        ("changes", "text"),
+        [
+            ({}, "00000000000000 or\ntype 482 913.\n"),
+            ({"link": None}, "type 482 913.\n"),
+            ({"now": NOW + timedelta(minutes=6)}, "00000000000000.\n"),
+        ],
+    )
+    def test_a_text_that_knows_it(self, compose, changes: dict, text: str):
+        texts = {"password_reset": {"en": {"text": self.BOTH, "html": self.BOTH}}}
+        assert text in compose("email", "password_reset", texts=texts, **changes).text
+
+    @pytest.mark.parametrize("changes", [{"link": None}, {"now": NOW + timedelta(minutes=6)}])
+    def test_a_text_that_doesnt_makes_room_for_ours(self, compose, changes: dict):
+        assert compose("email", "password_reset", "de", texts=GERMAN, **changes) == compose(
+            "email", "password_reset", "de", **changes
+        )
 
 
 class TestCleaning:

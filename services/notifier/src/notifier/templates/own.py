@@ -1,5 +1,6 @@
 """An operator's own texts (product.md §3.3): data with names in it. HTML is cleaned after it was filled in, so that nothing gets past (WEB-14)."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -24,8 +25,13 @@ SCHEMES = {"https", "http", "mailto", "tel"}
 log = get_logger(__name__)
 
 
-def texts(policy: NotificationPolicy, template: str, language: str, channel: Channel) -> dict[str, str]:
-    """By part, in this one language. One that couldn't be applied today (a newer release wrote it) counts for nothing: ours go out."""
+def texts(
+    policy: NotificationPolicy, template: str, language: str, channel: Channel, facts: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """By part, in this one language. One that couldn't be applied today (a newer release wrote it) counts for nothing: ours go out.
+
+    So do ours where a text speaks of a link or a code, come what may, and the message has none.
+    """
     setting = policy.templates.get(template)
     text = setting.texts.get(language) if setting is not None else None  # type: ignore[call-overload]
     if text is None:
@@ -34,7 +40,13 @@ def texts(policy: NotificationPolicy, template: str, language: str, channel: Cha
     if ("text" in found) != ("html" in found) or any(not _usable(template, part, said) for part, said in found.items()):
         log.warning("templates.own_text_refused", template=template, language=language, channel=channel)
         return {}
-    return found
+    gaps = [name for name in ("link", "code") if facts is not None and not facts[name]]
+    return {} if any(_needs(said, name) for said in found.values() for name in gaps) else found
+
+
+@lru_cache(maxsize=1000)
+def _needs(text: str, name: str) -> bool:
+    return bool(re.search(rf"\{{\{{\s*{name}\s*\}}\}}", text)) and not re.search(rf"\{{%\s*if\s+{name}\s*%\}}", text)
 
 
 @lru_cache(maxsize=1000)

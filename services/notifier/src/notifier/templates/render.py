@@ -78,7 +78,7 @@ class Renderer:
             raise NotRenderable(f"{message} has no text for {channel}")
         known = facts(chosen, application, content, now)
         _check_use(channel, message, known)
-        texts = own.texts(resolved.notification, message, chosen, channel)
+        texts = own.texts(resolved.notification, message, chosen, channel, known)
         note = copy_of("layout", chosen)["test_note"] if test else ""
         if channel == "email":
             return self._mail(message, chosen, application, content, message_id, known, texts, note)
