@@ -99,6 +99,19 @@ class TestLinkOrCode:
         assert CODE[language] not in found.text.partition("--")[0]
         assert "13:06" not in found.text
 
+    def test_a_link_that_a_rep_sent(self, compose, template: str, language: str):
+        """D14: there is no window that shows a number, so the mail speaks of none."""
+        number = {
+            "en": "first window",
+            "de": "erstes Fenster",
+            "fr": "première fenêtre",
+            "es": "primera ventana",
+            "ar": "نافذتك الأولى",
+        }
+        text = " ".join(compose("email", template, language, code=None, code_expires_at=None).text.split())
+        assert number[language] not in text
+        assert (number[language] in " ".join(compose("email", template, language).text.split())) == (template == "password_reset")
+
     def test_neither(self, compose, template: str, language: str):
         with pytest.raises(NotRenderable):
             compose("email", template, language, link=None, now=NOW + timedelta(minutes=6))
