@@ -117,6 +117,19 @@ class TestTrouble:
             await notifier.wait(message_id, "failed")
         assert len(phones.sent) == 1
 
+    async def test_unknown_security_notice_is_repeated(self, notifier: Notifier, clock, phones: Provider):
+        """REL-7: rather twice than not at all."""
+        phones.trouble = [Unknown("cut")]
+        message_id = await notifier.queue(channel="sms", template="password_changed")
+        async with notifier.running():
+
+            async def gone() -> bool:
+                clock.move(2)
+                return (await notifier.row(message_id))["state"] == "handed_over"
+
+            await until(gone)
+        assert len(phones.sent) == 2
+
     async def test_a_killed_processs_message_is_taken_up_when_its_lease_is_over(self, notifier: Notifier, clock, provider):
         """REL-7."""
         message_id = await notifier.queue()
@@ -132,6 +145,7 @@ class TestTrouble:
         [
             ("email", "activation", 1, "handed_over"),
             ("sms", "password_reset", 0, "failed"),
+            ("sms", "password_changed", 1, "handed_over"),
         ],
     )
     async def test_killed_in_the_middle(self, notifier, clock, provider, phones, channel, template, copies, state):
