@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import multiprocessing
 import os
 import platform
 import re
@@ -24,13 +23,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import bench_notifier
 import httpx
 import psutil
 import psycopg
 from argon2 import PasswordHasher
 from devstack.processes import free_port
 from devstack.supervisor import Stack
-from testkit.stack import PASSWORD, Person, Product, eventually, person
+from testkit.stack import PASSWORD, Person, Product, person
 
 ROOT = Path(__file__).parents[1]
 Row = tuple[str, str, str, str]
@@ -231,68 +231,6 @@ def requests_per_second(origin: str, path: str, headers: dict[str, str], seconds
     return sum(counts) / seconds
 
 
-def slow_mail_server(port: int, seconds: float) -> None:
-    """SMTP that takes its time and keeps nothing, so that the notifier is what is measured. A process of its own."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 bench\r\n")
-        while line := await reader.readline():
-            word = line[:4].upper()
-            if word == b"DATA":
-                writer.write(b"354 go on\r\n")
-                await reader.readuntil(b"\r\n.\r\n")
-                await asyncio.sleep(seconds)
-            writer.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-
-    async def serve() -> None:
-        server = await asyncio.start_server(talk, "127.0.0.1", port, limit=1 << 20)
-        await server.serve_forever()
-
-    import uvloop
-
-    uvloop.run(serve())
-
-
-def notifier_throughput(product: Product, count: int) -> float:
-    """Messages per second through one notifier."""
-    sealed, app = _sealed(product, count), "demo"
-    with psycopg.connect(product.stack.postgres["notifier"]) as connection, connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO delivery (id, account_id, application, language, template, channel, sealed, trace, state, due_at, expires_at, created_at)"
-            " VALUES (%s, %s, %s, 'en', 'activation', 'email', %s, %s, 'queued', now(), now() + interval '1 hour', now())",
-            [(uuid4(), uuid4(), app, one, _trace()) for one in sealed],
-        )
-    began = time.perf_counter()
-    left = "SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending', 'submitting')"
-    eventually(lambda: product.rows("notifier", left)[0][0] == 0, seconds=120, every=0.1)
-    return count / (time.perf_counter() - began)
-
-
-def _trace() -> str:
-    return json.dumps(
-        {"request_id": "b", "correlation_id": "b", "causation_id": None, "traceparent": "", "authtype": "system", "tenant": None}
-    )
-
-
-def _sealed(product: Product, count: int) -> list[str]:
-    from datetime import timedelta
-
-    from latchkey_contracts.messages import MessageContent
-    from servicekit.keys import Keys
-    from servicekit.sealing import Sealer
-
-    sealer, until = Sealer(Keys(product.stack.data / "keys")), datetime.now(UTC) + timedelta(hours=1)
-    return [
-        sealer.seal(
-            MessageContent(
-                channel="email", to=f"many-{number}@posteo.example", link="https://x.example/l/y", link_expires_at=until
-            ),
-            expires_at=until,
-        ).model_dump_json()
-        for number in range(count)
-    ]
-
-
 def memory(stack: Stack) -> float:
     total = 0.0
     status = stack.status()
@@ -320,7 +258,7 @@ def timing(product: Product, path: str, body_of: Callable[[str], dict[str, Any]]
     return statistics.median(times[True]), statistics.median(times[False])
 
 
-def measure(folder: Path, quick: bool) -> list[Row]:
+def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
     rows: list[Row] = []
     factor = 0.3 if quick else 1.0
 
@@ -332,6 +270,8 @@ def measure(folder: Path, quick: bool) -> list[Row]:
             configuration=ROOT / "config" / "latchkey.yaml",
         )
 
+    if only == "notifier":
+        return bench_notifier.measure(stack, factor)
     first = stack("first")
     began = time.perf_counter()
     first.start()
@@ -411,23 +351,8 @@ def measure(folder: Path, quick: bool) -> list[Row]:
             )
         )
     first.stop()
-    rows.append(_throughput(stack, factor))
+    rows += bench_notifier.measure(stack, factor)
     return rows
-
-
-def _throughput(stack: Callable[..., Stack], factor: float) -> Row:
-    port = free_port()
-    server = multiprocessing.get_context("spawn").Process(target=slow_mail_server, args=(port, 0.05), daemon=True)
-    server.start()
-    slow = stack("slow", LATCHKEY_SMTP_URL=f"smtp://127.0.0.1:{port}?starttls=never")
-    slow.start()
-    try:
-        notifier_throughput(Product(slow), 100)
-        rate = notifier_throughput(Product(slow), int(3000 * factor))
-    finally:
-        slow.stop()
-        server.terminate()
-    return ("messages/s through one notifier, mail server takes 50 ms", f"{rate:.0f}/s", "≥ 200/s", f"{rate / 200:.2f}")
 
 
 def _active_account(product: Product) -> str:
@@ -449,6 +374,7 @@ def table(rows: list[Row]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["notifier"], help="this part alone")
     parser.add_argument("--quick", action="store_true", help="a third of the counts")
     parser.add_argument("--write", action="store_true", help="replace the table in docs/benchmarks.md")
     arguments = parser.parse_args()
@@ -456,7 +382,7 @@ def main() -> int:
     folder.chmod(0o755)
     os.environ.setdefault("LATCHKEY_TEST_RUN", "bench")
     try:
-        rows = measure(folder, arguments.quick)
+        rows = measure(folder, arguments.quick, only=arguments.only)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = table(rows)

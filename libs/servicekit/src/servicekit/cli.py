@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from . import template_commands
+from . import delivery_commands, template_commands
+from .operators import Where
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -21,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_apply(commands)
-    template_commands.add(commands, lambda: service_url("notifier"), keys_dir)
+    notifier = Where("notifier", lambda: service_url("notifier"), keys_dir)
+    template_commands.add(commands, notifier)
+    delivery_commands.add(commands, notifier)
     _add_parked(commands)
     _add_work(commands)
     _add_keys(commands)

@@ -1,16 +1,11 @@
 """`latchkey templates`: which messages there are, how each looks and sounds, and one sent to try it (E17)."""
 
 import argparse
-import asyncio
 import json
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import operators
-from .errors import Overloaded, ServiceError
+from .operators import Ask, Where, complain, say
 
 PATH = "/internal/templates"
 _OUTCOMES = {
@@ -21,7 +16,7 @@ _OUTCOMES = {
 }
 
 
-def add(commands: Any, notifier_url: Callable[[], str | None], keys_dir: Callable[[str | None], Path]) -> None:
+def add(commands: Any, where: Where) -> None:
     parser = commands.add_parser("templates", help="messages: list, preview, send one to try it")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for name, run, text in (
@@ -39,62 +34,19 @@ def add(commands: Any, notifier_url: Callable[[], str | None], keys_dir: Callabl
         if name == "send":
             action.add_argument("--to", required=True, metavar="ADDRESS", help="mail address, or number as +49...")
         action.add_argument("--application", default="demo", help="whose brand, texts and providers; left out: demo")
-        action.add_argument("--notifier-url", default=os.environ.get("LATCHKEY_NOTIFIER_URL"))
-        action.add_argument("--keys-dir")
-        action.add_argument("--json", action="store_true")
-        action.set_defaults(run=_told(run, notifier_url, keys_dir))
-
-
-Ask = Callable[..., Any]
-
-
-def _told(
-    run: Callable[[argparse.Namespace, Ask], int], notifier_url: Callable[[], str | None], keys_dir: Callable[[str | None], Path]
-) -> Callable[[argparse.Namespace], int]:
-    """Whatever goes wrong is told in sentences, all of it at once; exit code 1."""
-
-    def command(arguments: argparse.Namespace) -> int:
-        url = arguments.notifier_url or notifier_url()
-        if url is None:
-            return _complain("where is the notifier? Start `make run`, or give --notifier-url or LATCHKEY_NOTIFIER_URL", 2)
-
-        def ask(method: str, path: str, **more: Any) -> Any:
-            return asyncio.run(operators.call("notifier", url, keys_dir(arguments.keys_dir), method, path, **more))
-
-        try:
-            return run(arguments, ask)
-        except Overloaded:
-            return _complain(f"the notifier does not answer at {url}")
-        except FileNotFoundError as error:
-            return _complain(f"{error.filename}: there is no operator's key; `latchkey keys init` makes it")
-        except ServiceError as error:
-            found = error.extra.get("errors") or [{"field": "", "message": f"the notifier answered {error.code}"}]
-            for one in found:
-                _complain(f"{one['field'].strip('/')}: {one['message']}" if one["field"] else one["message"])
-            return 1
-
-    return command
-
-
-def _complain(sentence: str, code: int = 1) -> int:
-    sys.stderr.write(f"latchkey: {sentence}\n")
-    return code
-
-
-def _say(line: str = "") -> None:
-    sys.stdout.write(f"{line}\n")
+        where.add_to(action, run)
 
 
 def _list(arguments: argparse.Namespace, ask: Ask) -> int:
     found = ask("GET", PATH, params={"application": arguments.application})
     if arguments.json:
-        _say(json.dumps(found, indent=2))
+        say(json.dumps(found, indent=2))
         return 0
     for one in found:
         own = [f"{channel}: {', '.join(languages)}" for channel, languages in one["own"].items() if languages]
         off = "" if one["enabled"] else "  off"
         told = f"  own words in {'; '.join(own)}" if own else ""
-        _say(f"{one['template']:<22}{', '.join(one['channels'])}{off}{told}")
+        say(f"{one['template']:<22}{', '.join(one['channels'])}{off}{told}")
     return 0
 
 
@@ -107,29 +59,29 @@ def _preview(arguments: argparse.Namespace, ask: Ask) -> int:
     found = ask("POST", f"{PATH}/preview", json=_body(arguments))
     if arguments.html is not None:
         if "html" not in found:
-            return _complain("only a mail has HTML")
+            return complain("only a mail has HTML")
         arguments.html.write_text(found["html"], encoding="utf-8")
     if arguments.json:
-        _say(json.dumps(found, indent=2, ensure_ascii=False))
+        say(json.dumps(found, indent=2, ensure_ascii=False))
         return 0
     for name in ("language", "from", "subject", "segments", "encoding"):
         if name in found:
-            _say(f"{name}: {found[name]}")
+            say(f"{name}: {found[name]}")
     if found["own"]:
-        _say(f"your own: {', '.join(found['own'])}")
+        say(f"your own: {', '.join(found['own'])}")
     for name in ("prompt", "text", "sms", "voice"):
         if name in found:
-            _say(f"\n{found[name].rstrip()}")
+            say(f"\n{found[name].rstrip()}")
     return 0
 
 
 def _send(arguments: argparse.Namespace, ask: Ask) -> int:
     tries = ask("POST", f"{PATH}/send", json={**_body(arguments), "to": arguments.to})
     if arguments.json:
-        _say(json.dumps(tries, indent=2))
+        say(json.dumps(tries, indent=2))
     else:
         for one in tries:
-            _say(_OUTCOMES[one["outcome"]].format(**one))
+            say(_OUTCOMES[one["outcome"]].format(**one))
         if not tries:
-            _complain(f"the notifier has no provider for {arguments.channel}")
+            complain(f"the notifier has no provider for {arguments.channel}")
     return 0 if tries and tries[-1]["outcome"] == "handed_over" else 1
