@@ -44,12 +44,16 @@ def write_breaches(path: Path, passwords: list[str]) -> None:
 
 
 def configuration(folder: Path) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     document["identity_stores"] += [
         {"name": "Names", "identifiers": {"username": {"use": "required"}, "email": {"use": "hidden"}}},
         {"name": "Other"},
+        {
+            "name": "All three",
+            "identifiers": {"username": {"use": "optional"}, "email": {"use": "optional"}, "phone": {"use": "required"}},
+        },
     ]
     document["self_service_policies"] += [
         {"name": "Open", "registration": {"activation": False}},
@@ -65,6 +69,7 @@ def configuration(folder: Path) -> Path:
         ("brief", "Default", "Brief"),
         ("closed", "Default", "Closed"),
         ("zinnia", "Other", "Default"),
+        ("calls", "All three", "Default"),
     ):
         other = {**demo, "slug": slug, "store": store, "self_service_policy": policy, "friendly_urls": [], "consents": []}
         document["applications"].append({**other, "brand": brand} if slug == "zinnia" else other)

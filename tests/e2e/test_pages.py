@@ -1,12 +1,14 @@
 """The hosted pages in a real browser: the journey with and without JavaScript, at 320 px, by keyboard, checked by axe."""
 
 import re
+from uuid import UUID
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from testkit.stack import CODE, LINK, PASSWORD, Person, Product, new_email, person
 
+from .phones import new_number, opened
 from .window import NARROW, PHONE, WIDE, Visitor, heading, narrow_enough, violations
 
 pytestmark = pytest.mark.browser
@@ -299,6 +301,78 @@ class TestAccessibility:
                 .map(one => one.outerHTML.slice(0, 80))"""
             )
             assert not small
+
+
+class TestPhone:
+    @pytest.mark.parametrize(
+        ("script", "size", "dark"),
+        [(True, WIDE, False), (False, PHONE, False), (True, NARROW, True)],
+        ids=["script", "no script", "320 px, dark"],
+    )
+    def test_register_by_text_message(self, product: Product, open_window, script: bool, size: tuple, dark: bool) -> None:
+        """D2, C3, WEB-6, WEB-7: a code and nothing else; the field for it comes first."""
+        window, number = open_window(size, script=script, dark=dark), new_number()
+        page = window.open("/mobile/sign-up")
+
+        def fine() -> None:
+            assert narrow_enough(page)
+            assert not script or not violations(page)
+
+        fine()
+        page.get_by_label("Phone").fill(number)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Create account").click()
+        expect(heading(page)).to_have_text("Check your phone")
+        expect(page.locator(".lead strong")).to_have_text(number)
+        expect(page.locator(".number")).to_have_count(0)
+        field = page.get_by_label("Code from the text message")
+        assert field.get_attribute("autocomplete") == "one-time-code"
+        code, way = field.bounding_box(), page.locator(".way").bounding_box()
+        assert code["y"] < way["y"]
+        expect(page.locator("[role=status] .way")).to_be_visible()
+        field.fill("1")  # nothing reloads while somebody types
+        fine()
+        flow = UUID(re.search(r"flow=([0-9a-f-]{36})", page.url)[1])
+        right = opened(product, flow)[0].code
+        field.fill("000000" if right != "000000" else "000001")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator("#code-error")).to_contain_text("4 tries left")
+        fine()
+        field.fill(right)
+        page.get_by_role("button", name="Continue").click()
+        expect(heading(page)).to_have_text("Your account is ready")
+        expect(page.locator(".lead")).to_have_text("Welcome. Your number is confirmed.")
+        fine()
+
+    def test_the_fifth_try_leads_on(self, product: Product, open_window) -> None:
+        """OTP-5: no dead end."""
+        page = open_window(PHONE, script=False).open("/mobile/sign-up")
+        page.get_by_label("Phone").fill(new_number())
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Create account").click()
+        for _ in range(5):
+            page.get_by_label("Code from the text message").fill("12345x")
+            page.get_by_role("button", name="Continue").click()
+        expect(page.locator(".lead")).to_contain_text("That was the fifth try")
+        page.get_by_role("link", name="Create an account").click()
+        expect(heading(page)).to_have_text("Create your account")
+
+    def test_reminder_by_phone(self, product: Product, http: httpx.Client, open_window) -> None:
+        """D8: the field is there where the store has phones; one of the two is enough, both are too many."""
+        assert 'name="phone"' not in http.get("/demo/help/username").text
+        number = new_number()
+        page = open_window(NARROW).open("/calls/help/username")
+        page.get_by_label("E-mail").fill(new_email())
+        page.get_by_label("Or phone").fill(number)
+        page.get_by_role("button", name="Send my username").click()
+        expect(page.locator("#phone-error")).to_have_text("Use one of the two, please.")
+        assert not violations(page)
+        page.get_by_label("E-mail").fill("")
+        page.get_by_role("button", name="Send my username").click()
+        expect(heading(page)).to_have_text("Check your phone")
+        expect(page.locator(".lead")).to_contain_text(number)
+        assert not violations(page)
+        assert narrow_enough(page)
 
 
 class TestTimeLimits:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from devstack.infrastructure import Infrastructure
 from latchkey_contracts import wire
+from latchkey_contracts.identity import PasswordChanged
 from latchkey_contracts.recovery import ResetCompleted, ResetRequested
 from playwright.sync_api import expect
 from servicekit.caller import Caller, Signer
@@ -17,6 +18,7 @@ from servicekit.keys import Keys
 from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new_email, person
 
 from .conftest import read_records
+from .phones import Opened, Phoned, new_number, phoned
 from .window import NARROW, PHONE, WIDE, heading, narrow_enough, violations
 
 NEW = "seven copper lanterns drifting north"
@@ -421,6 +423,187 @@ class TestRep:
         assert member.sign_in(NEW).status_code == 200
 
 
+class TestOtherWays:
+    """R24-R28, D10: another way on re-request; what is offered depends on the store and the policies alone."""
+
+    @pytest.fixture
+    def kim(self, product: Product, http: httpx.Client) -> Phoned:
+        """An account with nothing but a confirmed phone."""
+        return phoned(product, http).activate()
+
+    @pytest.fixture
+    def both(self, kim: Phoned) -> Phoned:
+        """The same, and later a confirmed address beside it."""
+        kim.email = new_email()
+        with psycopg.connect(kim.product.stack.postgres["identity"]) as connection:
+            connection.execute(
+                "INSERT INTO identifier (id, account_id, store_id, kind, value, canonical, verified_at, created_at) "
+                "SELECT gen_random_uuid(), account_id, store_id, 'email', %s, %s, verified_at, created_at FROM identifier WHERE canonical = %s",
+                (kim.email, kim.email, kim.number),
+            )
+        return kim
+
+    def window(self, one: Phoned) -> Phoned:
+        return Phoned(one.product, one.http, one.email, number=one.number, app=one.app)
+
+    def again(self, one: Phoned, channel: str | None, count: int) -> Opened:
+        one.product.move_clock(21)
+        answer = one.resend(channel)
+        assert answer.status_code == 202, answer.text
+        return one.messages(count)[-1]
+
+    def test_by_phone_to_a_new_password(self, product: Product, kim: Phoned) -> None:
+        """D10, D5: by text message a code alone; then as with a mail, no session."""
+        reset = self.window(kim)
+        assert reset.ask().status_code == 202
+        assert reset.flow["delivery"] is None
+        assert reset.flow["resend"]["channels"] == ["email", "sms", "voice"]
+        (message,) = reset.messages()
+        assert (message.channel, message.to, message.link) == ("sms", kim.number, None)
+        assert {one.channel for one in message.contact.others} == {"voice"}
+        assert reset.type_code(message.code, "password-resets").json()["next"] == ["password"]
+        product.secrets.add(NEW)
+        done = reset.post(f"/password-resets/{reset.flow['id']}/password", {"password": NEW})
+        assert done.json()["status"] == "complete"
+        assert kim.sign_in(NEW, identifier=kim.number).status_code == 200
+
+    def test_the_owner_is_told_by_text_message(self, product: Product, kim: Phoned, infrastructure: Infrastructure) -> None:
+        """D13, NOT-1: where there is no mailbox the notice goes to the phone."""
+        reset = self.window(kim)
+        reset.ask()
+        reset.type_code(reset.code(), "password-resets")
+        product.secrets.add(NEW)
+        reset.post(f"/password-resets/{reset.flow['id']}/password", {"password": NEW})
+
+        def told() -> list[PasswordChanged]:
+            read = read_records(infrastructure.kafka_bootstrap, product.stack.topic_prefix, "identity")
+            events = [wire.decode(one.value, list(one.headers)) for one in read]
+            return [one for one in events if isinstance(one, PasswordChanged) and str(one.flow_id) == reset.flow["id"]]
+
+        (event,) = eventually(told, seconds=15, every=0.5)
+        assert (len(event.notices), len(event.sms_notices)) == (0, 1)
+
+    def test_any_way_replaces_the_other(self, product: Product, both: Phoned) -> None:
+        """D16, R25-R28: the newer code or link works, the older is dead whatever way it went, the wrong tries stay counted."""
+        reset = self.window(both)
+        reset.ask()
+        (mail,) = reset.messages()
+        assert mail.channel == "email"
+        token = LINK.findall(mail.link or "")[0]
+        text = self.again(reset, "sms", 2)
+        assert (text.channel, text.to, text.link) == ("sms", both.number, None)
+        assert {one.channel for one in text.contact.others} == {"voice", "email"}
+        assert reset.confirm(token).json()["code"] == "link_superseded"
+        if mail.code != text.code:
+            assert reset.type_code(mail.code, "password-resets").json()["tries_left"] == 4
+        call = self.again(reset, "voice", 3)
+        assert (call.channel, call.to) == ("voice", both.number)
+        if text.code not in {call.code, mail.code}:
+            assert reset.type_code(text.code, "password-resets").json()["tries_left"] == 3
+        last = self.again(reset, "email", 4)
+        assert last.channel == "email"
+        if call.code != last.code:
+            assert reset.type_code(call.code, "password-resets").json()["code"] == "code_wrong"
+        assert reset.confirm(LINK.findall(last.link or "")[0]).json()["next"] == ["password"]
+
+    @pytest.mark.parametrize("channel", ["email", "sms", "voice"])
+    def test_alike_for_known_and_unknown(self, product: Product, both: Phoned, http: httpx.Client, channel: str) -> None:
+        """ENU-1: every channel, at the start, too early, in time, and at every look; also for a number that nobody confirmed."""
+        unknown, pending = phoned(product, http), phoned(product, http)
+        pending.register()
+        pending.messages()
+        windows = [self.window(one) for one in (both, unknown, pending)]
+        seen: list[list] = [[shape(one.ask())] for one in windows]
+        ends = []
+        for one, answers in zip(windows, seen, strict=True):
+            answers.append(shape(one.resend(channel)))
+        product.move_clock(21)
+        for one, answers in zip(windows, seen, strict=True):
+            again = one.resend(channel)
+            answers.append(shape(again))
+            product.wait_quiet(seconds=20)
+            looked = http.get(one.url(f"/password-resets/{one.flow['id']}"), headers=one.headers)
+            ends.append(looked.json()["expires_at"] == again.json()["expires_at"])
+            answers += [shape(looked), shape(one.type_code("12345x", "password-resets")), shape(one.resend(channel))]
+        assert seen[0] == seen[1] == seen[2]
+        assert len(set(ends)) == 1, "the time until which it can be gone on with tells nothing either"
+        assert windows[0].messages(2)[-1].channel == channel
+        assert not product.rows("recovery", "SELECT 1 FROM one_time_secret WHERE flow_id = %s", windows[1].flow["id"])
+
+    def test_cookies_are_alike_on_the_page(self, product: Product, both: Phoned) -> None:
+        """ENU-1: the form variant: status, place, headers and cookies."""
+        found = []
+        for typed in (both.number, "+4915100000041"):
+            headers = {"Origin": product.origin, "Sec-Fetch-Site": "same-origin"}
+            with httpx.Client(base_url=product.origin, timeout=20, trust_env=False, headers=headers) as browser:
+                token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/mobile/reset").text)
+                assert token is not None
+                asked = browser.post("/mobile/reset", data={"csrf": token[1], "identifier": typed})
+                again = browser.post(asked.headers["location"], data={"csrf": token[1], "resend": "sms"})
+                page = browser.get(asked.headers["location"])
+                product.secrets.update(browser.cookies.values())
+                found.append(
+                    [
+                        (one.status_code, sorted(set(one.headers) - {"content-length"}), sorted(browser.cookies))
+                        for one in (asked, again, page)
+                    ]
+                )
+        assert found[0] == found[1]
+
+    def test_sixteen_at_once(self, product: Product, kim: Phoned) -> None:
+        """OTP-3: one code of a text message proves once."""
+        reset = self.window(kim)
+        reset.ask()
+        assert reset.type_at_once(reset.code(), "password-resets").count(200) == 1
+
+    def test_two_calls_an_hour(self, product: Product, kim: Phoned) -> None:
+        """D19, FRD-7: the third answers as the others do, and nobody is called."""
+        reset = self.window(kim)
+        reset.ask()
+        reset.messages()
+        for count in (2, 3):
+            assert self.again(reset, "voice", count).channel == "voice"
+        product.move_clock(21)
+        assert reset.resend("voice").status_code == 202
+        product.wait_quiet(seconds=20)
+        assert len(reset.messages(3)) == 3
+
+    def test_a_store_with_mail_alone(self, member: Person) -> None:
+        """ENU-1: 422 at /channel, for known and unknown alike."""
+        for identifier in (member.email, new_email()):
+            reset = forgetful(member)
+            reset.ask(identifier)
+            for channel in ("sms", "voice"):
+                answer = reset.post(f"/password-resets/{reset.flow['id']}/resend", {"channel": channel})
+                assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "/channel")
+            assert reset.flow["resend"]["channels"] == ["email"]
+
+    def test_burnt_codes_leave_the_mail(self, product: Product, both: Phoned) -> None:
+        """OTP-5: five wrong tries burn the codes of every way; a mail's link lives on, so only that is offered."""
+        reset = self.window(both)
+        reset.ask()
+        reset.messages()
+        for _ in range(5):
+            reset.type_code("12345x", "password-resets")
+        product.move_clock(21)
+        assert reset.resend("sms").json()["code"] == "code_burned"
+        mail = self.again(reset, "email", 2)
+        assert reset.confirm(LINK.findall(mail.link or "")[0]).json()["next"] == ["password"]
+
+    def test_from_the_inbox(self, product: Product, both: Phoned) -> None:
+        """R27, R28, E15: through the providers' own protocols: the text message's code, then the call's."""
+        reset = self.window(both)
+        reset.ask()
+        reset.messages()
+        self.again(reset, "sms", 2)
+        text = product.code_of(product.wait_message(both.number, channel="sms"))
+        assert text == reset.messages(2)[-1].code
+        self.again(reset, "voice", 3)
+        call = product.code_of(product.wait_message(both.number, channel="voice", seconds=30))
+        assert call is not None
+        assert reset.type_code(call, "password-resets").json()["next"] == ["password"]
+
+
 @pytest.mark.browser
 class TestPages:
     @pytest.mark.parametrize(
@@ -547,6 +730,41 @@ class TestPages:
         assert not violations(page)
         page.get_by_role("link", name="Set a new password").click()
         expect(heading(page)).to_have_text("Set a new password")
+
+    @pytest.mark.parametrize(("script", "locale"), [(True, "en"), (False, "ar")], ids=["script", "no script, Arabic"])
+    def test_another_way(self, product: Product, http: httpx.Client, open_window, script: bool, locale: str) -> None:
+        """R24-R28, D18, WEB-6, WEB-7: one button for each way with one countdown; the same for a number of nobody; 320 px."""
+        for number in (phoned(product, http).activate().number, new_number()):
+            page = open_window(NARROW, script=script).open(f"/mobile/reset?ui_locales={locale}")
+            page.locator("#identifier").fill(number)
+            page.locator("main button.button").click()
+            expect(page.locator(".lead strong")).to_have_text(number)
+            panel, call = page.locator("details.ask"), page.locator("button[value=voice]")
+            panel.locator("summary").click()
+            expect(page.locator(".ask-row")).to_have_count(3)
+            if script:
+                expect(call).to_be_disabled()
+                expect(panel.locator("[data-wait]")).to_have_text(re.compile(r"You can ask again in 0:\d\d"))
+                assert not violations(page)
+            else:
+                with page.expect_response(lambda response: response.request.method == "POST") as early:
+                    call.click()
+                assert early.value.status == 429
+                assert 1 <= int(early.value.headers["retry-after"]) <= 20
+                expect(panel).to_have_attribute("open", "")
+            assert narrow_enough(page)
+            product.move_clock(21)
+            page.goto(page.url)
+            panel.locator("summary").click()
+            call.click()
+            page.wait_for_url("**/reset?flow=*&sent=voice")
+            if script:
+                expect(heading(page)).to_have_text("Check your phone")
+                expect(page.locator(".lead")).to_contain_text("press 1 to hear the code")
+                assert not violations(page)
+            code, way = page.locator("#code").bounding_box(), page.locator(".way").bounding_box()
+            assert code["y"] < way["y"], "the code comes first"
+            assert narrow_enough(page)
 
 
 def shape(answer: httpx.Response) -> tuple:

@@ -14,6 +14,8 @@ from latchkey_contracts.event import Event
 from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new_email, person
 
 from .conftest import read_records
+from .phones import phoned
+from .test_password_reset import shape
 
 
 def account_of(product: Product, email: str) -> str:
@@ -664,3 +666,129 @@ class TestPasswords:
         assert found
         assert int(found[1]) >= 19456
         assert int(found[2]) >= 2
+
+
+class TestByPhone:
+    """A store whose accounts begin with a phone."""
+
+    def test_register_activate_sign_in(self, product: Product, http: httpx.Client) -> None:
+        """D2, C3: a code alone, as long as a code lives; no link, so no number to match; the flow lives as with a mail."""
+        kim = phoned(product, http)
+        flow = kim.register().json()
+        assert (flow["status"], flow["match"], flow["resend"]["channels"]) == ("check_your_messages", None, ["sms"])
+        assert (flow["delivery"]["channel"], flow["delivery"]["to"]) == ("sms", f"•••{kim.number[-2:]}")
+        (message,) = kim.messages()
+        assert (message.channel, message.to, message.link) == ("sms", kim.number, None)
+        assert (message.event.expires_at - message.event.meta.time).total_seconds() == pytest.approx(360, abs=2)
+        assert kim.sign_in(identifier=kim.number).status_code == 403
+        kim.flow = flow
+        assert kim.type_code(kim.code()).json()["status"] == "activated"
+        assert kim.sign_in(identifier=kim.number).json()["status"] == "complete"
+        account = kim.http.get("/v1/session", headers=kim.bearer).json()["account_id"]
+        verified = product.rows("identity", "SELECT kind, verified_at IS NOT NULL FROM identifier WHERE account_id = %s", account)
+        assert verified == [("phone", True)]
+
+    def test_through_the_network(self, product: Product, http: httpx.Client) -> None:
+        """R27, E33: over the provider's own protocol; its receipt is what the waiting page tells, and later events take nothing back."""
+        kim = phoned(product, http)
+        kim.register()
+        code = product.code_of(product.wait_message(kim.number, channel="sms"))
+        eventually(lambda: kim.read()["delivery"]["state"] == "delivered")
+        assert kim.read()["delivery"]["channel"] == "sms"
+        assert kim.type_code(code or "").json()["status"] == "activated"
+        product.move_clock(21)
+        again = phoned(product, http, kim.number)
+        again.register()
+        told = product.wait_message(kim.number, channel="sms", count=2)
+        assert product.code_of(told) is None, "its owner has an account, so there is nothing to type"
+        assert again.read()["delivery"] is not None
+
+    def test_send_again(self, product: Product, http: httpx.Client) -> None:
+        """R19, R27: 20 s; the newer code works, the older one is dead, and its wrong tries stay counted (D16)."""
+        kim = phoned(product, http)
+        kim.register()
+        first = kim.code()
+        early = kim.resend(flow="registrations")
+        assert (early.status_code, early.json()["code"]) == (429, "too_many_requests")
+        assert kim.resend("email", flow="registrations").json()["errors"][0]["field"] == "/channel"
+        product.move_clock(21)
+        assert kim.type_code("000000" if first != "000000" else "000001").json()["tries_left"] == 4
+        assert kim.resend("sms", flow="registrations").status_code == 202
+        second = kim.messages(2)[-1].code
+        if first != second:
+            assert kim.type_code(first).json()["tries_left"] == 3
+        assert kim.type_code(second).json()["status"] == "activated"
+
+    def test_a_code_is_too_old_and_the_flow_lives(self, product: Product, http: httpx.Client) -> None:
+        """OTP-2: six minutes; a new one is asked for in the same flow."""
+        kim = phoned(product, http)
+        kim.register()
+        code = kim.code()
+        product.move_clock(6 * 60 + 1)
+        assert kim.type_code(code).json()["code"] == "code_expired"
+        assert kim.resend(flow="registrations").status_code == 202
+        assert kim.type_code(kim.messages(2)[-1].code).json()["status"] == "activated"
+
+    def test_five_wrong_tries_end_it(self, product: Product, http: httpx.Client) -> None:
+        """OTP-5: without a link beside the code there is nothing left to use, so no more text messages are paid for."""
+        kim = phoned(product, http)
+        kim.register()
+        code = kim.code()
+        wrong = "000000" if code != "000000" else "000001"
+        codes = [kim.type_code(wrong).json()["code"] for _ in range(5)]
+        assert codes == ["code_wrong"] * 4 + ["code_burned"]
+        assert kim.type_code(code).json()["code"] == "code_burned"
+        assert (kim.read()["status"], kim.read()["next"]) == ("ended", [])
+        product.move_clock(21)
+        assert kim.resend(flow="registrations").json()["code"] == "flow_ended"
+
+    def test_sixteen_at_once(self, product: Product, http: httpx.Client) -> None:
+        """OTP-3: one code activates once."""
+        kim = phoned(product, http)
+        kim.register()
+        assert kim.type_at_once(kim.code(), "registrations").count(200) == 1
+
+    def test_alike_for_new_pending_and_active_numbers(self, product: Product, http: httpx.Client) -> None:
+        """REG-1, ENU-1: at the start, and at every look that follows; its owner is told by text message, and nowhere else."""
+        people = [phoned(product, http) for _ in range(3)]
+        people[1].register()
+        people[1].messages()
+        people[2].activate()
+        product.move_clock(30)
+        shapes = [[shape(one.register())] for one in people]
+        for one in people:
+            one.messages()
+        product.wait_quiet(seconds=30)
+        ends = set()
+        for one, seen in zip(people, shapes, strict=True):
+            answer = http.get(one.url(f"/registrations/{one.flow['id']}"), headers=one.headers)
+            ends.add(answer.json()["expires_at"] == one.flow["expires_at"])
+            seen += [shape(answer), shape(one.type_code("12345x")), shape(one.resend(flow="registrations"))]
+        assert shapes[0] == shapes[1] == shapes[2]
+        assert len(ends) == 1, "the time until which it can be gone on with tells nothing either"
+        (told,) = people[2].messages()
+        assert type(told.event).__name__ == "RegistrationRepeated"
+        assert (told.channel, told.to, told.code, told.contact.others) == ("sms", people[2].number, None, [])
+
+    def test_an_address_beside_the_number_is_what_is_proven(self, product: Product, http: httpx.Client) -> None:
+        """REG-3, R6: a phone's code must not activate an account that carries somebody else's address."""
+        kim, email = phoned(product, http), new_email()
+        flow = kim.register(identifiers={"phone": kim.number, "email": email}).json()
+        assert (flow["delivery"]["channel"], flow["resend"]["channels"]) == ("email", ["email"])
+        (message,) = kim.messages()
+        assert (message.channel, message.to) == ("email", email)
+        assert message.link
+        assert kim.resend("sms", flow="registrations").status_code == 422
+
+    def test_three_text_messages_in_ten_minutes(self, product: Product, http: httpx.Client) -> None:
+        """D19, FRD-4: the fourth waits, and says for how long."""
+        kim = phoned(product, http)
+        kim.register()
+        kim.messages()
+        for _ in range(2):
+            product.move_clock(21)
+            assert kim.resend(flow="registrations").status_code == 202
+        product.move_clock(21)
+        refused = kim.resend(flow="registrations")
+        assert refused.status_code == 429
+        assert int(refused.headers["Retry-After"]) > 300

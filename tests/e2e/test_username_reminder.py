@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from testkit.stack import Person, Product, new_email, person
 
 from .conftest import read_records
+from .phones import Phoned, phoned
 from .test_password_reset import shape
 from .window import NARROW, WIDE, heading, narrow_enough, violations
 
@@ -113,6 +114,54 @@ class TestReminder:
         (record, _event), *_ = [(one, event) for one, event in mine if str(event.flow_id) == mira.flow["id"]]
         assert name.encode() not in record.value
         assert mira.email.encode() not in record.value
+
+
+class TestByPhone:
+    """`calls`: a store with usernames and phones."""
+
+    def test_to_a_confirmed_number(self, product: Product, http: httpx.Client) -> None:
+        """D8, REC-10: by text message; the name stands in it, never in an answer."""
+        kim, name = phoned(product, http, app="calls"), f"kim{new_email()[7:15]}"
+        assert kim.register(identifiers={"phone": kim.number, "username": name}).status_code == 202
+        assert kim.type_code(kim.code()).json()["status"] == "activated"
+        product.move_clock(21)
+        answer = remind_by_phone(kim)
+        assert answer.status_code == 202
+        assert answer.json()["resend"]["channels"] == ["sms"]
+        assert name not in answer.text
+        (message,) = kim.messages()
+        assert (message.channel, message.to, message.contact.usernames) == ("sms", kim.number, [name])
+        assert name in product.wait_message(kim.number, channel="sms")["text"]
+
+    def test_alike_for_known_pending_and_unknown(self, product: Product, http: httpx.Client) -> None:
+        """ENU-1, R12: and nothing leaves for a number that nobody confirmed."""
+        people = [phoned(product, http, app="calls") for _ in range(3)]
+        for one in people[:2]:
+            one.register(identifiers={"phone": one.number, "username": f"kim{new_email()[7:15]}"})
+            code = one.code()
+            if one is people[0]:
+                one.type_code(code)
+        product.move_clock(21)
+        seen = []
+        for one in people:
+            answers = [
+                remind_by_phone(one),
+                one.resend(flow="username-reminders"),
+                one.resend("voice", flow="username-reminders"),
+            ]
+            answers.append(http.get(one.url(f"/username-reminders/{one.flow['id']}"), headers=one.headers))
+            seen.append([shape(answer) for answer in answers])
+        assert seen[0] == seen[1] == seen[2]
+        product.wait_quiet(seconds=20)
+        sent = product.rows("recovery", "SELECT account_id IS NOT NULL FROM request WHERE id = ANY(%s::uuid[]) ORDER BY created_at",
+                            [one.flow["id"] for one in people])  # fmt: skip
+        assert sent == [(True,), (False,), (False,)]
+
+
+def remind_by_phone(one: Phoned) -> httpx.Response:
+    answer = one.post("/username-reminders", {"phone": one.number, "client": "api"})
+    one.take(answer)
+    return answer
 
 
 @pytest.mark.browser

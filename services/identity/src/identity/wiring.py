@@ -27,6 +27,7 @@ from identity.profile.service import Profiles
 from identity.recipients.service import Recipients
 from identity.registration import consumers as registration_consumers
 from identity.registration import routes as registration_routes
+from identity.registration.sending import Messages
 from identity.registration.service import MESSAGE, PURPOSE, Registrations, Tools
 from identity.sessions import routes as session_routes
 from identity.sessions.service import Sessions
@@ -93,7 +94,7 @@ async def build(r: Resources) -> Wired:
         app=create_internal_app("identity", routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS),
         consumes={"notifier": registration_consumers.HANDLERS},
         urgent=True,  # the waiting page tells what became of its mail
-        work={MESSAGE: registrations.send_message},
+        work={MESSAGE: Messages(tools).send},
         sweeps=[
             ("registration.purge", settings.sweep_seconds, registrations.purge),
             ("sign_in.purge", settings.sweep_seconds, sign_ins.purge),

@@ -19,6 +19,7 @@ class ContactRequest(Request):
     purpose: Literal["password_reset", "username_reminder", "total_loss"]
     identifier: Identifier | None = None
     account_id: str | None = None  # where a rep started it
+    channel: Channel | None = None  # the way that was asked for; none: as the policy has it (D10)
 
 
 class ContactAnswer(Response):

@@ -24,5 +24,5 @@ class Channels:
                     "GET", "/internal/channels", caller=Caller("gateway"), deadline=WAIT_SECONDS
                 )
             except ServiceError:
-                self._known = {"email": "delayed"}
+                self._known = dict.fromkeys(("email", "sms", "voice"), "delayed")
         return self._known

@@ -15,6 +15,8 @@ from gateway.web.visitor import Visitor
 
 from .shared import PageTools, Slug, time
 
+CHANNELS = ("email", "sms", "voice")
+
 
 class RecoveryPages(PageTools):
     def add_to(self, routes: APIRouter) -> None:
@@ -32,7 +34,9 @@ class RecoveryPages(PageTools):
             ways = {"username": reminds(resolved), "password": resolved.policy.password_reset.enabled}
             template = "help.html" if any(ways.values()) else "help_people.html"
             lost = resolved.policy.total_loss_recovery.enabled
-            return self.page(request, self.visitor(request), resolved.application, template, ways=ways, lost=lost)
+            return self.page(
+                request, self.visitor(request), resolved.application, template, ways=ways, lost=lost, phone=_phone(resolved)
+            )
 
         @routes.get("/{app}/help/people")
         async def people(request: Request, app: Slug) -> Response:
@@ -79,7 +83,7 @@ class RecoveryPages(PageTools):
                 raise errors.FeatureDisabled
             if flow is not None:
                 return await self._reminder_sent(request, visitor, resolved, flow)
-            return self.page(request, visitor, resolved.application, "reminder.html")
+            return self.page(request, visitor, resolved.application, "reminder.html", phone=_phone(resolved))
 
         @routes.post("/{app}/help/username")
         async def remind(request: Request, app: Slug, flow: UUID | None = None) -> Response:
@@ -87,17 +91,17 @@ class RecoveryPages(PageTools):
             fields = await self.form(request, visitor)
             path = f"/v1/apps/{app}/username-reminders"
             if flow is not None:
-                return await self._again(request, visitor, resolved, path, flow, f"/{app}/help/username")
+                return await self._again(request, visitor, resolved, path, flow, f"/{app}/help/username", "1")
             await self.gateway.limits.check("start", visitor.ip)
             page = self.context(request, visitor, resolved.application)
             try:
-                typed = _typed(fields, "email")
-                if "@" not in typed:
-                    raise errors.ValidationFailed([errors.FieldError("/email", "email_not_valid", "")])
-                answer = await self.gateway.call(request, visitor, "POST", path, {"email": typed}, peer=self.gateway.recovery)
+                answer = await self._post(request, visitor, path, _reminded(fields, phone=_phone(resolved)))
             except errors.ValidationFailed as error:
                 found = self.field_errors(page, error)
-                return self.page(request, visitor, resolved.application, "reminder.html", 422, errors=found, values=fields)
+                return self.page(
+                    request, visitor, resolved.application, "reminder.html", 422,
+                    errors=found, values=fields, phone=_phone(resolved),
+                )  # fmt: skip
             return self.to(f"/{app}/help/username?flow={answer['id']}")
 
     async def _reminder_sent(
@@ -129,7 +133,7 @@ class RecoveryPages(PageTools):
             if flow is None:
                 return await self._ask(request, visitor, resolved, path, fields)
             if "resend" in fields:
-                return await self._again(request, visitor, resolved, path, flow, f"/{app}/reset")
+                return await self._again(request, visitor, resolved, path, flow, f"/{app}/reset", fields["resend"])
             await self.gateway.limits.check("try", visitor.ip)
             page = self.context(request, visitor, resolved.application)
             try:
@@ -200,15 +204,21 @@ class RecoveryPages(PageTools):
             found["resend"]["available_at"] = time(found["resend"]["available_at"])
         return found
 
-    async def _again(self, request: Request, visitor: Visitor, resolved: Resolved, path: str, flow: UUID, page: str) -> Response:
+    async def _again(
+        self, request: Request, visitor: Visitor, resolved: Resolved, path: str, flow: UUID, page: str, way: str
+    ) -> Response:
+        """`way`: a channel, or 1 for the way that it goes by itself."""
         await self.gateway.limits.check("try", visitor.ip)
+        body = {"channel": way} if way in CHANNELS else {}
         try:
-            await self._post(request, visitor, f"{path}/{flow}/resend", {})
-        except errors.TooManyRequests as error:
+            await self._post(request, visitor, f"{path}/{flow}/resend", body)
+        except (errors.FlowEnded, errors.ValidationFailed):
+            return self.to(f"{page}?flow={flow}")
+        except (errors.TooManyRequests, errors.CodeBurned) as error:
             if page.endswith("/reset"):
                 return await self._state(request, visitor, resolved, flow, problem=error)
             return await self._reminder_sent(request, visitor, resolved, flow, error)
-        return self.to(f"{page}?flow={flow}&sent=1")
+        return self.to(f"{page}?flow={flow}&sent={way if body else 1}")
 
     def _sent(
         self,
@@ -219,12 +229,18 @@ class RecoveryPages(PageTools):
         flow: dict[str, Any],
         problem: ServiceError | None,
     ) -> Response:
-        policy = resolved.policy
+        policy, offered = resolved.policy, flow["resend"]["channels"]
+        asked = request.query_params.get("sent")
+        way = asked if asked in offered else _expected(offered)
         response = self.page(
             request, visitor, resolved.application, template, problem.status if problem else 200,
             flow=flow,
             problem=problem,
-            sent="sent" in request.query_params,
+            sent=asked is not None,
+            asked=asked if asked in offered else None,
+            way=way,
+            going=[one for one in offered if one != "voice"] if way == "any" else [way],
+            action=f"/{resolved.application.slug}/reset?flow={flow['id']}",
             wait=flow["resend"]["retry_after_seconds"],
             spacing=int(policy.resend.spacing.total_seconds()),
             link_minutes=int(policy.password_reset.link_lifetime.total_seconds() // 60),
@@ -233,6 +249,30 @@ class RecoveryPages(PageTools):
         if isinstance(problem, errors.TooManyRequests):
             response.headers["Retry-After"] = str(max(flow["resend"]["retry_after_seconds"], 1))
         return response
+
+
+def _expected(offered: list[str]) -> str:
+    """What the page of somebody who has not chosen a way speaks of; which it will be depends on the account (D10)."""
+    if "email" in offered or not offered:
+        return "any" if "sms" in offered else "email"
+    return offered[0]
+
+
+def _phone(resolved: Resolved) -> bool:
+    return "phone" in resolved.store.used()
+
+
+def _reminded(fields: Mapping[str, str], *, phone: bool) -> dict[str, str]:
+    """An address or a number, one of the two."""
+    number = fields.get("phone", "").strip() if phone else ""
+    if not number:
+        address = _typed(fields, "email")
+        if "@" not in address:
+            raise errors.ValidationFailed([errors.FieldError("/email", "email_not_valid", "")])
+        return {"email": address}
+    if fields.get("email", "").strip():
+        raise errors.ValidationFailed([errors.FieldError("/phone", "one_of_two", "")])
+    return {"phone": number}
 
 
 def reminds(resolved: Resolved) -> bool:

@@ -81,6 +81,8 @@ class SignUpPages(PageTools):
                 return await self._check_messages(request, visitor, resolved, flow, found=found)
             except (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.TooManyRequests) as error:
                 return await self._check_messages(request, visitor, resolved, flow, problem=error)
+            except errors.FlowEnded:
+                return await self._check_messages(request, visitor, resolved, flow)
 
     async def _sign_up(
         self,
@@ -117,7 +119,9 @@ class SignUpPages(PageTools):
             raise errors.NotFound
         flow = await self.gateway.call(request, visitor, "GET", f"/v1/apps/{app}/registrations/{flow_id}")
         if flow["status"] == "activated":
-            return self.page(request, visitor, resolved.application, "activated.html")
+            return self.page(
+                request, visitor, resolved.application, "activated.html", by_phone=flow["delivery"]["channel"] != "email"
+            )
         status = problem.status if problem is not None else (422 if found else 200)
         if flow["status"] == "password":
             return self.page(
@@ -126,18 +130,19 @@ class SignUpPages(PageTools):
             )  # fmt: skip
         flow = await self.gateway.finish(visitor, flow)
         if flow["status"] != "check_your_messages":
-            return self.page(request, visitor, resolved.application, "registration_ended.html", 410)
+            return self.page(request, visitor, resolved.application, "registration_ended.html", 410, problem=problem)
         flow["delivery"]["at"] = time(flow["delivery"]["at"])
         flow["resend"]["available_at"] = time(flow["resend"]["available_at"])
-        now = self.gateway.clock.now()
+        now, by_mail = self.gateway.clock.now(), flow["resend"]["channels"] == ["email"]
         response = self.page(
-            request, visitor, resolved.application, "check_mail.html", status,
+            request, visitor, resolved.application, "check_mail.html" if by_mail else "check_phone.html", status,
             flow=flow,
             problem=problem,
             sent="sent" in request.query_params,
             ago=max(int((now - flow["delivery"]["at"]).total_seconds()), 0),
             wait=flow["resend"]["retry_after_seconds"],
             spacing=int(resolved.policy.resend.spacing.total_seconds()),
+            code_minutes=int(resolved.policy.registration.passcode_lifetime.total_seconds() // 60),
         )  # fmt: skip
         if isinstance(problem, errors.TooManyRequests):
             response.headers["Retry-After"] = str(max(flow["resend"]["retry_after_seconds"], 1))

@@ -34,6 +34,7 @@ FIELD_WORDS = {
     "not_an_option": N_("Please choose one of the options."),
     "password_same": N_("This is the password you have. Choose another one."),
     "current_password_wrong": N_("That isn't your current password."),
+    "one_of_two": N_("Use one of the two, please."),
     "mismatch": N_("The two don't match. Type the same password twice."),
 }
 

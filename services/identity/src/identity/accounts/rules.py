@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from typing import Literal
 
 import idna
 import phonenumbers
@@ -34,6 +35,11 @@ class Identifier:
     @property
     def skeleton(self) -> str | None:
         return skeleton(self.canonical) if self.kind == "username" else None
+
+    @property
+    def address(self) -> str:
+        """Where a message goes: mail as its owner writes it, since a server may tell case apart; a number as the networks do."""
+        return self.canonical if self.kind == "phone" else self.value
 
     def as_dict(self) -> dict[str, str]:
         return {"kind": self.kind, "value": self.value, "canonical": self.canonical}
@@ -114,6 +120,11 @@ def candidates(typed: str, store: IdentityStore) -> list[tuple[IdentifierKind, s
         except ValueError:
             continue
     return found
+
+
+def channel_of(kind: str) -> Literal["email", "sms"]:
+    """How an address or a number is written to."""
+    return "sms" if kind == "phone" else "email"
 
 
 def mask(kind: str, value: str) -> str:

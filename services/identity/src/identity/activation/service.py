@@ -4,7 +4,7 @@ Exactly the attempt whose secret was used is adopted: its password, its profile.
 A wrong try is committed first and told then, so that it stays counted.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NoReturn
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from latchkey_contracts.http.links import ConfirmedElsewhere, ConfirmRequest, Li
 from latchkey_contracts.http.registration import RegistrationFlow
 from latchkey_contracts.identity import UserActivated
 from latchkey_contracts.messages import MessageContent
+from latchkey_contracts.sealed import Sealed
 from servicekit import work
 from servicekit.caller import Caller
 from servicekit.context import set_tenant
@@ -31,7 +32,7 @@ from servicekit.logging import security_event
 from servicekit.onetime import LINK_ERRORS, MAX_WRONG, Link, LinkResult, code_error, new_match, same_browser
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Identifier, mask
+from identity.accounts.rules import Identifier, channel_of, mask
 from identity.credentials import store as credentials
 from identity.registration import store
 from identity.registration.service import MESSAGE, PURPOSE, Registrations, Tools
@@ -143,7 +144,7 @@ class Activations:
                 _refuse(link.state if link.state != "valid" else "malformed")
             set_tenant(str(app.store.id), "unauthenticated")
             recipient = Identifier(row["recipient_kind"], row["recipient_value"], row["recipient"])
-            decision = await self._t.recipients.take(tx, app, PURPOSE, recipient.canonical)
+            decision = await self._t.recipients.take(tx, app, PURPOSE, recipient.canonical, channel_of(recipient.kind))
             if not decision.allowed:
                 raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
             mine = same_browser(row["browser"], caller.browser)
@@ -251,12 +252,6 @@ class Activations:
         await self._t.onetime.end_subject(tx, str(account_id))
         await self._t.onetime.end_flows(tx, others)
         expires_at = tx.now + WELCOME_LIFETIME
-        welcome = MessageContent(
-            channel="email",
-            to=row["recipient_value"],
-            given_name=row["profile"].get("given_name"),
-            link=f"{self._t.db.origin}/{row['application']}/sign-in",
-        )
         await tx.emit(
             UserActivated(
                 account_id=account_id,
@@ -265,11 +260,23 @@ class Activations:
                 store_id=row["store_id"],
                 method=method,
                 language=row["language"],
-                welcome=self._t.sealer.seal(welcome, expires_at=expires_at),
+                welcome=self._welcome(row, expires_at),
             ),
             expirytime=expires_at,
         )
         security_event("user_updated", "success", account_id=str(account_id), change="activated", method=method)
+
+    def _welcome(self, row: Record, expires_at: datetime) -> Sealed | None:
+        """By mail only: a text message costs money, and this one says nothing new."""
+        if row["recipient_kind"] != "email":
+            return None
+        welcome = MessageContent(
+            channel="email",
+            to=row["recipient_value"],
+            given_name=row["profile"].get("given_name"),
+            link=f"{self._t.db.origin}/{row['application']}/sign-in",
+        )
+        return self._t.sealer.seal(welcome, expires_at=expires_at)
 
     @staticmethod
     async def _lock(tx: Tx, flow_id: UUID) -> Record | None:

@@ -109,8 +109,10 @@ def _unique(checked: Checked, path: str, names: Iterable[str]) -> None:
 def _check_store(checked: Checked, path: str, store: IdentityStore) -> None:
     if not any(one.use == "required" for one in store.used().values()):
         checked.errors.append((f"{path}/identifiers", "at least one identifier must be required"))
-    if "phone" in store.used() and store.identifiers.email.use != "required":
-        checked.errors.append((f"{path}/identifiers/phone", "activation by text message is not available; require email, too"))
+    if "phone" in store.used() and not any(one.use == "required" for one in (store.identifiers.email, store.identifiers.phone)):
+        checked.errors.append(
+            (f"{path}/identifiers/phone", "require email or phone, so that every account has one that is proven")
+        )
     if store.password.min_length_with_second_factor > store.password.min_length:
         above = f"is above min_length, {store.password.min_length}"
         checked.errors.append((f"{path}/password/min_length_with_second_factor", above))

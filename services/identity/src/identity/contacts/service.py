@@ -6,9 +6,9 @@ Asked by workers only, behind the outbox: in a customer's request it would tell 
 from datetime import timedelta
 from uuid import UUID
 
-from latchkey_contracts.http.common import Channel
 from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
-from latchkey_contracts.messages import Contact
+from latchkey_contracts.identity import IdentifierKind
+from latchkey_contracts.messages import Contact, Reach
 from servicekit.caller import Caller
 from servicekit.configuration import Configuration, Resolved
 from servicekit.db import Conn, Database, Record, Tx
@@ -16,10 +16,10 @@ from servicekit.idempotency import Idempotency
 from servicekit.sealing import Sealer
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Identifier, candidates, canonical_email, mask
+from identity.accounts.rules import Identifier, candidates, canonical_email, canonical_phone, channel_of, mask
 from identity.recipients.service import Recipients
 
-from . import store
+from . import rules, store
 
 LIFETIME = timedelta(days=1)  # no link or code that travels with it lives longer
 # A frozen account gets its reset: that is how its owner unlocks it. Disabled and erased ones get nothing (ENU-1).
@@ -51,23 +51,10 @@ class Contacts:
                 await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
-    async def _reset(self, tx: Tx, app: Resolved, body: ContactRequest) -> ContactAnswer:
-        if body.account_id is not None:
-            account = await accounts.get(tx, UUID(body.account_id))
-        else:
-            account = await accounts.find(tx, app.store.id, candidates(body.identifier or "", app.store))
-        if account is None or account["store_id"] != app.store.id or account["status"] not in REACHABLE:
-            return ContactAnswer()
-        address = await self._address(tx, app, account)
-        return await self._answer(tx, app, "password_reset", account, address, None) if address else ContactAnswer()
-
     async def _everywhere(self, tx: Tx, app: Resolved, body: ContactRequest) -> ContactAnswer:
         """All verified addresses of an active account: a security notice has no budget (NOT-1)."""
-        if body.account_id is not None:
-            account = await accounts.get(tx, UUID(body.account_id))
-        else:
-            account = await accounts.find(tx, app.store.id, candidates(body.identifier or "", app.store))
-        if account is None or account["store_id"] != app.store.id or account["status"] != "active":
+        account = await self._account(tx, app, body)
+        if account is None or account["status"] != "active":
             return ContactAnswer()
         name, until = account["profile"].get("given_name"), tx.now + LIFETIME
         found = [
@@ -78,53 +65,61 @@ class Contacts:
         return ContactAnswer(account_id=account["id"], language=account["language"], contacts=found)
 
     async def _reminder(self, tx: Tx, app: Resolved, typed: str) -> ContactAnswer:
-        """All usernames of that address in this store, in one mail (D8, REC-10)."""
+        """All usernames of that address or number in this store, in one message to it (D8, REC-10)."""
+        kind: IdentifierKind = "email" if "@" in typed else "phone"
         try:
-            canonical = canonical_email(typed)
+            canonical = canonical_email(typed) if kind == "email" else canonical_phone(typed)
         except ValueError:
             return ContactAnswer()
-        by_attribute = [one.name for one in app.store.attributes if one.type == "email"]
-        rows = await store.with_address(
-            tx, app.store.id, canonical, by_attribute if app.policy.attribute_based_recovery.email else []
-        )
+        rows = await store.with_address(tx, app.store.id, kind, canonical, rules.attributes(app, kind))
         names = sorted({row["username"] for row in rows})
         if not names:
             return ContactAnswer()
         account = await accounts.get(tx, rows[0]["account_id"])
         assert account is not None  # noqa: S101 - read in this transaction
-        address = Identifier("email", rows[0]["address"], canonical)
-        return await self._answer(tx, app, "username_reminder", account, address, names)
+        address = Identifier(kind, rows[0]["address"], canonical)
+        return await self._answer(tx, app, "username_reminder", account, rules.Way(channel_of(kind), address), names)
 
-    async def _address(self, conn: Conn, app: Resolved, account: Record) -> Identifier | None:
-        """A verified e-mail address, else a verified phone (D10); a pending account's own, which the message proves (D5); by
-        policy an e-mail address from the profile (D7).
-        """
-        rows = await accounts.identifiers(conn, account["id"])
-        for kind in ("email", "phone"):
-            for row in rows:
-                if row["kind"] == kind and (row["verified_at"] is not None or account["status"] == "pending"):
-                    return Identifier(kind, row["value"], row["canonical"])
-        if app.policy.attribute_based_recovery.email:
-            for one in app.store.attributes:
-                if one.type == "email" and (value := account["profile"].get(one.name)):
-                    return Identifier("email", value, canonical_email(value))
-        return None
+    async def _reset(self, tx: Tx, app: Resolved, body: ContactRequest) -> ContactAnswer:
+        account = await self._account(tx, app, body)
+        if account is None or account["status"] not in REACHABLE:
+            return ContactAnswer()
+        rows = await accounts.identifiers(tx, account["id"])
+        way = rules.reset_way(app, account, rows, body.channel)
+        return await self._answer(tx, app, "password_reset", account, way) if way is not None else ContactAnswer()
+
+    @staticmethod
+    async def _account(conn: Conn, app: Resolved, body: ContactRequest) -> Record | None:
+        if body.account_id is not None:
+            account = await accounts.get(conn, UUID(body.account_id))
+        else:
+            account = await accounts.find(conn, app.store.id, candidates(body.identifier or "", app.store))
+        return account if account is not None and account["store_id"] == app.store.id else None
 
     async def _answer(
-        self, tx: Tx, app: Resolved, purpose: str, account: Record, address: Identifier, usernames: list[str] | None
+        self, tx: Tx, app: Resolved, purpose: str, account: Record, way: rules.Way, usernames: list[str] | None = None
     ) -> ContactAnswer:
-        turn = await self._recipients.turn(tx, app, purpose, address.canonical)
+        turn = await self._recipients.turn(tx, app, purpose, way.to.canonical, way.channel)
         if turn is None:
             return ContactAnswer()  # above a cap nothing leaves, and nobody is told (REG-9)
         if turn > tx.now:
             return ContactAnswer(wait_until=turn)
-        channel: Channel = "sms" if address.kind == "phone" else "email"
-        name = account["profile"].get("given_name")
-        contact = Contact(channel=channel, to=address.value, given_name=name, usernames=usernames)
+        contact = Contact(
+            channel=way.channel,
+            to=way.to.address,
+            given_name=account["profile"].get("given_name"),
+            usernames=usernames,
+            others=await self._others(tx, account, way),
+        )
         return ContactAnswer(
             account_id=account["id"],
-            channel=channel,
-            to=mask(address.kind, address.value),
+            channel=way.channel,
+            to=mask(way.to.kind, way.to.value),
             language=account["language"],
             contact=self._sealer.seal(contact, expires_at=tx.now + LIFETIME),
         )
+
+    async def _others(self, conn: Conn, account: Record, way: rules.Way) -> list[Reach]:
+        """For the fall-back; a number that was texted or called often enough isn't by it either (FRD-4, FRD-7)."""
+        found = rules.others(await accounts.identifiers(conn, account["id"]), way)
+        return [one for one in found if await self._recipients.is_free(conn, one.to, one.channel)]

@@ -75,7 +75,7 @@ class Freezes:
                     await self._onetime.end_subject(tx, str(account["id"]))
                     told = await self._notices.make(tx, app, account, "account_frozen", caller)
                     language = account["language"] or app.application.default_language
-                    await tx.emit(AccountFrozen(account_id=account["id"], application=slug, language=language, notices=told))
+                    await tx.emit(AccountFrozen(account_id=account["id"], application=slug, language=language, **told))
                 answer = Frozen()
                 await self._idempotency.store(tx, caller, 200, answer)
         if answer is None:

@@ -1,7 +1,7 @@
 """Security notices: to every verified address, each with its own link that needs no sign-in and freezes the account (NOT-1, NOT-2)."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, TypedDict
 
 from latchkey_contracts.messages import MessageContent, Origin
 from latchkey_contracts.sealed import Sealed
@@ -14,7 +14,7 @@ from servicekit.onetime import OneTimeSecrets
 from servicekit.sealing import Sealer
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import mask
+from identity.accounts.rules import Identifier, channel_of, mask
 
 from . import store
 
@@ -24,24 +24,31 @@ KEEP = timedelta(days=60)
 What = Literal["password_changed", "account_frozen"]
 
 
+class Told(TypedDict):
+    """By the events' own names: by e-mail, and by text message."""
+
+    notices: list[Sealed]
+    sms_notices: list[Sealed]
+
+
 class Notices:
     def __init__(self, db: Database, onetime: OneTimeSecrets, sealer: Sealer) -> None:
         self._db = db
         self._onetime = onetime
         self._sealer = sealer
 
-    async def make(
-        self, tx: Tx, app: Resolved, account: Record, what: What, caller: Caller, *, sessions_ended: int = 0
-    ) -> list[Sealed]:
-        """One for each verified e-mail address; they go into the event that they tell of."""
-        return [
-            await self._one(tx, app, account, what, caller, row["value"], sessions_ended)
-            for row in await accounts.identifiers(tx, account["id"])
-            if row["kind"] == "email" and row["verified_at"] is not None
-        ]
+    async def make(self, tx: Tx, app: Resolved, account: Record, what: What, caller: Caller, *, sessions_ended: int = 0) -> Told:
+        """One for each verified address and number; they go into the event that they tell of."""
+        told: Told = {"notices": [], "sms_notices": []}
+        for row in await accounts.identifiers(tx, account["id"]):
+            if row["kind"] in {"email", "phone"} and row["verified_at"] is not None:
+                to = Identifier(row["kind"], row["value"], row["canonical"])
+                sealed = await self._one(tx, app, account, what, caller, to, sessions_ended)
+                told["notices" if to.kind == "email" else "sms_notices"].append(sealed)
+        return told
 
     async def _one(
-        self, tx: Tx, app: Resolved, account: Record, what: What, caller: Caller, address: str, sessions_ended: int
+        self, tx: Tx, app: Resolved, account: Record, what: What, caller: Caller, to: Identifier, sessions_ended: int
     ) -> Sealed:
         device, slug = in_words(caller.user_agent), app.application.slug
         if what == "account_frozen":
@@ -49,7 +56,7 @@ class Notices:
         else:
             notice_id = random_id()
             await store.insert(
-                tx, notice_id, account["id"], application=slug, what=what, recipient=mask("email", address), device=device
+                tx, notice_id, account["id"], application=slug, what=what, recipient=mask(to.kind, to.value), device=device
             )
             issued = await self._onetime.issue(
                 tx,
@@ -62,8 +69,8 @@ class Notices:
             )
             link = f"{self._db.origin}/{slug}/l/{issued.token}"
         content = MessageContent(
-            channel="email",
-            to=address,
+            channel=channel_of(to.kind),
+            to=to.address,
             given_name=account["profile"].get("given_name"),
             link=link,
             asked=Origin(at=tx.now, device=device),

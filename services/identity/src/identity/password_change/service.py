@@ -149,7 +149,7 @@ class PasswordChanges:
                 flow_id=flow_id,
                 language=account["language"] or app.application.default_language,
                 sessions_ended=sessions_ended,
-                notices=told,
+                **told,
             )
         )
         security_event("authn_password_change", "success", account_id=str(account["id"]), reason=reason)

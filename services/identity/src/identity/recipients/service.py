@@ -1,10 +1,21 @@
-"""How often one recipient is written to: spacing per purpose, caps for registration, reset and reminder together (D18, REG-9)."""
+"""How often one recipient is written to: spacing per purpose, caps for registration, reset and reminder together (D18, REG-9).
 
+A number has limits of its own beside them, over all purposes and stores: text messages cost money, and calls wake people up
+(D19, FRD-4, FRD-7).
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from latchkey_contracts.http.common import Channel
 from servicekit.configuration import Resolved
 from servicekit.db import Conn, Tx
 from servicekit.throttle import Decision, Limit, Throttle
+
+NUMBER_LIMITS: Mapping[Channel, Sequence[Limit]] = {
+    "sms": (Limit(3, 600), Limit(5, 3600), Limit(10, 86400)),
+    "voice": (Limit(2, 3600),),
+}
 
 
 class Recipients:
@@ -13,28 +24,34 @@ class Recipients:
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
 
-    async def turn(self, tx: Tx, app: Resolved, purpose: str, canonical: str) -> datetime | None:
+    async def turn(self, tx: Tx, app: Resolved, purpose: str, canonical: str, channel: Channel) -> datetime | None:
         """When a message may leave: now (then it is counted), later by the spacing, or not at all by a cap."""
-        decision = await self.take(tx, app, purpose, canonical)
+        decision = await self.take(tx, app, purpose, canonical, channel)
         if decision.allowed:
             return tx.now
         # `take` has locked the counters, so nobody can use up a cap between it and this look.
-        caps = await self._throttle.peek(tx, [self._caps(app, canonical)])
+        caps = await self._throttle.peek(tx, self._caps(app, canonical, channel))
         return decision.available_at if caps.allowed else None
 
-    async def take(self, tx: Tx, app: Resolved, purpose: str, canonical: str) -> Decision:
-        return await self._throttle.take(tx, self._both(app, purpose, canonical))
+    async def take(self, tx: Tx, app: Resolved, purpose: str, canonical: str, channel: Channel) -> Decision:
+        return await self._throttle.take(tx, self._all(app, purpose, canonical, channel))
 
-    async def peek(self, conn: Conn, app: Resolved, purpose: str, canonical: str) -> Decision:
-        return await self._throttle.peek(conn, self._both(app, purpose, canonical))
+    async def peek(self, conn: Conn, app: Resolved, purpose: str, canonical: str, channel: Channel) -> Decision:
+        return await self._throttle.peek(conn, self._all(app, purpose, canonical, channel))
 
-    def _both(self, app: Resolved, purpose: str, canonical: str) -> list[tuple[bytes, list[Limit]]]:
+    async def is_free(self, conn: Conn, canonical: str, channel: Channel) -> bool:
+        """Whether the limits of a number leave room for one more; an address has none."""
+        return (await self._throttle.peek(conn, self._number(canonical, channel))).allowed
+
+    def _all(self, app: Resolved, purpose: str, canonical: str, channel: Channel) -> list[tuple[bytes, Sequence[Limit]]]:
         key = self._throttle.key("spacing", purpose, str(app.store.id), canonical)
-        return [(key, [Limit(1, app.policy.resend.spacing.total_seconds())]), self._caps(app, canonical)]
+        return [(key, [Limit(1, app.policy.resend.spacing.total_seconds())]), *self._caps(app, canonical, channel)]
 
-    def _caps(self, app: Resolved, canonical: str) -> tuple[bytes, list[Limit]]:
+    def _caps(self, app: Resolved, canonical: str, channel: Channel) -> list[tuple[bytes, Sequence[Limit]]]:
         resend = app.policy.resend
-        return self._throttle.key("recipient", str(app.store.id), canonical), [
-            Limit(resend.per_hour, 3600),
-            Limit(resend.per_day, 86400),
-        ]
+        caps = [Limit(resend.per_hour, 3600), Limit(resend.per_day, 86400)]
+        return [(self._throttle.key("recipient", str(app.store.id), canonical), caps), *self._number(canonical, channel)]
+
+    def _number(self, canonical: str, channel: Channel) -> list[tuple[bytes, Sequence[Limit]]]:
+        limits = NUMBER_LIMITS.get(channel)
+        return [(self._throttle.key("number", channel, canonical), limits)] if limits is not None else []

@@ -2,6 +2,8 @@
 
 from latchkey_contracts.event import Event
 from latchkey_contracts.notifier import (
+    MessageAccepted,
+    MessageDelivered,
     MessageEvent,
     MessageExpired,
     MessageFailed,
@@ -17,6 +19,8 @@ from . import store
 _STATES: dict[type[Event], str] = {
     MessageQueued: "queued",
     MessageHandedOver: "handed_over",
+    MessageAccepted: "accepted",
+    MessageDelivered: "delivered",
     MessageFailed: "failed",
     MessageSuppressed: "suppressed",
     MessageExpired: "expired",
@@ -25,7 +29,15 @@ _STATES: dict[type[Event], str] = {
 
 async def remember_delivery(tx: Tx, event: MessageEvent) -> None:
     if event.flow_id is not None and event.template in {"activation", "account_exists"}:
-        await store.set_delivery(tx, event.flow_id, _STATES[type(event)], event.at, event.meta.aggregateversion)
+        await store.set_delivery(
+            tx,
+            event.flow_id,
+            state=_STATES[type(event)],
+            at=event.at,
+            version=event.meta.aggregateversion,
+            channel=event.channel,
+            message_id=event.message_id,
+        )
 
 
 HANDLERS: dict[type[Event], Handler] = dict.fromkeys(_STATES, remember_delivery)

@@ -14,8 +14,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def recipient_of(identifiers: list[Identifier]) -> Identifier | None:
-    """Where the activation message goes: the e-mail address given as an identifier (R6)."""
-    return next((one for one in identifiers if one.kind == "email"), None)
+    """Where the activation message goes: the e-mail address given as an identifier (R6), else the phone (D2).
+
+    Where an address is given nothing but that mailbox proves: a phone's code must never activate an account that carries
+    somebody else's address (REG-3).
+    """
+    return next((one for kind in ("email", "phone") for one in identifiers if one.kind == kind), None)
 
 
 def check_profile(given: dict[str, Any], store: IdentityStore) -> list[FieldError]:

@@ -1,24 +1,16 @@
 """Registration: the answer is the same whoever asks (REG-1); what has to be looked up happens behind it.
 
-start() writes an attempt and work for the message; send_message() (the work) finds or makes the account and publishes
-ActivationRequested or RegistrationRepeated; the activation feature adopts the attempt whose link or code was used.
+start() writes an attempt and work for the message; sending.py does that work and publishes ActivationRequested or
+RegistrationRepeated; the activation feature adopts the attempt whose link or code was used.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from latchkey_contracts.http.common import Delivery, Resend
 from latchkey_contracts.http.registration import RegistrationFlow, RegistrationRequest
-from latchkey_contracts.identity import (
-    ActivationRequested,
-    RegistrationExpired,
-    RegistrationRepeated,
-    UserActivated,
-    UserRegistered,
-)
-from latchkey_contracts.messages import MessageContent, Origin
+from latchkey_contracts.identity import RegistrationExpired, UserActivated, UserRegistered
 from servicekit import work
 from servicekit.caller import Caller
 from servicekit.configuration import Configuration, Resolved
@@ -34,7 +26,7 @@ from servicekit.sealing import Sealer
 from servicekit.throttle import Decision, Throttle
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Identifier, mask, read_identifiers
+from identity.accounts.rules import Identifier, channel_of, mask, read_identifiers
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
 from identity.recipients.service import Recipients
@@ -44,7 +36,6 @@ from . import rules, store
 
 PURPOSE = "activation"
 MESSAGE = "registration.message"
-CODE_LENGTH = 6
 KEEP_ATTEMPTS = timedelta(days=30)
 
 
@@ -111,14 +102,15 @@ class Registrations:
         """In its own flow: 429 when too early or above a cap (the 20 s rule); the older link and code die when the new ones leave."""
         app = self._t.configuration.application(slug)
         set_tenant(str(app.store.id), "unauthenticated")
-        if channel not in {None, "email"}:
-            raise ValidationFailed([FieldError("/channel", "not_an_option", "This message goes by e-mail")])
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             row = await self._mine(tx, slug, flow_id, caller)
-            if row["status"] != "check_your_messages" or row["expires_at"] <= tx.now:
+            way = channel_of(row["recipient_kind"])
+            if channel not in {None, way}:
+                raise ValidationFailed([FieldError("/channel", "not_an_option", "This message goes where the account's name is")])
+            if row["status"] != "check_your_messages" or row["expires_at"] <= tx.now or await self._burned(tx, row):
                 raise FlowEnded
-            decision = await self._t.recipients.take(tx, app, PURPOSE, row["recipient"])
+            decision = await self._t.recipients.take(tx, app, PURPOSE, row["recipient"], way)
             if not decision.allowed:
                 security_event("excess_rate_limit_exceeded", "fail", limit="resend", flow_id=str(flow_id))
                 raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
@@ -126,111 +118,6 @@ class Registrations:
             answer = await self._view(tx, row, app)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
-
-    # --- the work behind it --------------------------------------------------------------------------------------------
-
-    async def send_message(self, tx: Tx, payload: dict[str, Any]) -> None:
-        """Makes link and code now: their life begins when the message leaves (api.md, the 20 s rule)."""
-        row = await store.lock(tx, UUID(payload["flow_id"]))
-        if row is None or row["status"] != "check_your_messages":
-            return
-        app = self._t.configuration.application(row["application"])
-        if not payload.get("taken"):
-            turn = await self._t.recipients.turn(tx, app, PURPOSE, row["recipient"])
-            if turn is None:
-                await store.set_suppressed(tx, row["id"])
-                return
-            if turn > tx.now:
-                await work.enqueue(tx, MESSAGE, payload, due_at=turn)
-                return
-        account = await accounts.find(tx, app.store.id, [(row["recipient_kind"], row["recipient"])])
-        if account is None:
-            account = await self._pending_account(tx, app, row)
-        if account["status"] == "pending":
-            await self._request_activation(tx, app, row, account["id"])
-        elif account["status"] == "active":
-            await self._tell_owner(tx, app, row, account)
-        else:
-            # A disabled or erased account gets no mail; the answer was the same all the same.
-            await store.set_suppressed(tx, row["id"])
-
-    async def _pending_account(self, tx: Tx, app: Resolved, row: Record) -> Record:
-        identifier = Identifier(row["recipient_kind"], row["recipient_value"], row["recipient"])
-        account_id = await accounts.insert(tx, app.store.id, row["language"])
-        if not await accounts.add_identifier(tx, account_id, app.store.id, identifier, verified_at=None):
-            # Another attempt made it between our look and now; this transaction's snapshot sees it on the retry.
-            raise RuntimeError("lost the race for a pending account")
-        kinds = [one["kind"] for one in row["identifiers"]]
-        await tx.emit(
-            UserRegistered(account_id=account_id, store_id=app.store.id, application=row["application"], identifier_kinds=kinds)
-        )
-        security_event("user_created", "success", account_id=str(account_id))
-        account = await accounts.get(tx, account_id)
-        assert account is not None  # noqa: S101 - inserted above
-        return account
-
-    async def _request_activation(self, tx: Tx, app: Resolved, row: Record, account_id: UUID) -> None:
-        policy = app.policy.registration
-        issued = await self._t.onetime.issue(
-            tx,
-            purpose=PURPOSE,
-            flow_id=row["id"],
-            subject=str(account_id),
-            tenant=str(app.store.id),
-            browser=row["browser"],
-            link_lifetime=policy.link_lifetime,
-            code_lifetime=policy.passcode_lifetime,
-            code_length=CODE_LENGTH,
-            match=row["match"],
-        )
-        expires_at = issued.link_expires_at or tx.now
-        content = MessageContent(
-            channel="email",
-            to=row["recipient_value"],
-            given_name=row["profile"].get("given_name"),
-            link=f"{self._t.db.origin}/{row['application']}/l/{issued.token}",
-            link_expires_at=issued.link_expires_at,
-            code=issued.code,
-            code_expires_at=issued.code_expires_at,
-            asked=Origin(at=row["created_at"], device=row["requested_from"]),
-        )
-        event = ActivationRequested(
-            account_id=account_id,
-            flow_id=row["id"],
-            application=row["application"],
-            channel="email",
-            language=row["language"],
-            message=self._t.sealer.seal(content, expires_at=expires_at),
-            expires_at=expires_at,
-        )
-        await store.message_left(tx, row["id"], account_id, expires_at)
-        await tx.emit(event, expirytime=expires_at)
-
-    async def _tell_owner(self, tx: Tx, app: Resolved, row: Record, account: Record) -> None:
-        """Says "you already have an account"; only the mailbox learns it. The waiting page shows the same as for a new address.
-
-        To the address as its owner wrote it: what the newcomer typed may be another mailbox to a server that tells case apart.
-        """
-        expires_at = tx.now + app.policy.registration.link_lifetime
-        owned = [one for one in await accounts.identifiers(tx, account["id"]) if one["canonical"] == row["recipient"]]
-        content = MessageContent(
-            channel="email",
-            to=owned[0]["value"] if owned else row["recipient_value"],
-            given_name=account["profile"].get("given_name"),
-            link=f"{self._t.db.origin}/{row['application']}/sign-in",
-            asked=Origin(at=row["created_at"], device=row["requested_from"]),
-        )
-        event = RegistrationRepeated(
-            account_id=account["id"],
-            flow_id=row["id"],
-            application=row["application"],
-            channel="email",
-            language=account["language"] or row["language"],
-            message=self._t.sealer.seal(content, expires_at=expires_at),
-            expires_at=expires_at,
-        )
-        await store.message_left(tx, row["id"], account["id"], row["expires_at"])
-        await tx.emit(event, expirytime=expires_at)
 
     async def purge(self) -> None:
         """Accounts that were never activated (REG-8), and attempts that are long over."""
@@ -308,7 +195,7 @@ class Registrations:
 
     async def _request_message(self, tx: Tx, app: Resolved, flow_id: UUID, recipient: Identifier) -> None:
         """Now, or when its turn comes; above a cap nothing leaves, and nobody is told (REG-9)."""
-        turn = await self._t.recipients.turn(tx, app, PURPOSE, recipient.canonical)
+        turn = await self._t.recipients.turn(tx, app, PURPOSE, recipient.canonical, channel_of(recipient.kind))
         if turn is None:
             await store.set_suppressed(tx, flow_id)
         else:
@@ -329,10 +216,10 @@ class Registrations:
 
     async def _view(self, conn: Conn, row: Record, app: Resolved) -> RegistrationFlow:
         status, waiting = row["status"], row["status"] == "check_your_messages"
-        if waiting and row["expires_at"] <= conn.now:
+        if waiting and (row["expires_at"] <= conn.now or await self._burned(conn, row)):
             status, waiting = "ended", False
         following: list[str] = []
-        resend = None
+        resend, way = None, channel_of(row["recipient_kind"])
         if waiting:
             tries = await self._t.onetime.tries_left(conn, flow_id=row["id"], purpose=PURPOSE)
             following = ["resend", "code"] if tries else ["resend"]
@@ -345,22 +232,29 @@ class Registrations:
             expires_at=row["expires_at"],
             next=following,
             delivery=Delivery(
-                channel="email",
+                channel=row["delivery_channel"] or way,
                 to=mask(row["recipient_kind"], row["recipient_value"]),
                 state=row["delivery_state"],
                 at=row["delivery_at"],
             ),
             resend=resend,
             typed=row["recipient_value"],
-            match=row["match"] if waiting and not row["link_ended"] else None,
+            match=row["match"] if waiting and way == "email" and not row["link_ended"] else None,
             link_ended=row["link_ended"],
         )
 
+    async def _burned(self, conn: Conn, row: Record) -> bool:
+        """Five wrong tries burn every code of a flow for good; where there is no link beside them, that is its end (OTP-5)."""
+        if channel_of(row["recipient_kind"]) == "email":
+            return False
+        return not await self._t.onetime.tries_left(conn, flow_id=row["id"], purpose=PURPOSE)
+
     async def _resend(self, conn: Conn, row: Record, app: Resolved) -> Resend:
-        found = await self._t.recipients.peek(conn, app, PURPOSE, row["recipient"])
+        way = channel_of(row["recipient_kind"])
+        found = await self._t.recipients.peek(conn, app, PURPOSE, row["recipient"], way)
         available: datetime = max(found.available_at, row["created_at"] + app.policy.resend.spacing)
         seconds = Decision(False, available, conn.now).retry_after_seconds
-        return Resend(available_at=available, retry_after_seconds=seconds, channels=["email"])
+        return Resend(available_at=available, retry_after_seconds=seconds, channels=[way])
 
 
 async def _found(conn: Conn, flow_id: UUID) -> Record:

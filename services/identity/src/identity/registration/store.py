@@ -11,15 +11,17 @@ from servicekit.db import Conn, Record, Tx
 from identity.accounts.rules import Identifier
 
 _COLUMNS = """id, store_id, application, account_id, identifiers, recipient_kind, recipient, recipient_value, password_hash, profile, consents,
-language, return_to, browser, match, requested_from, status, proven_by, link_ended, delivery_state, delivery_at, created_at, expires_at"""
+language, return_to, browser, match, requested_from, status, proven_by, link_ended, delivery_state, delivery_at, delivery_channel, created_at, expires_at"""
 _INSERT = f"""
 INSERT INTO registration_attempt ({_COLUMNS})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, NULL, false, 'queued', $18, $18, $19)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, NULL, false, 'queued', $18, NULL, $18, $19)
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM registration_attempt WHERE id = $1"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM registration_attempt WHERE id = $1 FOR UPDATE"  # noqa: S608
 _MESSAGE_LEFT = """
-UPDATE registration_attempt SET account_id = $2, delivery_state = 'queued', delivery_at = $3, link_ended = false, expires_at = $4 WHERE id = $1
+UPDATE registration_attempt SET account_id = $2, delivery_state = 'queued', delivery_at = $3, delivery_channel = NULL, delivery_message = NULL,
+                                link_ended = false, expires_at = $4
+WHERE id = $1
 """
 _PROVEN = "UPDATE registration_attempt SET status = $2, proven_by = $3 WHERE id = $1"
 _PASSWORD = "UPDATE registration_attempt SET password_hash = $2 WHERE id = $1"  # noqa: S105 - a statement
@@ -28,8 +30,12 @@ _END_OTHERS = """
 UPDATE registration_attempt SET status = 'ended'
 WHERE store_id = $1 AND recipient = $2 AND id <> $3 AND status IN ('check_your_messages', 'password') RETURNING id
 """
+# Never back by a late event, and never by one of a message that a newer one has replaced.
 _DELIVERY = """
-UPDATE registration_attempt SET delivery_state = $2, delivery_at = $3, delivery_version = $4 WHERE id = $1 AND delivery_version < $4
+UPDATE registration_attempt
+SET delivery_state = $2, delivery_at = $3, delivery_version = $4, delivery_channel = $5, delivery_message = $6,
+    delivery_seen = array_append(array_remove(delivery_seen, $6), $6)
+WHERE id = $1 AND delivery_version < $4 AND (delivery_message = $6 OR $6 <> ALL (delivery_seen))
 """
 _SUPPRESSED = "UPDATE registration_attempt SET delivery_state = 'suppressed', delivery_at = $2 WHERE id = $1"
 _PURGE = "DELETE FROM registration_attempt WHERE created_at < $1"
@@ -111,8 +117,9 @@ async def end_others(tx: Tx, store_id: UUID, recipient: str, but: UUID) -> Seque
     return [row["id"] for row in await tx.fetch(_END_OTHERS, store_id, recipient, but)]
 
 
-async def set_delivery(tx: Tx, flow_id: UUID, state: str, at: datetime, version: int) -> None:
-    await tx.execute(_DELIVERY, flow_id, state, at, version)
+async def set_delivery(tx: Tx, flow_id: UUID, *, state: str, at: datetime, version: int, channel: str, message_id: UUID) -> None:
+    """`version`: of the event, which the notifier counts per account over all its messages."""
+    await tx.execute(_DELIVERY, flow_id, state, at, version, channel, message_id)
 
 
 async def set_suppressed(tx: Tx, flow_id: UUID) -> None:

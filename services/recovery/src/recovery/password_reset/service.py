@@ -21,13 +21,12 @@ from servicekit.configuration import Resolved
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Record, Tx
 from servicekit.errors import (
+    CodeBurned,
     FeatureDisabled,
-    FieldError,
     FlowEnded,
     LinkMalformed,
     NotFound,
     StepMissing,
-    ValidationFailed,
 )
 from servicekit.logging import security_event
 from servicekit.onetime import LINK_ERRORS, Link, LinkResult, code_error, same_browser
@@ -70,15 +69,15 @@ class Resets:
             row = await self._requests.mine(conn, slug, request_id, caller)
             return await self._view(conn, self._t.configuration.application(slug), row)
 
-    async def resend(self, slug: str, request_id: UUID, channel: str | None, caller: Caller) -> ResetFlow:
-        """The older link and code die when the new ones leave."""
+    async def resend(self, slug: str, request_id: UUID, channel: Channel | None, caller: Caller) -> ResetFlow:
+        """The same or another way (R24-R28, D10); the older link and code die when the new ones leave, whatever way they went."""
         app = self._app(slug)
-        if channel not in {None, "email"}:
-            raise ValidationFailed([FieldError("/channel", "not_an_option", "This message goes by e-mail")])
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             row = await self._requests.mine(tx, slug, request_id, caller)
-            await self._requests.resend(tx, app, row)
+            if channel in {"sms", "voice"} and not await self._t.onetime.tries_left(tx, flow_id=request_id, purpose=PURPOSE):
+                raise CodeBurned
+            await self._requests.resend(tx, app, row, channel)
             answer = await self._view(tx, app, row)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
@@ -106,6 +105,8 @@ class Resets:
     ) -> None:
         """D10: a link and a code in one mail; by SMS or voice a code alone."""
         policy, by_mail = app.policy.password_reset, channel == "email"
+        if not by_mail and not await self._t.onetime.tries_left(tx, flow_id=row["id"], purpose=PURPOSE):
+            return  # five wrong tries burn all codes of a flow, so this one could do nothing (OTP-5)
         issued = await self._t.onetime.issue(
             tx,
             purpose=PURPOSE,
@@ -126,7 +127,7 @@ class Resets:
             code_expires_at=issued.code_expires_at,
             asked=self._requests.asked(row),
         )
-        await store.message_left(tx, row["id"], account_id, masked, expires_at)
+        await store.message_left(tx, row["id"], account_id, masked)
         event = ResetRequested(
             account_id=account_id,
             flow_id=row["id"],
@@ -299,18 +300,21 @@ class Resets:
         status, open_ = row["status"], row["status"] in {"check_your_messages", "new_password"}
         if open_ and row["expires_at"] <= conn.now:
             status = "ended"
-        waiting = status == "check_your_messages"
+        waiting, resend = status == "check_your_messages", None
         following = {"new_password": ["password"]}.get(status, [])
         if waiting:
             tries = await self._t.onetime.tries_left(conn, flow_id=row["id"], purpose=PURPOSE)
-            following = ["resend", "code"] if tries else ["resend"]
+            resend = await self._requests.resend_state(conn, app, row)
+            if not tries:  # the link of a mail lives on
+                resend = resend.model_copy(update={"channels": [one for one in resend.channels if one == "email"]})
+            following = ["resend"] * bool(resend.channels) + ["code"] * bool(tries)
         return ResetFlow(
             id=row["id"],
             status=status,
             expires_at=row["expires_at"],
             next=following,
-            resend=await self._requests.resend_state(conn, app, row) if waiting else None,
-            match=row["match"] if waiting and not row["link_ended"] else None,
+            resend=resend,
+            match=row["match"] if resend is not None and "email" in resend.channels and not row["link_ended"] else None,
             typed=row["identifier"] if typed else None,
             link_ended=row["link_ended"],
         )

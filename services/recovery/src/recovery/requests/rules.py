@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Literal
 
 from latchkey_contracts.configuration import SelfServicePolicy
+from latchkey_contracts.http.common import Channel
+from servicekit.configuration import Resolved
 from servicekit.throttle import Limit
 
 Kind = Literal["password_reset", "username_reminder"]
@@ -29,4 +31,20 @@ def caps(policy: SelfServicePolicy) -> list[Limit]:
 
 
 def lifetime(kind: Kind, policy: SelfServicePolicy) -> timedelta:
-    return policy.password_reset.link_lifetime if kind == "password_reset" else REMINDER_LIFETIME
+    """From each time that somebody asks, whatever comes of it (ENU-1); a message that waits its turn lives out its time, too."""
+    own = policy.password_reset.link_lifetime if kind == "password_reset" else REMINDER_LIFETIME
+    return own + policy.resend.spacing
+
+
+def channels(kind: Kind, app: Resolved) -> list[Channel]:
+    """The ways that everybody is offered: of the store and the policies alone, so that they tell nothing of an account (ENU-1)."""
+    store, notification, by_attribute = app.store, app.notification, app.policy.attribute_based_recovery
+    attributes = {one.type for one in store.attributes}
+    phone = "phone" in store.used() or (by_attribute.phone and "phone" in attributes)
+    email = "email" in store.used() or (by_attribute.email and "email" in attributes) or not phone
+    found: list[Channel] = ["email"] if email and notification.email.enabled else []
+    if phone and notification.sms.enabled and notification.sms.countries:
+        found.append("sms")
+    if kind == "password_reset" and "phone" in store.used() and notification.voice.enabled and notification.voice.countries:
+        found.append("voice")
+    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from latchkey_contracts.http.common import Resend
+from latchkey_contracts.http.common import Channel, Resend
 from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
 from latchkey_contracts.messages import Origin
 from servicekit import work
@@ -18,7 +18,7 @@ from servicekit.configuration import Configuration, Resolved
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Database, Record, Tx
 from servicekit.devices import in_words
-from servicekit.errors import FlowEnded, NotFound, TooManyRequests
+from servicekit.errors import FieldError, FlowEnded, NotFound, TooManyRequests, ValidationFailed
 from servicekit.idempotency import Idempotency
 from servicekit.ids import random_id
 from servicekit.logging import security_event
@@ -93,15 +93,20 @@ class Requests:
             await self._enqueue(tx, one.id)
         return one.id
 
-    async def resend(self, tx: Tx, app: Resolved, row: Record) -> None:
-        """In its own flow: 429 when too early or above a cap."""
+    async def resend(self, tx: Tx, app: Resolved, row: Record, channel: Channel | None) -> None:
+        """In its own flow, by the way that is wanted: 429 when too early or above a cap. Whether that person has such a way is
+        found out behind the answer, which is the same (ENU-1).
+        """
+        if channel is not None and channel not in rules.channels(self.kind, app):
+            raise ValidationFailed([FieldError("/channel", "not_an_option", "This way isn't offered here")])
         if row["status"] != "check_your_messages" or row["expires_at"] <= tx.now:
             raise FlowEnded
         decision = await self._take(tx, app, row["identifier"] or "")
         if not decision.allowed:
             security_event("excess_rate_limit_exceeded", "fail", limit="resend", flow_id=str(row["id"]))
             raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
-        await self._enqueue(tx, row["id"])
+        await store.prolong(tx, row["id"], tx.now + rules.lifetime(self.kind, app.policy))
+        await self._enqueue(tx, row["id"], channel)
 
     async def contact(self, tx: Tx, payload: dict[str, Any]) -> tuple[Record, Resolved, ContactAnswer] | None:
         """Whom to write to, asked of identity; None if there is nobody, or nothing to write any more.
@@ -118,6 +123,7 @@ class Requests:
             purpose=self.kind,
             identifier=row["identifier"],
             account_id=str(row["account_id"]) if row["started_by_rep"] else None,
+            channel=payload.get("channel"),
         )
         caller = Caller(service="recovery", idempotency_key=payload["message_id"], fingerprint="")
         found = await self.tools.identity.request(
@@ -145,7 +151,7 @@ class Requests:
         found = await self.tools.throttle.peek(conn, [self._spacing(app, typed), self._caps(app, typed)])
         available = max(found.available_at, row["created_at"] + app.policy.resend.spacing)
         seconds = Decision(False, available, conn.now).retry_after_seconds
-        return Resend(available_at=available, retry_after_seconds=seconds, channels=["email"])
+        return Resend(available_at=available, retry_after_seconds=seconds, channels=rules.channels(self.kind, app))
 
     def asked(self, row: Record) -> Origin:
         return Origin(at=row["created_at"], device=row["requested_from"])
@@ -164,12 +170,12 @@ class Requests:
             expires_at=tx.now + rules.lifetime(self.kind, app.policy),
         )
 
-    async def _enqueue(self, tx: Tx, request_id: UUID) -> None:
-        await work.enqueue(tx, self.work_kind, self._payload(request_id))
+    async def _enqueue(self, tx: Tx, request_id: UUID, channel: Channel | None = None) -> None:
+        await work.enqueue(tx, self.work_kind, self._payload(request_id, channel))
 
     @staticmethod
-    def _payload(request_id: UUID) -> dict[str, Any]:
-        return {"flow_id": str(request_id), "message_id": str(random_id())}
+    def _payload(request_id: UUID, channel: Channel | None = None) -> dict[str, Any]:
+        return {"flow_id": str(request_id), "message_id": str(random_id()), "channel": channel}
 
     async def _take(self, tx: Tx, app: Resolved, typed: str) -> Decision:
         return await self.tools.throttle.take(tx, [self._spacing(app, typed), self._caps(app, typed)])

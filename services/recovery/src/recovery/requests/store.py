@@ -14,9 +14,8 @@ INSERT INTO request ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM request WHERE id = $1"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM request WHERE id = $1 FOR UPDATE"  # noqa: S608
-_MESSAGE_LEFT = (
-    "UPDATE request SET account_id = $2, recipient = $3, link_ended = false, expires_at = GREATEST(expires_at, $4) WHERE id = $1"
-)
+_MESSAGE_LEFT = "UPDATE request SET account_id = $2, recipient = $3, link_ended = false WHERE id = $1"
+_PROLONG = "UPDATE request SET expires_at = GREATEST(expires_at, $2) WHERE id = $1"
 _PROVEN = "UPDATE request SET status = 'new_password', browser = $2, expires_at = $3 WHERE id = $1"
 _COMPLETE = "UPDATE request SET status = 'complete', identifier = NULL WHERE id = $1 AND status = 'new_password' RETURNING account_id, application"
 _END_OTHERS = """
@@ -70,9 +69,14 @@ async def lock(tx: Tx, request_id: UUID) -> Record | None:
     return await tx.fetchrow(_LOCK, request_id)
 
 
-async def message_left(tx: Tx, request_id: UUID, account_id: UUID, recipient: str | None, expires_at: datetime) -> None:
+async def message_left(tx: Tx, request_id: UUID, account_id: UUID, recipient: str | None) -> None:
     """`recipient`: masked; shown to whoever holds the link, never to whoever asked (ENU-3)."""
-    await tx.execute(_MESSAGE_LEFT, request_id, account_id, recipient, expires_at)
+    await tx.execute(_MESSAGE_LEFT, request_id, account_id, recipient)
+
+
+async def prolong(tx: Tx, request_id: UUID, expires_at: datetime) -> None:
+    """Because it was asked for again; not because something left, which whoever asked must not see (ENU-1)."""
+    await tx.execute(_PROLONG, request_id, expires_at)
 
 
 async def proven(tx: Tx, request_id: UUID, browser: bytes | None, expires_at: datetime) -> None:

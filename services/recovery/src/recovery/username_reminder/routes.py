@@ -21,7 +21,7 @@ def router(reminders: Reminders) -> APIRouter:
         return await reminders.read(app, flow_id, caller)
 
     @routes.post("/{flow_id}/resend", status_code=202)
-    async def resend(app: str, flow_id: UUID, _body: ResetResend, caller: CallerDep) -> ReminderFlow:
-        return await reminders.resend(app, flow_id, caller)
+    async def resend(app: str, flow_id: UUID, body: ResetResend, caller: CallerDep) -> ReminderFlow:
+        return await reminders.resend(app, flow_id, body.channel, caller)
 
     return routes

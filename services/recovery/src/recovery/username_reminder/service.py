@@ -3,13 +3,14 @@
 from typing import Any
 from uuid import UUID
 
+from latchkey_contracts.http.common import Channel
 from latchkey_contracts.http.recovery import ReminderFlow, ReminderRequest
 from latchkey_contracts.messages import Secrets
 from latchkey_contracts.recovery import UsernameReminderRequested
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
 from servicekit.db import Conn, Record, Tx
-from servicekit.errors import FeatureDisabled
+from servicekit.errors import FeatureDisabled, FieldError, ValidationFailed
 
 from recovery.requests import rules, store
 from recovery.requests.service import Requests, Tools
@@ -37,12 +38,17 @@ class Reminders:
             row = await self._requests.mine(conn, slug, request_id, caller)
             return await self._view(conn, self._t.configuration.application(slug), row)
 
-    async def resend(self, slug: str, request_id: UUID, caller: Caller) -> ReminderFlow:
+    async def resend(self, slug: str, request_id: UUID, channel: Channel | None, caller: Caller) -> ReminderFlow:
+        """To what was typed, an address or a number; so there is one way, and another is a new request."""
         app = self._app(slug)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             row = await self._requests.mine(tx, slug, request_id, caller)
-            await self._requests.resend(tx, app, row)
+            if channel not in {None, *_ways(row)}:
+                raise ValidationFailed(
+                    [FieldError("/channel", "not_an_option", "It goes to the address or number that was given")]
+                )
+            await self._requests.resend(tx, app, row, None)
             answer = await self._view(tx, app, row)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
@@ -55,7 +61,7 @@ class Reminders:
         assert contact.contact is not None and contact.account_id is not None  # noqa: S101, PT018 - `contact` answered them
         expires_at = min(contact.contact.expires_at, tx.now + rules.REMINDER_LIFETIME)
         secrets = Secrets(link=f"{self._t.db.origin}/{row['application']}/sign-in", asked=self._requests.asked(row))
-        await store.message_left(tx, row["id"], contact.account_id, contact.to, expires_at)
+        await store.message_left(tx, row["id"], contact.account_id, contact.to)
         event = UsernameReminderRequested(
             account_id=contact.account_id,
             flow_id=row["id"],
@@ -76,11 +82,17 @@ class Reminders:
 
     async def _view(self, conn: Conn, app: Resolved, row: Record) -> ReminderFlow:
         waiting = row["status"] == "check_your_messages" and row["expires_at"] > conn.now
+        resend = await self._requests.resend_state(conn, app, row) if waiting else None
         return ReminderFlow(
             id=row["id"],
             status="check_your_messages" if waiting else "ended",
             expires_at=row["expires_at"],
             next=["resend"] if waiting else [],
-            resend=await self._requests.resend_state(conn, app, row) if waiting else None,
+            resend=resend.model_copy(update={"channels": _ways(row)}) if resend is not None else None,
             typed=row["identifier"],
         )
+
+
+def _ways(row: Record) -> list[Channel]:
+    """By what was typed: an address is written to, a number is texted (D8)."""
+    return ["email"] if "@" in (row["identifier"] or "") else ["sms"]

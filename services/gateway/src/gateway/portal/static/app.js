@@ -28,27 +28,36 @@ addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("form [aria-disabled]")) button.removeAttribute("aria-disabled");
 });
 
-for (const button of document.querySelectorAll("[data-countdown]")) {
-  const end = performance.now() + Number(button.dataset.countdown) * 1000;
-  const label = button.textContent;
-  const meter = button.form.querySelector("meter");
+// Counts down to the moment when one may ask again; says so at the end only. `show` gets the time, or null when it is over.
+function countDown(seconds, form, show, done) {
+  const end = performance.now() + seconds * 1000;
+  const meter = form.querySelector("meter");
   const tick = () => {
     const left = Math.ceil((end - performance.now()) / 1000);
     meter.parentElement.hidden = left <= 0;
     meter.value = Math.max(left, 0);
-    if (left > 0) {
-      const time = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
-      button.textContent = button.dataset.text.replace("{time}", time);
-      button.disabled = true;
-      setTimeout(tick, 250);
-    } else {
-      const waited = button.disabled;
-      button.disabled = false;
-      button.textContent = label;
-      if (waited) button.form.querySelector("[data-announce]").textContent = button.dataset.done;
-    }
+    show(left > 0 ? `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : null);
+    if (left > 0) setTimeout(tick, 250);
+    else form.querySelector("[data-announce]").textContent = done;
   };
-  if (Number(button.dataset.countdown) > 0) tick();
+  if (seconds > 0) tick();
+}
+
+for (const button of document.querySelectorAll("[data-countdown]")) {
+  const label = button.textContent;
+  countDown(Number(button.dataset.countdown), button.form, (time) => {
+    button.disabled = time !== null;
+    button.textContent = time === null ? label : button.dataset.text.replace("{time}", time);
+  }, button.dataset.done);
+}
+
+// One countdown for several ways.
+for (const line of document.querySelectorAll("[data-wait]")) {
+  const form = line.closest("form");
+  countDown(Number(line.dataset.wait), form, (time) => {
+    for (const button of form.querySelectorAll("button")) button.disabled = time !== null;
+    line.textContent = time === null ? line.dataset.done : line.dataset.text.replace("{time}", time);
+  }, line.dataset.done);
 }
 
 // What a new password still needs, while it is typed: a ring becomes a tick, never a red cross.
@@ -97,7 +106,7 @@ if (waiting) {
       const answer = await fetch(waiting.dataset.poll, { headers: { accept: "application/json" } });
       if (answer.ok) {
         const flow = await answer.json();
-        const state = `${flow.status}/${flow.delivery?.state}/${flow.link_ended ? "True" : "False"}`;
+        const state = `${flow.status}/${flow.delivery?.channel}/${flow.delivery?.state}/${flow.link_ended ? "True" : "False"}`;
         const typing = main.querySelector("#code")?.value;
         if (flow.status !== "check_your_messages" || (state !== waiting.dataset.state && !typing)) {
           location.replace(location.pathname + location.search.replace(/&?sent=1/, ""));

@@ -1,0 +1,208 @@
+"""Whom a message goes to, against a real database: by the way that was asked for, to proven addresses, within the number's limits."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from identity.accounts import store as accounts
+from identity.accounts.rules import Identifier, canonical_phone
+from identity.configuration.service import ConfigurationService
+from identity.contacts.service import Contacts
+from identity.recipients.service import Recipients
+from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
+from latchkey_contracts.messages import Contact
+from servicekit.caller import Caller
+from servicekit.clock import ManualClock
+from servicekit.db import Database
+from servicekit.idempotency import Idempotency
+from servicekit.keys import Keys
+from servicekit.sealing import Opener, Sealer
+from servicekit.throttle import Throttle
+from servicekit.wakeups import Wakeups
+
+DOCUMENT: dict[str, Any] = {
+    "identity_stores": [
+        {
+            "name": "Default",
+            "identifiers": {"email": {"use": "optional"}, "phone": {"use": "required"}, "username": {"use": "optional"}},
+            "attributes": [{"name": "mobile", "type": "phone", "label": {"en": "Mobile"}}],
+        }
+    ],
+    "self_service_policies": [
+        {"name": "Default", "resend": {"per_hour": 50, "per_day": 200}},
+        {"name": "By attribute", "attribute_based_recovery": {"phone": True}},
+    ],
+    "applications": [
+        {"slug": "demo", "brand": {"name": "Elmstead", "brand": "#0b3d45"}},
+        {"slug": "loose", "self_service_policy": "By attribute", "brand": {"name": "Elmstead", "brand": "#0b3d45"}},
+    ],
+}
+NUMBER, EMAIL = "+49 341 5550141", "Mira@posteo.example"
+CANONICAL = canonical_phone(NUMBER)
+
+
+class Book:
+    """Accounts and the question where one of them is reached."""
+
+    def __init__(self, db: Database, contacts: Contacts, keys: Keys, clock: ManualClock) -> None:
+        self.db, self.contacts, self.clock = db, contacts, clock
+        self.opener = Opener(keys, clock)
+
+    async def account(
+        self, *, verified: tuple[str, ...] = (), unproven: tuple[str, ...] = (), status: str = "active", **profile: str
+    ) -> UUID:
+        values = {"email": (EMAIL, EMAIL.lower()), "phone": (NUMBER, CANONICAL), "username": ("mira", "mira")}
+        async with self.db.transaction() as tx:
+            store_id = self.contacts._configuration.application("demo").store.id
+            account_id = await accounts.insert(tx, store_id, "en")
+            for kind in (*verified, *unproven):
+                one = Identifier(kind, *values[kind])  # type: ignore[arg-type]
+                proven = tx.now if kind in verified else None
+                assert await accounts.add_identifier(tx, account_id, store_id, one, verified_at=proven)
+            if status != "pending":
+                await accounts.activate(tx, account_id, profile=profile, consents=[], language="en")
+                await accounts.set_status(tx, account_id, status)
+        return account_id
+
+    async def ask(
+        self, channel: str | None = None, *, typed: str = NUMBER, purpose: str = "password_reset", application: str = "demo"
+    ) -> ContactAnswer:
+        body = ContactRequest(application=application, purpose=purpose, identifier=typed, channel=channel)  # type: ignore[arg-type]
+        return await self.contacts.find(body, Caller(service="recovery"))
+
+    def opened(self, answer: ContactAnswer) -> Contact:
+        assert answer.contact is not None
+        return self.opener.open(answer.contact, Contact)
+
+
+@pytest.fixture
+async def book(db: Database, wakeups: Wakeups, keys: Keys, clock: ManualClock) -> Book:
+    configuration = ConfigurationService(db, wakeups)
+    await configuration.apply(DOCUMENT)
+    await configuration.load()
+    contacts = Contacts(db, configuration, Recipients(Throttle(keys)), Sealer(keys), Idempotency(keys))
+    return Book(db, contacts, keys, clock)
+
+
+class TestReset:
+    async def test_the_mailbox_first(self, book: Book) -> None:
+        """D10: of two proven addresses the e-mail one, unless another way was asked for."""
+        await book.account(verified=("email", "phone"))
+        assert (await book.ask()).channel == "email"
+        book.clock.move(20)
+        assert (await book.ask("sms")).channel == "sms"
+        book.clock.move(20)
+        called = await book.ask("voice")
+        assert (called.channel, called.to, book.opened(called).to) == ("voice", "•••41", CANONICAL)
+
+    async def test_the_phone_where_there_is_nothing_else(self, book: Book) -> None:
+        """D10."""
+        await book.account(verified=("phone",))
+        assert (await book.ask()).channel == "sms"
+        book.clock.move(20)
+        assert (await book.ask("email")).account_id is None
+
+    @pytest.mark.parametrize("channel", ["sms", "voice"])
+    async def test_an_unproven_number_gets_nothing(self, book: Book, channel: str) -> None:
+        """REC-9, FRD-7: a number that somebody only typed is neither texted nor called."""
+        await book.account(verified=("email",), unproven=("phone",))
+        assert (await book.ask(channel, typed=EMAIL)) == ContactAnswer()
+
+    async def test_a_pending_account_is_texted_and_not_called(self, book: Book) -> None:
+        """D5, FRD-7: the message proves the number, but no number is called before it is proven."""
+        await book.account(unproven=("phone",), status="pending")
+        assert (await book.ask("voice")) == ContactAnswer()
+        assert (await book.ask("sms")).channel == "sms"
+
+    @pytest.mark.parametrize("status", ["disabled", "erased"])
+    async def test_nobody_to_write_to(self, book: Book, status: str) -> None:
+        """ENU-1."""
+        await book.account(verified=("email", "phone"), status=status)
+        for channel in (None, "email", "sms", "voice"):
+            assert (await book.ask(channel)) == ContactAnswer()
+
+    async def test_a_number_of_the_profile_by_policy_alone(self, book: Book) -> None:
+        """D7: where the operator says that profile values are right; never called."""
+        await book.account(unproven=("username",), mobile="+49 341 5550199")
+        assert (await book.ask("sms", typed="mira")) == ContactAnswer()
+        assert (await book.ask("voice", typed="mira", application="loose")) == ContactAnswer()
+        found = await book.ask(typed="mira", application="loose")
+        assert (found.channel, book.opened(found).to) == ("sms", "+493415550199")
+
+
+class TestOthers:
+    async def test_the_other_proven_ways(self, book: Book) -> None:
+        """E15: for the fall-back: a call to the same number, the mailbox; sealed, as everything that names somebody."""
+        await book.account(verified=("email", "phone"))
+        others = {(one.channel, one.to) for one in book.opened(await book.ask("sms")).others}
+        assert others == {("voice", CANONICAL), ("email", EMAIL)}
+
+    async def test_no_unproven_way(self, book: Book) -> None:
+        await book.account(verified=("phone",), unproven=("email",))
+        assert {one.channel for one in book.opened(await book.ask()).others} == {"voice"}
+
+    async def test_no_call_above_its_cap(self, book: Book) -> None:
+        """FRD-7: nor by the fall-back."""
+        await book.account(verified=("email", "phone"))
+        for _ in range(2):
+            await book.ask("voice")
+            book.clock.move(20)
+        assert {one.channel for one in book.opened(await book.ask("sms")).others} == {"email"}
+
+
+class TestNumbers:
+    async def test_two_calls_an_hour(self, book: Book) -> None:
+        """D19, FRD-7: the third is silently none; an hour later there is one again. Text messages still go."""
+        await book.account(verified=("phone",))
+        left = []
+        for _ in range(3):
+            left.append((await book.ask("voice")).channel)
+            book.clock.move(21)
+        assert left == ["voice", "voice", None]
+        assert (await book.ask("sms")).channel == "sms"
+        book.clock.move(3600)
+        assert (await book.ask("voice")).channel == "voice"
+
+    async def test_three_text_messages_in_ten_minutes_and_five_an_hour(self, book: Book) -> None:
+        """D19, FRD-4: whatever the store's own caps allow, and over all purposes."""
+        await book.account(verified=("phone", "username"))
+        sent = [(await book.ask("sms", purpose=purpose)).channel for purpose in ("password_reset", "username_reminder")]
+        for _ in range(10):
+            book.clock.move(21)
+            sent.append((await book.ask("sms")).channel)
+        assert [one for one in sent if one] == ["sms"] * 3
+        book.clock.move(600)
+        sent = []
+        for _ in range(10):
+            sent.append((await book.ask("sms")).channel)
+            book.clock.move(200)
+        assert [one for one in sent if one] == ["sms"] * 2, "five in the hour with the three before"
+
+    async def test_a_second_one_waits_its_turn(self, book: Book, clock: ManualClock) -> None:
+        """R19: the 20 s rule for one number, text message or call."""
+        await book.account(verified=("phone",))
+        await book.ask("sms")
+        waits = await book.ask("voice")
+        assert waits.wait_until == clock.now() + timedelta(seconds=20)
+
+
+class TestReminder:
+    async def test_by_text_message_to_a_proven_number(self, book: Book) -> None:
+        """D8, REC-10."""
+        await book.account(verified=("phone", "email"), unproven=("username",))
+        found = await book.ask(purpose="username_reminder", typed="+49 (341) 555-0141")
+        assert (found.channel, found.to) == ("sms", "•••41")
+        contact = book.opened(found)
+        assert (contact.usernames, contact.to) == (["mira"], CANONICAL)
+        assert NUMBER[-4:] not in found.model_dump_json()
+
+    async def test_not_to_an_unproven_one(self, book: Book) -> None:
+        """D7, REC-9, R12."""
+        await book.account(verified=("email",), unproven=("phone", "username"))
+        assert (await book.ask(purpose="username_reminder")) == ContactAnswer()
+
+    @pytest.mark.parametrize("typed", ["0", "+", "nobody", "+49 341 5550140", "@", "mira"])
+    async def test_nobodys(self, book: Book, typed: str) -> None:
+        await book.account(verified=("phone",), unproven=("username",))
+        assert (await book.ask(purpose="username_reminder", typed=typed)) == ContactAnswer()
