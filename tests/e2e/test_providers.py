@@ -60,7 +60,7 @@ class Pair:
 
     @property
     def call(self) -> Call:
-        return Call(self.id, TO, "This is Elmstead. Press 1.", "Your code is: 4, 8, 2, 1, 9, 3.", "en")
+        return Call(self.id, TO, "This is Elmstead. Press 1.", ("Your code is: 4, 8, 2, 1, 9, 3.",), "en")
 
     def send(self, message: Text | Call | Mail) -> str | None:
         async def once() -> str | None:
