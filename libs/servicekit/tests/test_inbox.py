@@ -22,7 +22,7 @@ from servicekit import inbox as inbox_module
 from servicekit.context import current_trace
 from servicekit.db import Database, DatabaseUnavailable, Tx
 from servicekit.errors import Overloaded, Permanent
-from servicekit.inbox import KEEP_INBOX, QUICK_TRIES, RETRY_AFTER, Inbox, Subscription, make_broker, subscribe
+from servicekit.inbox import KEEP_INBOX, QUICK_TRIES, RETRY_AFTER, Inbox, Only, Subscription, make_broker, subscribe
 from servicekit.kafka import KafkaSettings
 from testkit.records import ORIGIN, TOPIC, an_event, create_topic, headers_of, record, until
 
@@ -161,6 +161,24 @@ class TestEffects:
         event = SignInFailed(account_id=uuid4(), application="demo", reason="credentials_wrong")
         await nowhere.consume([record(event, offset=number) for number in range(3)])
         await nowhere.consume([])
+
+    async def test_what_nobody_wants_is_not_even_decoded(self, effects, monkeypatch):
+        nowhere = Inbox(None, Subscription("mfa", "identity", {RegistrationExpired: effects}))  # type: ignore[arg-type]
+        event = SignInFailed(account_id=uuid4(), application="demo", reason="credentials_wrong")
+        monkeypatch.setattr(inbox_module.wire, "decode", None)
+        await nowhere.consume([record(event)])
+
+    async def test_a_handler_for_some_of_a_type(self, db, effects):
+        """Only what it cares for has its effect, and leaves an id behind; also when it comes out of the parked table."""
+        wanted, other = an_event(), an_event()
+        only = Only(lambda event: event.subject == wanted.subject, effects)
+        some = Inbox(db, Subscription("mfa", "identity", {RegistrationExpired: only}))
+        await some.consume([record(wanted), record(other, offset=1)])
+        assert await done(db) == subjects(wanted)
+        async with db.transaction() as tx:
+            assert await tx.fetchval("SELECT count(*) FROM inbox") == 1
+            await only(tx, other)
+        assert await done(db) == subjects(wanted)
 
     async def test_a_handler_only_for_events_of_the_publisher(self, effects):
         with pytest.raises(ValueError, match="recovery does not publish RegistrationExpired"):

@@ -51,6 +51,18 @@ _PURGE = "DELETE FROM inbox WHERE handled_at < $1"
 
 
 @dataclass(frozen=True)
+class Only:
+    """A handler for some events of a type: of those that it doesn't care for the database never hears."""
+
+    cares: Callable[[Any], bool]
+    handler: Handler
+
+    async def __call__(self, tx: Tx, event: Event) -> None:
+        if self.cares(event):
+            await self.handler(tx, event)
+
+
+@dataclass(frozen=True)
 class Subscription:
     """What one service does with one publisher's events.
 
@@ -68,6 +80,10 @@ class Subscription:
         strangers = [cls.__name__ for cls in self.handlers if cls.publisher != self.publisher]
         if strangers:
             raise ValueError(f"{self.publisher} does not publish {', '.join(strangers)}")
+
+    def cares(self, event: Event) -> bool:
+        handler = self.handlers.get(type(event))
+        return handler is not None and (not isinstance(handler, Only) or handler.cares(event))
 
 
 @dataclass(frozen=True)
@@ -120,12 +136,13 @@ class Inbox:
         self.subscription = subscription
         self._pause = pause_seconds
         self._failures = 0
+        # Known, and nobody's here: these needn't even be decoded.
+        self._passed_over = {name.encode() for name, cls in Event.registry.items() if cls not in subscription.handlers}
 
     async def consume(self, records: Sequence[Any]) -> None:
         """Handles a batch. Raises only when nothing of it is done, after a pause that grows while the trouble lasts."""
-        incoming = [
-            one for one in map(Incoming.read, records) if one.event is None or type(one.event) in self.subscription.handlers
-        ]
+        looked_at = [one for one in records if dict(one.headers).get("ce_type") not in self._passed_over]
+        incoming = [one for one in map(Incoming.read, looked_at) if one.event is None or self.subscription.cares(one.event)]
         if not incoming:
             return  # nobody here cares for any of them; the database needn't hear of it
         try:
@@ -141,10 +158,8 @@ class Inbox:
     async def _handle(self, incoming: list[Incoming]) -> None:
         try:
             async with self.db.transaction() as tx:
-                fresh = await self._claim(tx, incoming)
-                async with tx.savepoint():
-                    for one in fresh:
-                        await self._run(tx, one)
+                for one in await self._claim(tx, incoming):
+                    await self._run(tx, one)
         except (*DatabaseUnavailable, *Contention, Overloaded):
             raise
         except Exception:  # noqa: BLE001 - which record it was is found out below
@@ -161,7 +176,7 @@ class Inbox:
         for one in incoming:
             if one.event is None:
                 await self.park(tx, one, one.reason or "unreadable", attempts=0, due=None)
-            elif type(one.event) in self.subscription.handlers:
+            else:
                 readable.setdefault((one.event.meta.source, one.event.meta.id), one)
         if not readable:
             return []
@@ -252,8 +267,14 @@ def trace_of(event: Event) -> Trace:
 
 
 def make_broker(kafka: KafkaSettings, *, graceful_timeout: float) -> KafkaBroker:
+    """`apply_types` off: FastStream's injection would hand every batch through a thread of its own."""
     return KafkaBroker(
-        kafka.bootstrap, allow_auto_create_topics=False, graceful_timeout=graceful_timeout, logger=None, **_security(kafka)
+        kafka.bootstrap,
+        allow_auto_create_topics=False,
+        graceful_timeout=graceful_timeout,
+        logger=None,
+        apply_types=False,
+        **_security(kafka),
     )
 
 
@@ -272,8 +293,9 @@ async def _parse(records: tuple[Any, ...], original: Callable[[Any], Awaitable[K
     return message
 
 
-async def _undecoded(_message: KafkaMessage) -> None:
+async def _undecoded(message: KafkaMessage) -> Any:
     """Our wire module decodes; a value that can't be decoded must not raise before our code runs."""
+    return message.raw_message
 
 
 def subscribe(broker: KafkaBroker, inbox: Inbox, kafka: KafkaSettings) -> None:
@@ -294,8 +316,7 @@ def subscribe(broker: KafkaBroker, inbox: Inbox, kafka: KafkaSettings) -> None:
         decoder=_undecoded,
     )
 
-    async def consume(message: KafkaMessage) -> None:
-        raw = message.raw_message
-        await inbox.consume(raw if isinstance(raw, tuple) else (raw,))
+    async def consume(records: tuple[Any, ...]) -> None:
+        await inbox.consume(records)
 
     subscriber(consume)

@@ -24,7 +24,7 @@ SIGNED_HEADERS = ("content-type", "x-twilio-signature", "webhook-id", "webhook-t
 MAX_CALLBACK = 32 * 1024
 
 
-def _visitor(request: Request) -> Visitor:
+async def _visitor(request: Request) -> Visitor:  # async: FastAPI runs plain functions in a thread, for many times the price
     found: Visitor = request.scope["latchkey.visitor"]
     return found
 

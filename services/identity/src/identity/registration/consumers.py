@@ -12,7 +12,7 @@ from latchkey_contracts.notifier import (
     MessageSuppressed,
 )
 from servicekit.db import Tx
-from servicekit.inbox import Handler
+from servicekit.inbox import Handler, Only
 
 from . import store
 
@@ -27,17 +27,21 @@ _STATES: dict[type[Event], str] = {
 }
 
 
+def of_a_registration(event: MessageEvent) -> bool:
+    return event.flow_id is not None and event.template in {"activation", "account_exists"}
+
+
 async def remember_delivery(tx: Tx, event: MessageEvent) -> None:
-    if event.flow_id is not None and event.template in {"activation", "account_exists"}:
-        await store.set_delivery(
-            tx,
-            event.flow_id,
-            state=_STATES[type(event)],
-            at=event.at,
-            version=event.meta.aggregateversion,
-            channel=event.channel,
-            message_id=event.message_id,
-        )
+    assert event.flow_id is not None  # noqa: S101 - a registration's message has one
+    await store.set_delivery(
+        tx,
+        event.flow_id,
+        state=_STATES[type(event)],
+        at=event.at,
+        version=event.meta.aggregateversion,
+        channel=event.channel,
+        message_id=event.message_id,
+    )
 
 
-HANDLERS: dict[type[Event], Handler] = dict.fromkeys(_STATES, remember_delivery)
+HANDLERS: dict[type[Event], Handler] = dict.fromkeys(_STATES, Only(of_a_registration, remember_delivery))
