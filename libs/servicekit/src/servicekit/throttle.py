@@ -5,20 +5,25 @@ A key is a keyed hash of what was submitted, so that unknown identifiers are cou
 
 import hmac
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from .db import Conn, Tx
 from .keys import Keys
 
-_LOCK = """
-INSERT INTO throttle (key, hits, keep_until) VALUES ($1, '{}', $2)
-ON CONFLICT (key) DO UPDATE SET keep_until = GREATEST(throttle.keep_until, excluded.keep_until)
-RETURNING hits
+# Counts before it is known whether it may, in one statement; what was not allowed is taken back while the rows are still locked.
+# They are locked in the order of their keys. Moments older than a key's longest window go.
+_COUNT = """
+INSERT INTO throttle AS t (key, hits, keep_until)
+SELECT key, ARRAY[$3::timestamptz], keep_until FROM unnest($1::bytea[], $2::timestamptz[]) AS wanted (key, keep_until) ORDER BY key
+ON CONFLICT (key) DO UPDATE SET keep_until = GREATEST(t.keep_until, excluded.keep_until),
+    hits = ARRAY(SELECT hit FROM unnest(t.hits) AS hit WHERE hit > $3 - (excluded.keep_until - $3)) || excluded.hits
+RETURNING key, hits
 """
-_STORE = "UPDATE throttle SET hits = $2 WHERE key = $1"
-_PEEK = "SELECT hits FROM throttle WHERE key = $1"
+_TAKE_BACK = "UPDATE throttle SET hits = trim_array(hits, 1) WHERE key = ANY($1::bytea[])"
+_PEEK = "SELECT key, hits FROM throttle WHERE key = ANY($1::bytea[])"
 _FORGET = "DELETE FROM throttle WHERE key = $1"
 # Passes over rows in use: whoever counts has several of them in an order of its own.
 _PURGE = "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE keep_until < $1 FOR UPDATE SKIP LOCKED)"
@@ -46,6 +51,9 @@ class Decision:
         return max(math.ceil((self.available_at - self.now).total_seconds()), 0)
 
 
+Wanted: TypeAlias = Sequence[tuple[bytes, Sequence[Limit]]]
+
+
 class Throttle:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -53,34 +61,31 @@ class Throttle:
     def key(self, *parts: str) -> bytes:
         return hmac.digest(self._keys.secret("lookup"), "\0".join(parts).encode("utf-8", "surrogatepass"), "sha256")
 
-    async def take(self, tx: Tx, wanted: Sequence[tuple[bytes, Sequence[Limit]]]) -> Decision:
+    async def take(self, tx: Tx, wanted: Wanted) -> Decision:
         """Counts once under every key if all limits allow it, else not at all. Keys are locked in order, so nobody deadlocks."""
-        found: list[tuple[bytes, list[datetime]]] = []
-        available = tx.now
-        for key, limits in sorted(wanted, key=lambda one: one[0]):
-            longest = max(limit.seconds for limit in limits)
-            stored = await tx.fetchval(_LOCK, key, tx.now + timedelta(seconds=longest))
-            hits = [hit for hit in stored if hit > tx.now - timedelta(seconds=longest)]
-            found.append((key, hits))
-            available = max(available, _available(hits, limits, tx.now))
-        allowed = available <= tx.now
-        if allowed:
-            for key, hits in found:
-                await tx.execute(_STORE, key, [*hits, tx.now])
-        return Decision(allowed, available, tx.now)
+        keys = [key for key, _ in wanted]
+        keep = [tx.now + timedelta(seconds=max(limit.seconds for limit in limits)) for _, limits in wanted]
+        rows = await tx.fetch(_COUNT, keys, keep, tx.now)
+        decision = _decide(wanted, {row["key"]: row["hits"][:-1] for row in rows}, tx.now)
+        if not decision.allowed:
+            await tx.execute(_TAKE_BACK, keys)
+        return decision
 
-    async def peek(self, conn: Conn, wanted: Sequence[tuple[bytes, Sequence[Limit]]]) -> Decision:
+    async def peek(self, conn: Conn, wanted: Wanted) -> Decision:
         """What `take` would say, without counting."""
-        available = conn.now
-        for key, limits in wanted:
-            available = max(available, _available(await conn.fetchval(_PEEK, key) or [], limits, conn.now))
-        return Decision(available <= conn.now, available, conn.now)
+        rows = await conn.fetch(_PEEK, [key for key, _ in wanted])
+        return _decide(wanted, {row["key"]: row["hits"] for row in rows}, conn.now)
 
     async def forget(self, tx: Tx, key: bytes) -> None:
         await tx.execute(_FORGET, key)
 
     async def purge(self, tx: Tx) -> None:
         await tx.execute(_PURGE, tx.now)
+
+
+def _decide(wanted: Wanted, hits: Mapping[bytes, Sequence[datetime]], now: datetime) -> Decision:
+    available = max((_available(hits.get(key, ()), limits, now) for key, limits in wanted), default=now)
+    return Decision(available <= now, available, now)
 
 
 def _available(hits: Sequence[datetime], limits: Sequence[Limit], now: datetime) -> datetime:
