@@ -145,10 +145,10 @@ class TestLoops:
         async def take(tx: Tx, _payload: dict[str, Any]) -> None:
             await tx.execute(TAKE)
 
-        async with db.transaction() as tx:
-            await enqueue(tx, "take", {})
         async with running(Worker(impatient, {"take": take}, Wakeups(impatient), poll_seconds=0.02, lanes=1).run):
             async with held(db):
+                async with db.transaction() as tx:
+                    await enqueue(tx, "take", {})
                 await said(logged, "work.paused")
                 async with db.read() as conn:
                     assert await conn.fetchval("SELECT attempts FROM work") == 0
@@ -302,7 +302,7 @@ class TestGivenUpWork:
             seen.append(payload)
 
         worker = Worker(db, {"look_up": look_up}, Wakeups(db))
-        while await worker._do_one():
+        while await worker._do_some():
             pass
         assert seen == [{"flow": "17"}] * 2
 

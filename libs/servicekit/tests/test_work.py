@@ -142,16 +142,36 @@ class TestFailure:
         worker = Worker(db, {"look": handler}, Wakeups(db))
         pauses = []
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            assert await worker._do_one()
+            assert await worker._do_some()
             (row,) = await rows(db)
             assert (row["attempts"], row["reason"]) == (attempt, "RuntimeError")
             pauses.append((row["due_at"] - clock.now()).total_seconds())
-            assert not await worker._do_one()
+            assert not await worker._do_some()
             clock.move(pauses[-1])
         assert pauses == [min(2.0**number, 3600) for number in range(1, MAX_ATTEMPTS + 1)]
         async with db.read() as conn:
             assert await conn.fetchval("SELECT count(*) FROM outbox") == 0
         assert len(handler.seen) == MAX_ATTEMPTS
+
+    async def test_of_a_batch_only_the_one_that_failed(self, db, clock):
+        """REL-5: what shared its transaction is undone, too, and done without it at once."""
+        failing = {"id": "2"}
+
+        async def handler(tx: Tx, payload: dict[str, Any]) -> None:
+            await tx.emit(an_event())
+            if payload == failing:
+                await tx.execute("INSERT INTO work (id) VALUES (NULL)")
+
+        for number in range(4):
+            await add(db, payload={"id": str(number)})
+        worker = Worker(db, {"look": handler}, Wakeups(db))
+        assert await worker._do_some() == 4
+        assert [row["attempts"] for row in await rows(db)] == [0, 0, 1, 0]
+        assert await worker._do_some() == 3
+        (row,) = await rows(db)
+        assert (row["payload"], row["attempts"]) == (failing, 1)
+        async with db.read() as conn:
+            assert await conn.fetchval("SELECT count(*) FROM outbox") == 3
 
     async def test_given_up_at_last(self, db, clock):
         """INV-18: after the last try it waits for an operator, told in the table, and is never tried again."""
@@ -160,11 +180,11 @@ class TestFailure:
         async with db.transaction() as tx:
             await tx.execute("UPDATE work SET attempts = $1", MAX_ATTEMPTS - 1)
         worker = Worker(db, {"look": handler}, Wakeups(db))
-        assert await worker._do_one()
+        assert await worker._do_some()
         (row,) = await rows(db)
         assert (row["attempts"], row["failed_at"]) == (MAX_ATTEMPTS, clock.now())
         clock.move(7 * 24 * 3600)
-        assert not await worker._do_one()
+        assert not await worker._do_some()
 
     async def test_a_kind_that_nobody_knows(self, db):
         """REL-14: of a later release; it waits, and the others are done."""
@@ -180,7 +200,7 @@ class TestFailure:
             await tx.execute("INSERT INTO work (id) VALUES (NULL)")
 
         await add(db)
-        assert await Worker(db, {"look": handler}, Wakeups(db))._do_one()
+        assert await Worker(db, {"look": handler}, Wakeups(db))._do_some()
         (row,) = await rows(db)
         assert row["attempts"] == 1
 
@@ -233,6 +253,18 @@ class TestTogether:
         assert len(done) == 80
         assert set(done.values()) == {1}
         assert busy["most"] > 2
+
+    async def test_one_row_wakes_one_lane(self, db, monkeypatch):
+        """Nobody looks in vain: one transaction at the start, one that writes the row, one that does it."""
+        opened: list[None] = []
+        transaction = db.transaction
+        monkeypatch.setattr(db, "transaction", lambda: (opened.append(None), transaction())[1])
+        async with working(db, {"look": Handler()}, poll=30):
+            await until(lambda: asyncio.sleep(0, opened))
+            await add(db)
+            await all_done(db)
+            await asyncio.sleep(0.05)
+        assert len(opened) == 3
 
     async def test_cancelled_in_the_middle(self, db):
         """REL-11, REL-16: what a stopping process had begun is done by the next one, once."""

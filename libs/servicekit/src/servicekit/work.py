@@ -5,7 +5,8 @@ ids, never a secret.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,16 +18,18 @@ from .logging import get_logger
 from .wakeups import Wakeups, wait
 
 WorkHandler = Callable[[Tx, dict[str, Any]], Awaitable[None]]
+BATCH = 8  # rows that share a transaction when there is a queue
 MAX_ATTEMPTS = 12  # with the delays below: given up after about three hours
 log = get_logger(__name__)
 
 _INSERT = "INSERT INTO work (kind, payload, trace, due_at) VALUES ($1, $2, $3, $4)"
 _CLAIM = """
 SELECT id, kind, payload, trace, attempts FROM work
-WHERE due_at <= $1 AND failed_at IS NULL ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+WHERE due_at <= $1 AND failed_at IS NULL ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
-_DONE = "DELETE FROM work WHERE id = $1"
-_AGAIN = "UPDATE work SET attempts = $2, due_at = $3, reason = $4, failed_at = $5 WHERE id = $1"
+_DONE = "DELETE FROM work WHERE id = ANY($1::bigint[])"
+# Not if another lane has tried it meanwhile: one failure counts once.
+_AGAIN = "UPDATE work SET attempts = $3, due_at = $4, reason = $5, failed_at = $6 WHERE id = $1 AND attempts = $2"
 _GIVEN_UP = """
 SELECT id, kind, payload, trace, attempts, failed_at, reason FROM work
 WHERE failed_at IS NOT NULL AND ($1::text IS NULL OR kind = $1) ORDER BY failed_at, id
@@ -51,9 +54,11 @@ class Worker:
         self._woken = wakeups.waiter("work")
         self._poll = poll_seconds
         self._lanes = lanes
+        self._looking = asyncio.Lock()
 
     async def run(self) -> None:
         self._wakeups.handled_here("work", True)
+        self._woken.set()  # there may be some already
         try:
             async with asyncio.TaskGroup() as lanes:
                 for _ in range(self._lanes):
@@ -64,44 +69,66 @@ class Worker:
     async def _lane(self) -> None:
         while True:
             try:
-                while await self._do_one():
-                    # Where there was one there may be more: wake a lane that sleeps.
-                    self._woken.set()
+                await self._do_some(self._turn())
             except (*DatabaseUnavailable, *Contention, Overloaded) as error:
                 log.warning("work.paused", error=type(error).__name__)
                 await asyncio.sleep(self._poll)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One lane waits and looks; all others are at work or queue behind it, so that one row doesn't wake them all."""
+        async with self._looking:
             await wait(self._woken, self._poll)
+            yield
 
-    async def _do_one(self) -> bool:
-        async with self._db.transaction() as tx:
-            row = await tx.fetchrow(_CLAIM, tx.now)
-            if row is None:
-                return False
-            with use_trace(_trace(row["trace"])):
-                shed = await self._do(tx, row)
-        if shed is not None:
-            raise shed  # the row is put off by now; this lane pauses
-        return True
-
-    async def _do(self, tx: Tx, row: Record) -> Overloaded | None:
+    async def _do_some(self, turn: AbstractAsyncContextManager[None] | None = None) -> int:
+        """What is due, in one transaction; answers how many rows there were. A failure undoes all of it, and only the row that
+        failed is put off: the others are done without it.
+        """
+        rows: list[Record] = []
+        tried, now = 0, self._db.clock.now()
         try:
-            async with tx.savepoint():
-                await self._handlers[row["kind"]](tx, row["payload"])
-            await tx.execute(_DONE, row["id"])
+            async with AsyncExitStack() as stack:
+                async with turn or nullcontext():
+                    tx = await stack.enter_async_context(self._db.transaction())
+                    now = tx.now
+                    rows = await tx.fetch(_CLAIM, now, BATCH)
+                if len(rows) == BATCH:
+                    self._woken.set()  # there may be more, for another lane
+                for row in rows:
+                    tried += 1
+                    with use_trace(_trace(row["trace"])):
+                        await self._handlers[row["kind"]](tx, row["payload"])
+                if rows:
+                    await tx.execute(_DONE, [row["id"] for row in rows])
         except (*DatabaseUnavailable, *Contention):
+            self._woken.set()  # nothing is done of it
             raise
-        except Overloaded as error:
-            # A peer is busy, which is not the work's fault: no attempt is counted, and the row goes behind the others.
-            due = tx.now + timedelta(seconds=error.extra["retry_after_seconds"])
-            await tx.execute(_AGAIN, row["id"], row["attempts"], due, type(error).__name__, None)
-            return error
         except Exception as error:
-            attempts = row["attempts"] + 1
-            log.exception("work.failed", kind=row["kind"], attempts=attempts)
-            failed = tx.now if attempts >= MAX_ATTEMPTS else None
-            due = tx.now + timedelta(seconds=min(2.0**attempts, 3600))
-            await tx.execute(_AGAIN, row["id"], attempts, due, type(error).__name__, failed)
-        return None
+            if not rows:
+                raise
+            failed = rows[tried - 1]
+            with use_trace(_trace(failed["trace"])):
+                await self._put_off(failed, error, now)
+            if len(rows) > 1:
+                self._woken.set()
+            if isinstance(error, Overloaded):
+                raise  # this lane pauses
+        return len(rows)
+
+    async def _put_off(self, row: Record, error: Exception, now: datetime) -> None:
+        """`now`: when it was tried."""
+        attempts, failed = row["attempts"], None
+        async with self._db.transaction() as tx:
+            if isinstance(error, Overloaded):
+                # A peer is busy, which is not the work's fault: no attempt is counted, and the row goes behind the others.
+                due = now + timedelta(seconds=error.extra["retry_after_seconds"])
+            else:
+                attempts += 1
+                log.error("work.failed", kind=row["kind"], attempts=attempts, exc_info=error)
+                failed = now if attempts >= MAX_ATTEMPTS else None
+                due = now + timedelta(seconds=min(2.0**attempts, 3600))
+            await tx.execute(_AGAIN, row["id"], row["attempts"], attempts, due, type(error).__name__, failed)
 
 
 def _trace(stored: Mapping[str, Any]) -> Trace:
