@@ -83,6 +83,12 @@ class TestSpacing:
         clock.move(20)
         assert (await recipient.take()).allowed
 
+    async def test_what_was_counted_tells_when_the_next_may(self, recipient, clock):
+        """As a look right after it would; allowed or refused."""
+        for _ in range(3):
+            assert (await recipient.take()).next_at == (await recipient.peek()).available_at
+            clock.move(12)
+
 
 class TestCaps:
     async def test_the_sixth_in_an_hour(self, recipient, clock):

@@ -52,11 +52,11 @@ LINK_ERRORS: dict[str, type[ServiceError]] = {
 
 _COLUMNS = """id, purpose, flow_id, subject, tenant, browser, match, link_expires_at, code_expires_at, created_at, used_at, superseded_at,
 ended_at"""
-_SUPERSEDE = """
-UPDATE one_time_secret SET superseded_at = $3
-WHERE flow_id = $1 AND purpose = $2 AND used_at IS NULL AND superseded_at IS NULL
-"""
 _INSERT = """
+WITH superseded AS (
+    UPDATE one_time_secret SET superseded_at = $12
+    WHERE flow_id = $3 AND purpose = $2 AND used_at IS NULL AND superseded_at IS NULL
+)
 INSERT INTO one_time_secret (id, purpose, flow_id, subject, tenant, browser, link_hash, code_hash, match, link_expires_at, code_expires_at,
                              created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
@@ -200,7 +200,6 @@ class OneTimeSecrets:
     ) -> Issued:
         """A new link and/or code. Older ones of the same flow are superseded, other flows' are left alone (C5)."""
         await tx.execute(_LOCK_FLOW, flow_id, purpose)
-        await tx.execute(_SUPERSEDE, flow_id, purpose, tx.now)
         issued = Issued(
             id=random_id(),
             token=new_token() if link_lifetime else None,

@@ -39,11 +39,12 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`available_at`: the first moment at which one more is allowed."""
+    """`available_at`: the first moment at which this one is allowed; `next_at`: at which one more is, now that it is decided."""
 
     allowed: bool
     available_at: datetime
     now: datetime
+    next_at: datetime
 
     @property
     def retry_after_seconds(self) -> int:
@@ -66,15 +67,17 @@ class Throttle:
         keys = [key for key, _ in wanted]
         keep = [tx.now + timedelta(seconds=max(limit.seconds for limit in limits)) for _, limits in wanted]
         rows = await tx.fetch(_COUNT, keys, keep, tx.now)
-        decision = _decide(wanted, {row["key"]: row["hits"][:-1] for row in rows}, tx.now)
-        if not decision.allowed:
+        available = _all_available(wanted, {row["key"]: row["hits"][:-1] for row in rows}, tx.now)
+        if available > tx.now:
             await tx.execute(_TAKE_BACK, keys)
-        return decision
+            return Decision(False, available, tx.now, available)
+        return Decision(True, available, tx.now, _all_available(wanted, {row["key"]: row["hits"] for row in rows}, tx.now))
 
     async def peek(self, conn: Conn, wanted: Wanted) -> Decision:
         """What `take` would say, without counting."""
         rows = await conn.fetch(_PEEK, [key for key, _ in wanted])
-        return _decide(wanted, {row["key"]: row["hits"] for row in rows}, conn.now)
+        available = _all_available(wanted, {row["key"]: row["hits"] for row in rows}, conn.now)
+        return Decision(available <= conn.now, available, conn.now, available)
 
     async def forget(self, tx: Tx, key: bytes) -> None:
         await tx.execute(_FORGET, key)
@@ -83,9 +86,8 @@ class Throttle:
         await tx.execute(_PURGE, tx.now)
 
 
-def _decide(wanted: Wanted, hits: Mapping[bytes, Sequence[datetime]], now: datetime) -> Decision:
-    available = max((_available(hits.get(key, ()), limits, now) for key, limits in wanted), default=now)
-    return Decision(available <= now, available, now)
+def _all_available(wanted: Wanted, hits: Mapping[bytes, Sequence[datetime]], now: datetime) -> datetime:
+    return max((_available(hits.get(key, ()), limits, now) for key, limits in wanted), default=now)
 
 
 def _available(hits: Sequence[datetime], limits: Sequence[Limit], now: datetime) -> datetime:

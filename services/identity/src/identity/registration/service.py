@@ -253,7 +253,7 @@ class Registrations:
         way = channel_of(row["recipient_kind"])
         found = await self._t.recipients.peek(conn, app, PURPOSE, row["recipient"], way)
         available: datetime = max(found.available_at, row["created_at"] + app.policy.resend.spacing)
-        seconds = Decision(False, available, conn.now).retry_after_seconds
+        seconds = Decision(False, available, conn.now, available).retry_after_seconds
         return Resend(available_at=available, retry_after_seconds=seconds, channels=[way])
 
 

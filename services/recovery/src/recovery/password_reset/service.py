@@ -5,6 +5,7 @@ number of that window is needed (LNK-3). The last step is one call to identity, 
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,8 +52,8 @@ class Resets:
         app = self._app(slug)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
-            request_id = await self._requests.start(tx, app, body.identifier, caller, caller.language)
-            answer = await self._view(tx, app, await self._row(tx, request_id))
+            row, next_at = await self._requests.start(tx, app, body.identifier, caller, caller.language)
+            answer = await self._view(tx, app, row, next_at=next_at)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 
@@ -235,8 +236,8 @@ class Resets:
                 raise LinkMalformed if link.state in {"valid", "malformed"} or row is None else LINK_ERRORS[link.state]
             if link.state not in {"expired", "superseded"}:
                 raise LinkMalformed if link.state == "valid" else LINK_ERRORS[link.state]
-            request_id = await self._requests.start(tx, app, row["identifier"], caller, row["language"], in_turn=False)
-            answer = await self._view(tx, app, await self._row(tx, request_id), typed=False)
+            new, next_at = await self._requests.start(tx, app, row["identifier"], caller, row["language"], in_turn=False)
+            answer = await self._view(tx, app, new, typed=False, next_at=next_at)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 
@@ -295,16 +296,20 @@ class Resets:
             raise FeatureDisabled
         return app
 
-    async def _view(self, conn: Conn, app: Resolved, row: Record, *, typed: bool = True) -> ResetFlow:
-        """`delivery` is null and nothing else depends on what was found either (ENU-1)."""
+    async def _view(
+        self, conn: Conn, app: Resolved, row: Record, *, typed: bool = True, next_at: datetime | None = None
+    ) -> ResetFlow:
+        """`delivery` is null and nothing else depends on what was found either (ENU-1). `next_at`: it has just begun, so that
+        nothing was tried yet.
+        """
         status, open_ = row["status"], row["status"] in {"check_your_messages", "new_password"}
         if open_ and row["expires_at"] <= conn.now:
             status = "ended"
         waiting, resend = status == "check_your_messages", None
         following = {"new_password": ["password"]}.get(status, [])
         if waiting:
-            tries = await self._t.onetime.tries_left(conn, flow_id=row["id"], purpose=PURPOSE)
-            resend = await self._requests.resend_state(conn, app, row)
+            tries = next_at is not None or await self._t.onetime.tries_left(conn, flow_id=row["id"], purpose=PURPOSE)
+            resend = await self._requests.resend_state(conn, app, row, next_at)
             if not tries:  # the link of a mail lives on
                 resend = resend.model_copy(update={"channels": [one for one in resend.channels if one == "email"]})
             following = ["resend"] * bool(resend.channels) + ["code"] * bool(tries)

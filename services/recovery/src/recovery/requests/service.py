@@ -5,6 +5,7 @@ No statement in the customer's request depends on whether the identifier is know
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -53,8 +54,9 @@ class Requests:
 
     async def start(
         self, tx: Tx, app: Resolved, typed: str, caller: Caller, language: str | None, *, in_turn: bool = True
-    ) -> UUID:
-        """Accepted whatever the identifier: now, when its turn comes, or (above a cap) silently not at all.
+    ) -> tuple[Record, datetime]:
+        """Accepted whatever the identifier: now, when its turn comes, or (above a cap) silently not at all. Answers the request,
+        and when the next message may be asked for.
 
         `in_turn` false: 429 instead of waiting, for whoever follows a link and so knows of the earlier message.
         """
@@ -62,15 +64,14 @@ class Requests:
         decision = await self._take(tx, app, typed)
         if not decision.allowed and not in_turn:
             raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
-        one = self._new(tx, app, typed, caller, language)
-        await store.insert(tx, one)
+        row = await store.insert(tx, self._new(tx, app, typed, caller, language))
         if decision.allowed:
-            await self._enqueue(tx, one.id)
+            await self._enqueue(tx, row["id"])
         else:
             caps = await self.tools.throttle.peek(tx, [self._caps(app, typed)])
             if caps.allowed:
-                await work.enqueue(tx, self.work_kind, self._payload(one.id), due_at=decision.available_at)
-        return one.id
+                await work.enqueue(tx, self.work_kind, self._payload(row["id"]), due_at=decision.available_at)
+        return row, decision.next_at
 
     async def start_for_rep(self, tx: Tx, app: Resolved, account_id: UUID, language: str | None, *, send: bool = True) -> UUID:
         """REC-11: nobody chooses or sees anything but the customer. Its link works from anywhere: no window waits for it."""
@@ -145,12 +146,14 @@ class Requests:
     def belongs(self, row: Record, slug: str, caller: Caller) -> bool:
         return row["kind"] == self.kind and row["application"] == slug and same_browser(row["browser"], caller.browser)
 
-    async def resend_state(self, conn: Conn, app: Resolved, row: Record) -> Resend:
-        """From the typed identifier alone, so that known and unknown ones are alike."""
-        typed = row["identifier"] or ""
-        found = await self.tools.throttle.peek(conn, [self._spacing(app, typed), self._caps(app, typed)])
-        available = max(found.available_at, row["created_at"] + app.policy.resend.spacing)
-        seconds = Decision(False, available, conn.now).retry_after_seconds
+    async def resend_state(self, conn: Conn, app: Resolved, row: Record, next_at: datetime | None = None) -> Resend:
+        """From the typed identifier alone, so that known and unknown ones are alike. `next_at`: as `start` has just said."""
+        if next_at is None:
+            typed = row["identifier"] or ""
+            found = await self.tools.throttle.peek(conn, [self._spacing(app, typed), self._caps(app, typed)])
+            next_at = found.next_at
+        available = max(next_at, row["created_at"] + app.policy.resend.spacing)
+        seconds = Decision(False, available, conn.now, available).retry_after_seconds
         return Resend(available_at=available, retry_after_seconds=seconds, channels=rules.channels(self.kind, app))
 
     def asked(self, row: Record) -> Origin:

@@ -11,6 +11,7 @@ _COLUMNS = """id, kind, store_id, application, identifier, language, browser, ma
 status, link_ended, created_at, expires_at"""
 _INSERT = f"""
 INSERT INTO request ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, 'check_your_messages', false, $12, $13)
+RETURNING {_COLUMNS}
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM request WHERE id = $1"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM request WHERE id = $1 FOR UPDATE"  # noqa: S608
@@ -44,7 +45,7 @@ class New:
     account_id: UUID | None = None
 
 
-async def insert(tx: Tx, one: New) -> None:
+async def insert(tx: Tx, one: New) -> Record:
     values: tuple[Any, ...] = (
         one.id,
         one.kind,
@@ -58,7 +59,9 @@ async def insert(tx: Tx, one: New) -> None:
         one.started_by_rep,
         one.account_id,
     )
-    await tx.execute(_INSERT, *values, tx.now, one.expires_at)
+    row = await tx.fetchrow(_INSERT, *values, tx.now, one.expires_at)
+    assert row is not None  # noqa: S101 - the statement answers what it wrote
+    return row
 
 
 async def get(conn: Conn, request_id: UUID) -> Record | None:

@@ -1,5 +1,6 @@
 """Username reminder: all usernames of an address, to that address alone (R10-R14, D8, REC-10)."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +29,8 @@ class Reminders:
         app = self._app(slug)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
-            request_id = await self._requests.start(tx, app, body.email or body.phone or "", caller, caller.language)
-            answer = await self._view(tx, app, await self._requests.mine(tx, slug, request_id, caller))
+            row, next_at = await self._requests.start(tx, app, body.email or body.phone or "", caller, caller.language)
+            answer = await self._view(tx, app, row, next_at)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 
@@ -80,9 +81,9 @@ class Reminders:
             raise FeatureDisabled
         return app
 
-    async def _view(self, conn: Conn, app: Resolved, row: Record) -> ReminderFlow:
+    async def _view(self, conn: Conn, app: Resolved, row: Record, next_at: datetime | None = None) -> ReminderFlow:
         waiting = row["status"] == "check_your_messages" and row["expires_at"] > conn.now
-        resend = await self._requests.resend_state(conn, app, row) if waiting else None
+        resend = await self._requests.resend_state(conn, app, row, next_at) if waiting else None
         return ReminderFlow(
             id=row["id"],
             status="check_your_messages" if waiting else "ended",
