@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from servicekit import wakeups as wakeups_module
 from servicekit.db import Database
-from servicekit.wakeups import CHANNEL, Wakeups, wait
+from servicekit.wakeups import CHANNEL, Pace, Wakeups, wait
 from testkit.records import until
 
 
@@ -133,3 +133,19 @@ class TestFire:
                 return "again" in heard
 
             await until(again)
+
+
+class TestPace:
+    async def test_the_first_at_once_the_next_in_its_time(self):
+        """REL-2 at 100 events a second: a look for each of them is what their sender can't afford."""
+        loop, pace = asyncio.get_running_loop(), Pace(0.05)
+        began = loop.time()
+        await pace.keep()
+        first = loop.time() - began
+        await pace.keep()
+        assert first < 0.03
+        assert loop.time() - began >= 0.05
+        await asyncio.sleep(0.06)
+        began = loop.time()
+        await pace.keep()
+        assert loop.time() - began < 0.03

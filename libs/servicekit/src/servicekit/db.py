@@ -213,10 +213,10 @@ class Database:
         async with asyncio.timeout(2), self._pool.acquire() as raw:
             await raw.fetchval("SELECT 1")
 
-    async def dedicated(self) -> asyncpg.Connection:
+    async def dedicated(self, **settings: str) -> asyncpg.Connection:
         """A connection outside of the pool, for advisory locks and LISTEN; the caller closes it."""
         connection = await asyncpg.connect(
-            self.dsn, timeout=5, command_timeout=15, server_settings={"application_name": f"{self.service} relay"}
+            self.dsn, timeout=5, command_timeout=15, server_settings={"application_name": f"{self.service} relay", **settings}
         )
         await _prepare(connection)
         return connection

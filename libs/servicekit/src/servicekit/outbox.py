@@ -17,11 +17,12 @@ from .db import Contention, Database, DatabaseUnavailable
 from .failpoints import failpoint
 from .kafka import KafkaSettings
 from .logging import get_logger
-from .wakeups import Wakeups, wait
+from .wakeups import Pace, Wakeups, wait
 
 LOCK = 0x1A7C_0001  # any number; locks are per database, and each service has its own
 BATCH = 500
 SEND_SECONDS = 10.0
+PACE_SECONDS = 0.02
 log = get_logger(__name__)
 
 _PENDING = "SELECT id, topic, subject, aggregateversion, attributes, value FROM outbox ORDER BY id LIMIT $1"
@@ -51,7 +52,8 @@ class Relay:
             await self._drop_producer()
 
     async def _stand_by_or_lead(self) -> None:
-        connection = await self._db.dedicated()
+        # A deletion that the database loses in a crash is an event sent twice, which consumers drop: it needn't wait for the disk.
+        connection = await self._db.dedicated(synchronous_commit="off")
         try:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                 return
@@ -65,8 +67,9 @@ class Relay:
             connection.terminate()  # also gives the lock back
 
     async def _lead(self, connection: Any) -> None:
-        delay = 0.2
+        delay, pace = 0.2, Pace(PACE_SECONDS)
         while True:
+            await pace.keep()
             self._woken.clear()
             try:
                 sent = await self._publish_batch(connection)

@@ -78,3 +78,20 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await event.wait()
     event.clear()
+
+
+class Pace:
+    """What comes alone is done at once; what comes thick and fast is done together, so that it shares round trips and commits.
+
+    Call it before each look: it waits if the last one was less than `seconds` ago.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = float("-inf")
+
+    async def keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        if (left := self._last + self._seconds - loop.time()) > 0:
+            await asyncio.sleep(left)
+        self._last = loop.time()

@@ -15,9 +15,10 @@ from .context import Trace, child_of, current_trace, new_trace, use_trace
 from .db import Conn, Contention, Database, DatabaseUnavailable, Record, Tx
 from .errors import Overloaded
 from .logging import get_logger
-from .wakeups import Wakeups, wait
+from .wakeups import Pace, Wakeups, wait
 
 WorkHandler = Callable[[Tx, dict[str, Any]], Awaitable[None]]
+PACE_SECONDS = 0.02
 BATCH = 8  # rows that share a transaction when there is a queue
 MAX_ATTEMPTS = 12  # with the delays below: given up after about three hours
 log = get_logger(__name__)
@@ -55,6 +56,7 @@ class Worker:
         self._poll = poll_seconds
         self._lanes = lanes
         self._looking = asyncio.Lock()
+        self._pace = Pace(PACE_SECONDS)
 
     async def run(self) -> None:
         self._wakeups.handled_here("work", True)
@@ -79,6 +81,8 @@ class Worker:
         """One lane waits and looks; all others are at work or queue behind it, so that one row doesn't wake them all."""
         async with self._looking:
             await wait(self._woken, self._poll)
+            await self._pace.keep()
+            self._woken.clear()
             yield
 
     async def _do_some(self, turn: AbstractAsyncContextManager[None] | None = None) -> int:
