@@ -25,6 +25,7 @@ from .db import Contention, Database, DatabaseUnavailable, Tx
 from .errors import Overloaded, Permanent
 from .kafka import KafkaSettings
 from .logging import get_logger
+from .offsets import Acknowledging, Offsets
 
 Handler = Callable[[Tx, Any], Awaitable[None]]
 
@@ -266,9 +267,20 @@ def trace_of(event: Event) -> Trace:
     )
 
 
-def make_broker(kafka: KafkaSettings, *, graceful_timeout: float) -> KafkaBroker:
+class _Broker(KafkaBroker):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.offsets: list[Offsets] = []
+
+    async def stop(self, *args: Any) -> None:
+        for one in self.offsets:
+            await one.stop()
+        await super().stop(*args)
+
+
+def make_broker(kafka: KafkaSettings, *, graceful_timeout: float) -> _Broker:
     """`apply_types` off: FastStream's injection would hand every batch through a thread of its own."""
-    return KafkaBroker(
+    return _Broker(
         kafka.bootstrap,
         allow_auto_create_topics=False,
         graceful_timeout=graceful_timeout,
@@ -286,20 +298,23 @@ def _security(kafka: KafkaSettings) -> dict[str, Any]:
     return {"security": BaseSecurity(ssl_context=kafka.ssl_context)}
 
 
-async def _parse(records: tuple[Any, ...], original: Callable[[Any], Awaitable[KafkaMessage]]) -> KafkaMessage:
-    """FastStream decodes headers as UTF-8 while it parses, outside of its acknowledgement: one bad byte would lose the batch."""
-    message = await original(tuple(replace(record, headers=()) for record in records))
-    message.raw_message = records
-    return message
-
-
 async def _undecoded(message: KafkaMessage) -> Any:
     """Our wire module decodes; a value that can't be decoded must not raise before our code runs."""
     return message.raw_message
 
 
-def subscribe(broker: KafkaBroker, inbox: Inbox, kafka: KafkaSettings) -> None:
+def subscribe(broker: _Broker, inbox: Inbox, kafka: KafkaSettings) -> None:
     """Consumes the publisher's topic with the consumer's group (design.md §3.3; a test sees to it that nothing else is used)."""
+    offsets = Offsets()
+    broker.offsets.append(offsets)
+
+    async def parse(records: tuple[Any, ...], original: Callable[[Any], Awaitable[KafkaMessage]]) -> KafkaMessage:
+        """FastStream decodes headers as UTF-8 while it parses, outside of its acknowledgement: one bad byte would lose the batch."""
+        message = await original(tuple(replace(record, headers=()) for record in records))
+        message.raw_message = records
+        message.consumer = Acknowledging(message.consumer, records, offsets)
+        return message
+
     subscriber = broker.subscriber(
         events_topic(inbox.subscription.publisher, kafka.topic_prefix),
         group_id=kafka.group(inbox.subscription.consumer),
@@ -312,7 +327,7 @@ def subscribe(broker: KafkaBroker, inbox: Inbox, kafka: KafkaSettings) -> None:
         auto_offset_reset="earliest",
         session_timeout_ms=kafka.session_timeout_ms,
         heartbeat_interval_ms=kafka.heartbeat_ms,
-        parser=_parse,
+        parser=parse,
         decoder=_undecoded,
     )
 
