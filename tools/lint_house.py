@@ -63,7 +63,9 @@ def _import(node: ast.Import | ast.ImportFrom, place: str) -> Iterator[tuple[int
     for name in names:
         if name.split(".")[0] == "asyncpg" and not place.endswith("servicekit/db.py"):
             yield node.lineno, "only servicekit.db imports asyncpg"
-        if name == "httpx" and not place.endswith(("client.py", "gateway/app.py", *PROVIDERS)):
+        if name in {"httpx", "aiohttp"} and not place.endswith(
+            ("client.py", "servicekit/transport.py", "gateway/app.py", *PROVIDERS)
+        ):
             yield node.lineno, "calls to peers go through servicekit.client, with caller, deadline and circuit breaker"
         if (
             name == "aiokafka"

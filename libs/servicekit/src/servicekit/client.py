@@ -13,6 +13,7 @@ from .context import current_trace
 from .errors import CallerNotAllowed, InternalError, Overloaded
 from .logging import get_logger
 from .problems import from_problem
+from .transport import AiohttpTransport
 
 log = get_logger("servicekit.client")
 OPEN_AFTER = 5  # failures in a row
@@ -39,10 +40,8 @@ class InternalClient:
         self._timeout = timeout
         self._http = httpx.AsyncClient(
             base_url=base_url,
-            timeout=httpx.Timeout(timeout, connect=1.0, pool=2.0),
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=60),
             trust_env=False,
-            transport=transport,
+            transport=transport or AiohttpTransport(connections=200),
         )
         self._failures = 0
         self._closed_until = float("-inf")
