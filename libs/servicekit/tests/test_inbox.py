@@ -162,12 +162,6 @@ class TestEffects:
         await nowhere.consume([record(event, offset=number) for number in range(3)])
         await nowhere.consume([])
 
-    async def test_what_nobody_wants_is_not_even_decoded(self, effects, monkeypatch):
-        nowhere = Inbox(None, Subscription("mfa", "identity", {RegistrationExpired: effects}))  # type: ignore[arg-type]
-        event = SignInFailed(account_id=uuid4(), application="demo", reason="credentials_wrong")
-        monkeypatch.setattr(inbox_module.wire, "decode", None)
-        await nowhere.consume([record(event)])
-
     async def test_a_handler_for_some_of_a_type(self, db, effects):
         """Only what it cares for has its effect, and leaves an id behind; also when it comes out of the parked table."""
         wanted, other = an_event(), an_event()

@@ -137,13 +137,10 @@ class Inbox:
         self.subscription = subscription
         self._pause = pause_seconds
         self._failures = 0
-        # Known, and nobody's here: these needn't even be decoded.
-        self._passed_over = {name.encode() for name, cls in Event.registry.items() if cls not in subscription.handlers}
 
     async def consume(self, records: Sequence[Any]) -> None:
         """Handles a batch. Raises only when nothing of it is done, after a pause that grows while the trouble lasts."""
-        looked_at = [one for one in records if dict(one.headers).get("ce_type") not in self._passed_over]
-        incoming = [one for one in map(Incoming.read, looked_at) if one.event is None or self.subscription.cares(one.event)]
+        incoming = [one for one in map(Incoming.read, records) if one.event is None or self.subscription.cares(one.event)]
         if not incoming:
             return  # nobody here cares for any of them; the database needn't hear of it
         try:
