@@ -1,5 +1,5 @@
-"""What a consumer has handled, told to the broker at most twice a second: a commit for every small batch is a third of the
-broker's work. Whatever comes again after a crash or a rebalance the inbox drops by its id (EVT-2).
+"""What a consumer has handled, told to the broker at most twice a second instead of after every small batch. Whatever comes again
+after a crash or a rebalance the inbox drops by its id (EVT-2).
 """
 
 import asyncio
