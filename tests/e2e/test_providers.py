@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
@@ -70,7 +71,8 @@ class Pair:
             finally:
                 await provider.close()
 
-        return asyncio.run(once())
+        with ThreadPoolExecutor(1) as pool:  # pytest-asyncio or Playwright may hold a loop in this thread
+            return pool.submit(lambda: asyncio.run(once())).result()
 
     def fresh(self) -> "Pair":
         return Pair(self.product, self.name, self.listener)

@@ -249,7 +249,7 @@ class TestSavepoint:
             await tx.emit(an_event(account))
         assert await kinds(db) == ["before", "after"]
         assert [row["aggregateversion"] for row in await read(db, OUTBOX)] == [1, 2]
-        assert signals == ["outbox", "outbox"]
+        assert signals == ["outbox"], "one for all"
 
     async def test_a_failed_statement_spoils_nothing_outside(self, db):
         async with db.transaction() as tx:

@@ -129,7 +129,8 @@ class TestPublish:
         async with db.transaction() as tx:
             await tx.emit(an_event(account))
             await tx.emit(an_event(account))
-            ids = [row["attributes"]["id"] for row in await tx.fetch("SELECT attributes FROM outbox ORDER BY id")]
+        async with db.read() as conn:
+            ids = [row["attributes"]["id"] for row in await conn.fetch("SELECT attributes FROM outbox ORDER BY id")]
         async with running(db, kafka):
             await sent(db)
         records = await read_topic(kafka.bootstrap, events_topic("identity", kafka.topic_prefix), 2)

@@ -139,6 +139,7 @@ class Notifier:
                 outcomes=self.outcomes,
                 chain=self.chain,
                 origin="https://id.example",
+                lease_seconds=self.lease_seconds,
             ),
             outcomes=self.outcomes,
             chain=self.chain,

@@ -79,14 +79,20 @@ class Conn:
         return await self._raw.fetchval(sql, *args)
 
 
+# Each subject's row is locked, in one order for all, before its outbox ids are drawn.
 _EMIT = """
-WITH bumped AS (
-    INSERT INTO aggregate_version (subject, version) VALUES ($1, 1)
-    ON CONFLICT (subject) DO UPDATE SET version = aggregate_version.version + 1
-    RETURNING version
+WITH given AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bytea[]) WITH ORDINALITY AS one(subject, topic, attributes, value, place)
+), counted AS (
+    SELECT subject, count(*) AS count FROM given GROUP BY subject
+), bumped AS (
+    INSERT INTO aggregate_version (subject, version) SELECT subject, count FROM counted ORDER BY subject
+    ON CONFLICT (subject) DO UPDATE SET version = aggregate_version.version + excluded.version
+    RETURNING subject, version
 )
 INSERT INTO outbox (topic, subject, aggregateversion, attributes, value, created_at)
-SELECT $2, $1, version, $3, $4, $5 FROM bumped
+SELECT topic, subject, version - count + row_number() OVER (PARTITION BY subject ORDER BY place), attributes, value, $5
+FROM given JOIN counted USING (subject) JOIN bumped USING (subject) ORDER BY place
 """
 
 
@@ -97,6 +103,7 @@ class Tx(Conn):
         super().__init__(raw, database.clock)
         self._database = database
         self._on_commit: list[Callable[[], None]] = []
+        self._emitted: list[tuple[str, str, dict[str, str], bytes]] = []
 
     async def execute(self, sql: str, *args: object) -> int:
         """Runs one statement; answers the number of rows it touched."""
@@ -108,11 +115,7 @@ class Tx(Conn):
         await self._raw.executemany(sql, rows)
 
     async def emit(self, event: Event, *, expirytime: datetime | None = None) -> None:
-        """Publishes the event if and when this transaction commits (outbox, EVT-4).
-
-        The statement takes the row lock of the subject's version before it draws the outbox id, so that events about one
-        subject are published in the order of their commits (stack.md §3.4).
-        """
+        """Publishes the event if and when this transaction commits (outbox, EVT-4). It is written with all others just before that."""
         if event.publisher != self._database.service:
             raise ValueError(f"{self._database.service} may not publish {event.event_type}")
         trace = current_trace()
@@ -130,8 +133,17 @@ class Tx(Conn):
             expirytime=expirytime,
         )
         topic = events_topic(event.publisher, self._database.topic_prefix)
-        await self._raw.execute(_EMIT, event.subject, topic, wire.attributes(meta), event.model_dump_json().encode(), self.now)
-        self.on_commit(lambda: self._database.signal("outbox"))
+        self._emitted.append((event.subject, topic, wire.attributes(meta), event.model_dump_json().encode()))
+
+    async def write_events(self) -> None:
+        """One statement for all. It takes the row lock of a subject's version before it draws the outbox ids, so that events
+        about one subject are published in the order of their commits (stack.md §3.4).
+        """
+        if self._emitted:
+            columns = [list(column) for column in zip(*self._emitted, strict=True)]
+            self._emitted.clear()
+            await self._raw.execute(_EMIT, *columns, self.now)
+            self.on_commit(lambda: self._database.signal("outbox"))
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Called in this process after the commit; for wake-ups, never for anything that must not be lost."""
@@ -144,12 +156,12 @@ class Tx(Conn):
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What happens inside is undone alone if it raises."""
-        callbacks = len(self._on_commit)
+        callbacks, events = len(self._on_commit), len(self._emitted)
         try:
             async with self._raw.transaction():
                 yield
         except BaseException:
-            del self._on_commit[callbacks:]
+            del self._on_commit[callbacks:], self._emitted[events:]
             raise
 
 
@@ -203,6 +215,7 @@ class Database:
             tx = Tx(raw, self)
             async with raw.transaction():
                 yield tx
+                await tx.write_events()
                 failpoint("before_commit")
             failpoint("after_commit")
         for callback in tx._on_commit:  # noqa: SLF001 - Tx and Database are one thing

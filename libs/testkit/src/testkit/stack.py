@@ -304,7 +304,7 @@ def running(
             "LATCHKEY_FAILPOINTS_DIR": str(failpoints),
             "LATCHKEY_KAFKA_SESSION_TIMEOUT_MS": "2000",
             "LATCHKEY_KAFKA_HEARTBEAT_MS": "300",
-            "LATCHKEY_LEASE_SECONDS": "2",
+            "LATCHKEY_LEASE_SECONDS": "6",  # longer than any provider's time-out
             "LATCHKEY_POLL_SECONDS": "0.2",
             "LATCHKEY_SWEEP_SECONDS": "1",
             **extra,

@@ -50,4 +50,7 @@ class NotifierSettings(ServiceSettings):
                 self.providers()
             except ValueError as error:
                 raise ValueError("; ".join(f"LATCHKEY_PROVIDERS_FILE: {line}" for line in str(error).splitlines())) from None
+        slowest = max((one.connect_seconds + one.timeout_seconds for one in self.providers()), default=0)
+        if self.environment == "production" and self.lease_seconds <= slowest:
+            raise ValueError(f"LATCHKEY_LEASE_SECONDS must be longer than the slowest provider may take ({slowest:g} s)")
         return self

@@ -59,7 +59,9 @@ async def deliver(arguments: argparse.Namespace, *, until_empty: bool) -> None:
     delivery = Delivery(
         db=db,
         wakeups=Wakeups(db),
-        sending=Sending(db=db, preparing=preparing, outcomes=outcomes, chain=chain, origin="https://id.example"),
+        sending=Sending(
+            db=db, preparing=preparing, outcomes=outcomes, chain=chain, origin="https://id.example", lease_seconds=LEASE_SECONDS
+        ),
         outcomes=outcomes,
         chain=chain,
         switches=switches,

@@ -166,12 +166,13 @@ class TestTrouble:
         await claim(notifier, mine)
         clock.move(61)
         await claim(notifier, theirs)
-        submitted = {
-            "provider": "mail", "channel": "email", "recipient": b"r", "masked": "m", "essential": True, "segments": None, "cost": 0,
-        }  # fmt: skip
+        submission = store.Submission(
+            message_id, mine, clock.now(), "mail", "email", b"r", "m", essential=True, segments=None, cost=0
+        )
         async with notifier.db.transaction() as tx:
-            assert await store.submitting(tx, message_id, mine, **submitted) == (False, None)
-            assert await store.finish(tx, message_id, mine, "failed") is None
+            assert await store.submitting(tx, [submission]) == {message_id: (False, None)}
+            assert await store.handed_over(tx, [store.HandedOver(message_id, mine, None, None)]) == {}
+            assert not await store.finish(tx, message_id, mine, "failed")
             assert not await store.again(tx, message_id, mine, due_at=tx.now, reason="x")
             assert not await store.not_sent(tx, message_id, mine, 0)
         assert (await notifier.row(message_id))["lease"] == theirs

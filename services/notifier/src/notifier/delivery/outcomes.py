@@ -1,6 +1,7 @@
 """What became of a message, written down and told in one transaction, and which other way it goes then (E15, E33)."""
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -16,10 +17,12 @@ from latchkey_contracts.notifier import (
     MessageSuppressed,
 )
 from servicekit.configuration import Resolved
+from servicekit.context import Trace, use_trace
 from servicekit.db import Database, Record, Tx
 from servicekit.errors import NotFound
 from servicekit.logging import get_logger
 from servicekit.sealing import SealBroken, SealExpired
+from servicekit.together import Together
 
 from notifier.channels.chain import Chain
 from notifier.suppression import store as suppression
@@ -42,21 +45,28 @@ class Outcomes:
         self._preparing = preparing
         self._chain = chain
         self._suppress = timedelta(days=suppress_days)
+        self.handed_over = Together(self._hand_over)
 
     # --- of a message that this process holds ------------------------------------------------------------------------
 
-    async def handed_over(self, ready: Ready, provider: str, provider_id: str | None) -> None:
+    async def _hand_over(self, done: Sequence[tuple[Ready, str, str | None]]) -> list[None]:
+        """Several in one transaction. (Message, provider, the provider's own id.)"""
         async with self._db.transaction() as tx:
-            watch_at = self._watch_until(ready, tx.now)
-            one = ready.row["id"]
-            attempts = await store.finish(tx, one, ready.lease, "handed_over", provider_id=provider_id, watch_at=watch_at)
-            if attempts is not None:
-                await tx.emit(MessageHandedOver(**head(ready.row), at=tx.now, provider=provider, attempts=attempts))
+            rows = [
+                store.HandedOver(ready.row["id"], ready.lease, provider_id, self._watch_until(ready, tx.now))
+                for ready, _, provider_id in done
+            ]
+            attempts = await store.handed_over(tx, rows)
+            for ready, provider, _ in done:
+                if (count := attempts.get(ready.row["id"])) is not None:
+                    with use_trace(Trace(**ready.row["trace"])):
+                        await tx.emit(MessageHandedOver(**head(ready.row), at=tx.now, provider=provider, attempts=count))
+        return [None] * len(done)
 
     async def over(self, row: Record, lease: UUID, end: Over) -> None:
         """Ends it; where another way is open, that begins in the same transaction."""
         async with self._db.transaction() as tx:
-            if await store.finish(tx, row["id"], lease, end.state, reason=end.reason) is None:
+            if not await store.finish(tx, row["id"], lease, end.state, end.reason):
                 return
             await tell_end(tx, row, end.state, end.reason)
             if end.state == "failed" or end.reason in rules.UNREACHABLE:

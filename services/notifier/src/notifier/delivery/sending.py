@@ -1,11 +1,14 @@
 """One message on its way: looked at, handed to the first provider that is there, and its outcome written down (REL-7)."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 from latchkey_contracts.templates import TEMPLATES
 from servicekit.db import Database, Record
 from servicekit.failpoints import failpoint
+from servicekit.together import Together
 
 from notifier.channels.base import Provider, Refused, Transient, Unknown
 from notifier.channels.chain import Chain
@@ -17,6 +20,7 @@ from .preparing import EXPIRED, Over, Preparing, Ready, Waits
 
 NOBODY_KNOWS = "nobody can say whether the provider took it"
 NO_PROVIDER = "no provider is there"
+Submitted: TypeAlias = tuple[bool, str | None, datetime]  # moved, why it must not go, when
 
 
 class _OverCap(Exception):
@@ -24,12 +28,16 @@ class _OverCap(Exception):
 
 
 class Sending:
-    def __init__(self, *, db: Database, preparing: Preparing, outcomes: Outcomes, chain: Chain, origin: str) -> None:
+    def __init__(
+        self, *, db: Database, preparing: Preparing, outcomes: Outcomes, chain: Chain, origin: str, lease_seconds: float
+    ) -> None:
         self._db = db
         self._preparing = preparing
         self._outcomes = outcomes
         self._chain = chain
         self._origin = origin
+        self._lease = timedelta(seconds=lease_seconds)
+        self._submit = Together(self._submit_free)
 
     async def send(self, row: Record, lease: UUID) -> None:
         """A claimed message until it is over, or waits again."""
@@ -110,7 +118,7 @@ class Sending:
         failpoint("after_provider_accept")
         breaker.succeeded()
         self._count(ready, provider, "taken")
-        await self._outcomes.handed_over(ready, provider.name, provider_id)
+        await self._outcomes.handed_over((ready, provider.name, provider_id))
         return None
 
     @staticmethod
@@ -126,30 +134,43 @@ class Sending:
 
     async def _submitting(self, ready: Ready, provider: Provider) -> datetime | None:
         """From here on it may have gone out, and has cost money. None: the lease was lost. Raises Over: it must not go."""
-        row, spent = ready.row, ready.resolved.notification.spending
-        try:
-            async with self._db.transaction() as tx:
-                moved, blocked = await store.submitting(
-                    tx,
-                    row["id"],
-                    ready.lease,
-                    provider=provider.name,
-                    channel=ready.channel,
-                    recipient=ready.recipient,
-                    masked=rules.masked(ready.channel, ready.message.to),
-                    essential=TEMPLATES[row["template"]].essential,
-                    segments=ready.units,
-                    cost=ready.cost,
-                )
-                if moved and ready.cost:
-                    per_hour, per_day = (round(cap * rules.COST_UNIT) for cap in (spent.per_hour, spent.per_day))
-                    if not await spending.reserve(tx, row["application"], ready.cost, per_hour=per_hour, per_day=per_day):
-                        raise _OverCap
-        except _OverCap:
-            blocked = rules.SPENT
+        asked = store.Submission(
+            id=ready.row["id"],
+            lease=ready.lease,
+            leased_until=self._db.clock.now() + self._lease,  # anew for each provider that is asked
+            provider=provider.name,
+            channel=ready.channel,
+            recipient=ready.recipient,
+            masked=rules.masked(ready.channel, ready.message.to),
+            essential=TEMPLATES[ready.row["template"]].essential,
+            segments=ready.units,
+            cost=ready.cost,
+        )
+        moved, blocked, at = await (self._submit_paid(ready, asked) if ready.cost else self._submit(asked))
         if blocked is not None:
             raise Over("suppressed", blocked, ready.content)
-        return tx.now if moved else None
+        return at if moved else None
+
+    async def _submit_free(self, asked: Sequence[store.Submission]) -> list[Submitted]:
+        """Several in one transaction."""
+        async with self._db.transaction() as tx:
+            found = await store.submitting(tx, asked)
+        return [(*found[one.id], tx.now) for one in asked]
+
+    async def _submit_paid(self, ready: Ready, asked: store.Submission) -> Submitted:
+        """With what it costs, both or neither."""
+        spent = ready.resolved.notification.spending
+        per_hour, per_day = (round(cap * rules.COST_UNIT) for cap in (spent.per_hour, spent.per_day))
+        try:
+            async with self._db.transaction() as tx:
+                moved, blocked = (await store.submitting(tx, [asked]))[asked.id]
+                if moved and not await spending.reserve(
+                    tx, ready.row["application"], asked.cost, per_hour=per_hour, per_day=per_day
+                ):
+                    raise _OverCap
+        except _OverCap:
+            return False, rules.SPENT, tx.now
+        return moved, blocked, tx.now
 
     async def _not_sent(self, ready: Ready, reserved_at: datetime) -> None:
         """It is known to have sent nothing, so it was no attempt and cost nothing."""

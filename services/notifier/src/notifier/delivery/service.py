@@ -11,7 +11,7 @@ from latchkey_contracts.templates import LANES
 from servicekit.context import Trace, use_trace
 from servicekit.db import Contention, Database, DatabaseUnavailable, Record, Tx
 from servicekit.logging import get_logger
-from servicekit.wakeups import Wakeups, wait
+from servicekit.wakeups import Pace, Wakeups, wait
 
 from notifier.channels.chain import Chain
 from notifier.spending import store as spending
@@ -25,6 +25,7 @@ from .sending import Sending
 
 BATCH = 200  # of what is over while it waits
 TROUBLE_FOR = timedelta(seconds=30)  # a replica that says nothing for so long is gone, and what it said with it
+TOGETHER_SECONDS = 0.01  # what becomes due within this is taken up together
 MEASURE_EVERY = 10  # rounds
 DELAYED_AFTER = timedelta(seconds=10)
 log = get_logger(__name__)
@@ -58,6 +59,7 @@ class Delivery:
         self._lease_seconds = lease_seconds
         self._keep = timedelta(days=keep_days)
         self._poll = poll_seconds
+        self._pace = Pace(TOGETHER_SECONDS)
         self._replica = uuid4()
         self._reported = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,6 +71,7 @@ class Delivery:
         housekeeping = asyncio.create_task(self._keep_house())
         try:
             while True:
+                await self._pace.keep()
                 try:
                     taken = await self._take_up()
                 except (*DatabaseUnavailable, *Contention) as error:

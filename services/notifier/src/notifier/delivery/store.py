@@ -42,16 +42,21 @@ UPDATE delivery AS d SET lease = $2, leased_until = $3, tries = d.tries + 1,
 WHERE d.id IN (SELECT id FROM due UNION ALL SELECT id FROM left_behind)
 RETURNING {_COLUMNS}
 """  # noqa: S608 - only our own names are put in
-# One round trip: not to an address that is suppressed; a complaint is no reason against what its owner asked for ($8).
+# Not to an address that is suppressed; a complaint is no reason against what its owner asked for (`essential`).
 _SUBMITTING = """
-WITH blocked AS MATERIALIZED (
-    SELECT reason FROM suppression WHERE channel = $4 AND recipient = $5 AND until > $7 AND (reason = 'bounced' OR NOT $8)
+WITH asked AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::boolean[],
+        $9::int[], $10::bigint[]) AS one(id, lease, leased_until, provider, channel, recipient, masked, essential, segments, cost)
+), blocked AS MATERIALIZED (
+    SELECT asked.id, s.reason FROM asked JOIN suppression AS s ON s.channel = asked.channel AND s.recipient = asked.recipient
+    WHERE s.until > $11 AND (s.reason = 'bounced' OR NOT asked.essential)
 ), moved AS (
-    UPDATE delivery SET state = 'submitting', attempts = attempts + 1, provider = $3, recipient = $5, masked = $6,
-        segments = $9, cost = cost + $10
-    WHERE id = $1 AND lease = $2 AND NOT EXISTS (SELECT FROM blocked) RETURNING id
+    UPDATE delivery AS d SET state = 'submitting', attempts = attempts + 1, provider = asked.provider, recipient = asked.recipient,
+        masked = asked.masked, segments = asked.segments, cost = d.cost + asked.cost, leased_until = asked.leased_until
+    FROM asked WHERE d.id = asked.id AND d.lease = asked.lease AND NOT EXISTS (SELECT FROM blocked WHERE blocked.id = asked.id)
+    RETURNING d.id
 )
-SELECT EXISTS (SELECT FROM moved) AS moved, (SELECT reason FROM blocked) AS blocked
+SELECT asked.id, moved.id IS NOT NULL AS moved, blocked.reason AS blocked FROM asked LEFT JOIN moved USING (id) LEFT JOIN blocked USING (id)
 """
 _AGAIN = """
 UPDATE delivery SET state = 'queued', due_at = $3, reason = $4, tries = tries - $5, lease = NULL, leased_until = NULL
@@ -59,10 +64,15 @@ WHERE id = $1 AND lease = $2
 """
 _NOT_SENT = "UPDATE delivery SET state = 'sending', attempts = attempts - 1, cost = cost - $3 WHERE id = $1 AND lease = $2"
 _FINISH = """
-UPDATE delivery SET state = $3, reason = $4, provider_id = $5, finished_at = $6, watch_at = $7,
-    sealed = CASE WHEN $7::timestamptz IS NULL THEN NULL ELSE sealed END, contact = CASE WHEN $7::timestamptz IS NULL THEN NULL ELSE contact END,
+UPDATE delivery SET state = $3, reason = $4, finished_at = $5, sealed = NULL, contact = NULL, lease = NULL, leased_until = NULL
+WHERE id = $1 AND lease = $2
+"""
+_HANDED_OVER = """
+UPDATE delivery AS d SET state = 'handed_over', reason = NULL, provider_id = one.provider_id, finished_at = $5, watch_at = one.watch_at,
+    sealed = CASE WHEN one.watch_at IS NULL THEN NULL ELSE sealed END, contact = CASE WHEN one.watch_at IS NULL THEN NULL ELSE contact END,
     lease = NULL, leased_until = NULL
-WHERE id = $1 AND lease = $2 RETURNING attempts
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[]) AS one(id, lease, provider_id, watch_at)
+WHERE d.id = one.id AND d.lease = one.lease RETURNING d.id, d.attempts
 """
 _TAKEN = """
 UPDATE delivery SET state = 'handed_over', reason = NULL, finished_at = $2, watch_at = $3, lease = NULL, leased_until = NULL
@@ -174,25 +184,28 @@ async def claim(
     return await tx.fetch(_CLAIM, tx.now, lease, tx.now + timedelta(seconds=seconds), *columns, left_behind)
 
 
-async def submitting(
-    tx: Tx,
-    message_id: UUID,
-    lease: UUID,
-    *,
-    provider: str,
-    channel: str,
-    recipient: bytes,
-    masked: str,
-    essential: bool,
-    segments: int | None,
-    cost: int,
-) -> tuple[bool, str | None]:
-    """(moved, why the address is suppressed). From here on nobody can be sure that it did not go out; (False, None): the lease was lost."""
-    row = await tx.fetchrow(
-        _SUBMITTING, message_id, lease, provider, channel, recipient, masked, tx.now, essential, segments, cost
-    )
-    assert row is not None  # noqa: S101 - the statement answers one row
-    return row["moved"], row["blocked"]
+@dataclass(frozen=True)
+class Submission:
+    """What is written down before a provider is asked."""
+
+    id: UUID
+    lease: UUID
+    leased_until: datetime
+    provider: str
+    channel: str
+    recipient: bytes
+    masked: str
+    essential: bool
+    segments: int | None
+    cost: int
+
+
+async def submitting(tx: Tx, asked: Sequence[Submission]) -> dict[UUID, tuple[bool, str | None]]:
+    """(moved, why the address is suppressed) of each. From here on nobody can be sure that it did not go out; (False, None): the
+    lease was lost.
+    """
+    columns = [[getattr(one, name.name) for one in asked] for name in fields(Submission)]
+    return {row["id"]: (row["moved"], row["blocked"]) for row in await tx.fetch(_SUBMITTING, *columns, tx.now)}
 
 
 async def not_sent(tx: Tx, message_id: UUID, lease: UUID, cost: int) -> bool:
@@ -205,19 +218,25 @@ async def again(tx: Tx, message_id: UUID, lease: UUID, *, due_at: datetime, reas
     return await tx.execute(_AGAIN, message_id, lease, due_at, reason, 1 if no_try else 0) == 1
 
 
-async def finish(
-    tx: Tx,
-    message_id: UUID,
-    lease: UUID,
-    state: str,
-    *,
-    reason: str | None = None,
-    provider_id: str | None = None,
-    watch_at: datetime | None = None,
-) -> int | None:
-    """Over; the content is forgotten, except where a receipt is waited for until `watch_at`. None: the lease was lost."""
-    attempts: int | None = await tx.fetchval(_FINISH, message_id, lease, state, reason, provider_id, tx.now, watch_at)
-    return attempts
+async def finish(tx: Tx, message_id: UUID, lease: UUID, state: str, reason: str | None = None) -> bool:
+    """Over; the content is forgotten. False: the lease was lost."""
+    return await tx.execute(_FINISH, message_id, lease, state, reason, tx.now) == 1
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """Its content is forgotten, except where a receipt is waited for until `watch_at`."""
+
+    id: UUID
+    lease: UUID
+    provider_id: str | None
+    watch_at: datetime | None
+
+
+async def handed_over(tx: Tx, done: Sequence[HandedOver]) -> dict[UUID, int]:
+    """How often each was offered; those are left out whose lease was lost."""
+    columns = [[getattr(one, name.name) for one in done] for name in fields(HandedOver)]
+    return {row["id"]: row["attempts"] for row in await tx.fetch(_HANDED_OVER, *columns, tx.now)}
 
 
 async def taken(tx: Tx, message_id: UUID, watch_at: datetime) -> int:

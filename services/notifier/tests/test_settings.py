@@ -1,0 +1,44 @@
+"""Settings of the notifier: refused at the start with every reason, values left out."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from notifier.settings import NotifierSettings
+from pydantic import ValidationError
+
+GOOD: dict[str, Any] = {
+    "environment": "production",
+    "origin": "https://id.example",
+    "postgres_dsn": "postgresql://u:p@db.example/notifier",
+    "kafka_bootstrap": "kafka.example:9093",
+    "kafka_ca_file": "/etc/ca.pem",
+    "http_port": 8080,
+    "management_port": 8081,
+    "keys_dir": "/etc/keys",
+    "smtp_url": "smtps://user:hunter2@mail.example",
+}
+
+
+def refusal(**more: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        NotifierSettings(**{**GOOD, **more})
+    return str(caught.value)
+
+
+class TestProviders:
+    def test_one_of_both(self):
+        assert NotifierSettings(**GOOD).providers()[0].name == "smtp"
+        assert "LATCHKEY_PROVIDERS_FILE or LATCHKEY_SMTP_URL is required" in refusal(smtp_url=None)
+
+    def test_a_mistake_in_the_file_refuses_the_start(self, tmp_path: Path):
+        path = tmp_path / "providers.toml"
+        path.write_text('[[provider]]\nname = "x"\nkind = "smtp"\nurl = "smtp://user:hunter2@mail.example?starttls=never"\n')
+        said = refusal(providers_file=path)
+        assert "LATCHKEY_PROVIDERS_FILE: x: its address must be encrypted" in said
+        assert "hunter2" not in said
+
+    def test_a_lease_outlives_every_provider(self):
+        """A message that is still on its way must not be taken up by another replica (INV-17)."""
+        assert "LATCHKEY_LEASE_SECONDS must be longer than the slowest provider may take (24 s)" in refusal(lease_seconds=24)
+        assert NotifierSettings(**{**GOOD, "lease_seconds": 25}).lease_seconds == 25
