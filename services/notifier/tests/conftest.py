@@ -112,6 +112,7 @@ class Notifier:
     configuration: Configuration
     chain: Chain
     code_limit: int = 1000
+    least_codes: int = 100
     concurrency: int = 8
     lease_seconds: float = 60
     switches: Switches = field(default_factory=Switches)
@@ -127,7 +128,7 @@ class Notifier:
         )
         self.outcomes = Outcomes(self.db, self.preparing, self.chain, 30)
         self.receipts = Receipts(self.db, self.chain, self.preparing, self.outcomes, 30)
-        self.handlers = Consumers(Intake(self.chain, self.code_limit)).handlers
+        self.handlers = Consumers(Intake(self.chain, self.code_limit, self.least_codes)).handlers
 
     def delivery(self) -> Delivery:
         return Delivery(

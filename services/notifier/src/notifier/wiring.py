@@ -64,7 +64,7 @@ async def build(r: Resources) -> Wired:
         poll_seconds=settings.poll_seconds,
     )
     receipts = Receipts(r.db, chain, preparing, outcomes, settings.suppress_days)
-    consumers = Consumers(Intake(chain, settings.code_queue_limit)).handlers
+    consumers = Consumers(Intake(chain, settings.code_queue_limit, least=4 * settings.concurrency)).handlers
     return Wired(
         app=create_internal_app(
             "notifier",

@@ -15,6 +15,8 @@ FIRST_SECONDS, LONGEST_SECONDS = 1.0, 30.0
 MAX_ATTEMPTS = 2
 # What lives no longer than this is a code alone: it is better not sent than sent late.
 SHORT = timedelta(minutes=10)
+# A code that had to wait longer than this reaches nobody who still waits for it (REL-9: age p99 5 s).
+PATIENCE = timedelta(seconds=4)
 # A call rings and is answered, or not; its provider tells within this.
 CALL_WATCH = timedelta(seconds=100)
 COST_UNIT = 10_000  # amounts are kept in 1/10,000 of the currency
@@ -41,6 +43,14 @@ def lane_rooms(room: int, most: int, in_flight: dict[int, int]) -> list[int]:
         taken = sum(count for other, count in in_flight.items() if other >= lane)
         rooms.append(max(0, min(room, share - taken)))
     return rooms
+
+
+def codes_in_time(left: int, over: timedelta | None, least: int) -> int:
+    """How many codes may wait so that the last of them still leaves in time, where `left` messages have left within `over`."""
+    if over is None:
+        return least
+    per_second = left / max(over.total_seconds(), 0.25)
+    return max(least, int(per_second * PATIENCE.total_seconds()))
 
 
 def paid(policy: NotificationPolicy, channel: Channel) -> PaidChannel | None:

@@ -109,9 +109,10 @@ SELECT channel, min(due_at) AS since FROM delivery WHERE state IN ('queued', 'se
 _WAITING = """
 SELECT channel, lane, count(*) AS count, min(due_at) AS since FROM delivery WHERE state = 'queued' AND due_at <= $1 GROUP BY channel, lane
 """
-_CODES_WAITING = """
-SELECT count(*) AS count, min(created_at) FILTER (WHERE tries = 0) AS since
-FROM (SELECT created_at, tries FROM delivery WHERE state = 'queued' AND short AND channel = $1 ORDER BY created_at LIMIT $2) AS waiting
+_CODES = """
+SELECT (SELECT count(*) FROM (SELECT FROM delivery WHERE state = 'queued' AND short AND channel = $1 LIMIT $2) AS waiting) AS waiting,
+    count(*) AS left_lately, min(finished_at) AS first_left
+FROM delivery WHERE finished_at > $3 AND channel = $1 AND state IN ('handed_over', 'accepted', 'delivered')
 """
 _SHOWN = """id, account_id, flow_id, application, template, channel, language, masked, state, reason, provider, attempts, segments, created_at,
     expires_at, finished_at"""
@@ -298,11 +299,11 @@ async def waiting(conn: Conn) -> list[Record]:
     return await conn.fetch(_WAITING, conn.now)
 
 
-async def codes_waiting(conn: Conn, channel: str, limit: int) -> tuple[int, datetime | None]:
-    """Codes alone that wait, counted up to `limit`, and since when the first of them that nobody was asked about."""
-    row = await conn.fetchrow(_CODES_WAITING, channel, limit)
+async def codes(conn: Conn, channel: str, limit: int, since: datetime) -> tuple[int, int, datetime | None]:
+    """Codes alone that wait, counted up to `limit`; how many messages of the channel have left since then, and when the first."""
+    row = await conn.fetchrow(_CODES, channel, limit, since)
     assert row is not None  # noqa: S101 - an aggregate answers one row
-    return row["count"], row["since"]
+    return row["waiting"], row["left_lately"], row["first_left"]
 
 
 async def of_account(conn: Conn, account_id: UUID, limit: int) -> list[Record]:

@@ -1,6 +1,6 @@
 """From an event to a message that waits: one row, its content still sealed."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -12,13 +12,10 @@ from servicekit.context import current_trace
 from servicekit.db import Tx
 
 from notifier.channels.chain import Chain
-from notifier.delivery import store
+from notifier.delivery import rules, store
 from notifier.delivery.outcomes import tell_end
-from notifier.delivery.rules import SHORT
 
 COUNT_EVERY = timedelta(seconds=0.2)
-# A code that had to wait longer than this reaches nobody who still waits for it (REL-9: age p99 5 s).
-PATIENCE = timedelta(seconds=4)
 OVERLOADED, SUPERSEDED = "overloaded", "superseded"
 _NAMESPACE = UUID("6f0f6a51-8f1e-4f6d-9f43-2f2b7a0c9d11")
 
@@ -30,14 +27,15 @@ def message_id(event: AccountEvent, template: str, channel: str, number: int = 0
 
 
 class Intake:
-    """`code_limit`: codes of one channel that may wait at a time. One that would wait longer than its reader does is better told
-    as not sent, and asked for again (REL-9).
+    """`code_limit`: codes of one channel that may wait at a time; `least`: that may in any case, where nothing is known of how
+    fast they leave. One that would wait longer than its reader does is better told as not sent, and asked for again (REL-9).
     """
 
-    def __init__(self, chain: Chain, code_limit: int) -> None:
+    def __init__(self, chain: Chain, code_limit: int, least: int) -> None:
         self._chain = chain
         self._code_limit = code_limit
-        self._counted: dict[Channel, tuple[datetime, int, datetime | None]] = {}
+        self._least = least
+        self._counted: dict[Channel, Counted] = {}
 
     async def queue(
         self,
@@ -56,7 +54,7 @@ class Intake:
         flow_id: UUID | None = getattr(event, "flow_id", None)
         expires_at = min(sealed.expires_at, contact.expires_at) if contact else sealed.expires_at
         # A code's own life, not what is left of it: a late event is as short as it was.
-        short = expires_at - event.meta.time <= SHORT
+        short = expires_at - event.meta.time <= rules.SHORT
         one = store.New(
             id=message_id(event, template, channel, number),
             account_id=event.account_id,
@@ -111,13 +109,24 @@ class Intake:
         return OVERLOADED if one.short and await self._too_many(tx, channel) else None
 
     async def _too_many(self, tx: Tx, channel: Channel) -> bool:
-        """Whether a code would come too late: more arrive than leave. While the provider is away nothing leaves, and codes
-        wait for it as long as they live, up to a bound.
+        """Whether a code would come too late: more wait already than leave while their readers do. While the provider is away
+        nothing leaves, and codes wait for it as long as they live, up to a bound.
         """
-        counted_at, waiting, since = self._counted.get(channel, (None, 0, None))
-        if counted_at is None or abs(tx.now - counted_at) > COUNT_EVERY:
-            counted_at = tx.now
-            waiting, since = await store.codes_waiting(tx, channel, self._code_limit)
-        self._counted[channel] = (counted_at, waiting + 1, since)
-        late = since is not None and tx.now - since > PATIENCE and self._chain.room(channel, 2) > 1
-        return late or waiting >= self._code_limit
+        counted = self._counted.get(channel)
+        if counted is None or abs(tx.now - counted.at) > COUNT_EVERY:
+            waiting, left, first = await store.codes(tx, channel, self._code_limit, tx.now - rules.PATIENCE)
+            room = self._code_limit
+            if self._chain.room(channel, 2) > 1:
+                room = min(room, rules.codes_in_time(left, tx.now - first if first else None, self._least))
+            counted = self._counted[channel] = Counted(tx.now, waiting, room)
+        counted.waiting += 1
+        return counted.waiting > counted.room
+
+
+@dataclass
+class Counted:
+    """How many codes of a channel wait, and how many may."""
+
+    at: datetime
+    waiting: int
+    room: int
