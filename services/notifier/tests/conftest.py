@@ -140,6 +140,7 @@ class Notifier:
                 outcomes=self.outcomes,
                 chain=self.chain,
                 origin="https://id.example",
+                concurrency=self.concurrency,
                 lease_seconds=self.lease_seconds,
             ),
             outcomes=self.outcomes,

@@ -53,6 +53,7 @@ async def build(r: Resources) -> Wired:
             outcomes=outcomes,
             chain=chain,
             origin=settings.origin,
+            concurrency=settings.concurrency,
             lease_seconds=settings.lease_seconds,
         ),
         outcomes=outcomes,

@@ -56,16 +56,23 @@ async def deliver(arguments: argparse.Namespace, *, until_empty: bool) -> None:
         switches=switches,
     )
     outcomes = Outcomes(db, preparing, chain, 30)
+    concurrency = 8 if until_empty else 1
     delivery = Delivery(
         db=db,
         wakeups=Wakeups(db),
         sending=Sending(
-            db=db, preparing=preparing, outcomes=outcomes, chain=chain, origin="https://id.example", lease_seconds=LEASE_SECONDS
+            db=db,
+            preparing=preparing,
+            outcomes=outcomes,
+            chain=chain,
+            origin="https://id.example",
+            concurrency=concurrency,
+            lease_seconds=LEASE_SECONDS,
         ),
         outcomes=outcomes,
         chain=chain,
         switches=switches,
-        concurrency=1 if not until_empty else 8,
+        concurrency=concurrency,
         lease_seconds=LEASE_SECONDS,
         keep_days=90,
         poll_seconds=0.02,

@@ -1,5 +1,6 @@
 """One message on its way: looked at, handed to the first provider that is there, and its outcome written down (REL-7)."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -29,7 +30,15 @@ class _OverCap(Exception):
 
 class Sending:
     def __init__(
-        self, *, db: Database, preparing: Preparing, outcomes: Outcomes, chain: Chain, origin: str, lease_seconds: float
+        self,
+        *,
+        db: Database,
+        preparing: Preparing,
+        outcomes: Outcomes,
+        chain: Chain,
+        origin: str,
+        concurrency: int,
+        lease_seconds: float,
     ) -> None:
         self._db = db
         self._preparing = preparing
@@ -37,6 +46,8 @@ class Sending:
         self._chain = chain
         self._origin = origin
         self._lease = timedelta(seconds=lease_seconds)
+        # A provider sees so many of ours at a time; what is read before and written after doesn't take up its place.
+        self._slots = {channel: asyncio.Semaphore(concurrency) for channel in chain.channels()}
         self._submit = Together(self._submit_free)
 
     async def send(self, row: Record, lease: UUID) -> None:
@@ -95,11 +106,12 @@ class Sending:
         """None: that settled it. Raises Over where it is refused or must not go."""
         breaker = self._chain.breaker(provider)
         try:
-            if (reserved_at := await self._submitting(ready, provider)) is None:
-                breaker.undecided()
-                return None
-            failpoint("before_provider")
-            provider_id = await self._ask(ready, provider)
+            async with self._slots[ready.channel]:
+                if (reserved_at := await self._submitting(ready, provider)) is None:
+                    breaker.undecided()
+                    return None
+                failpoint("before_provider")
+                provider_id = await self._ask(ready, provider)
         except Refused as error:
             breaker.succeeded()  # it answers; it just won't take this one
             self._count(ready, provider, "refused")

@@ -55,7 +55,7 @@ class Delivery:
         self._outcomes = outcomes
         self._chain = chain
         self._switches = switches
-        self._room = concurrency
+        self._room = 2 * concurrency  # half of them with the providers, the others with the database
         self._lease_seconds = lease_seconds
         self._keep = timedelta(days=keep_days)
         self._poll = poll_seconds
