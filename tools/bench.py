@@ -30,7 +30,7 @@ import psycopg
 from argon2 import PasswordHasher
 from devstack.processes import free_port
 from devstack.supervisor import Stack
-from testkit.stack import PASSWORD, Person, Product, person
+from testkit.stack import PASSWORD, Person, Product, eventually, person
 
 ROOT = Path(__file__).parents[1]
 Row = tuple[str, str, str, str]
@@ -88,8 +88,33 @@ def registrations(product: Product, count: int, rate: float) -> tuple[list[float
 
 
 def resets(product: Product, count: int, rate: float) -> tuple[list[float], int]:
-    bodies = {email: {"identifier": email, "client": "api"} for email in members(product, count)}
-    return delivery_latency(product, "/v1/apps/demo/password-resets", bodies, rate, "Set a new")
+    """Request answered to mail accepted by the mail server, as the notifier wrote it down; seconds. And how many were refused."""
+    answered: dict[str, float] = {}
+    emails = members(product, count)
+
+    async def load() -> None:
+        wire = Wire(product.origin, 200)
+
+        async def one(number: int, email: str) -> None:
+            # Everybody from a network of their own, as customers are.
+            network = {"x-forwarded-for": f"10.{number // 62500}.{number // 250 % 250}.{number % 250}"}
+            body = {"identifier": email, "client": "api"}
+            status, flow = await wire.send("POST", "/v1/apps/demo/password-resets", body, network)
+            if status == 202:
+                answered[flow["id"]] = time.time()
+
+        tasks = []
+        start = time.perf_counter()
+        for number, email in enumerate(emails):
+            await asyncio.sleep(max(start + number / rate - time.perf_counter(), 0))
+            tasks.append(asyncio.create_task(one(number, email)))
+        await asyncio.gather(*tasks)
+
+    asyncio.run(load())
+    sql = "SELECT flow_id::text, extract(epoch FROM finished_at) FROM delivery WHERE state = 'handed_over' AND flow_id = ANY(%s::uuid[])"
+    done = lambda: dict(product.rows("notifier", sql, list(answered)))  # noqa: E731
+    eventually(lambda: len(done()) == len(answered), seconds=120, every=0.5)
+    return [max(float(moment) - answered[flow], 0.0) for flow, moment in done().items()], count - len(answered)
 
 
 def members(product: Product, count: int, password_hash: str | None = None) -> list[str]:
@@ -272,6 +297,8 @@ def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
 
     if only == "notifier":
         return bench_notifier.measure(stack, factor)
+    if only == "resets":
+        return reset_latencies(stack, factor)
     first = stack("first")
     began = time.perf_counter()
     first.start()
@@ -284,7 +311,6 @@ def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
     rows.append(("whole stack ready, new data / again", f"{cold:.1f} s / {warm:.1f} s", "≤ 10 s", f"{10 / warm:.1f}x inside"))
     rows.append(("memory of everything (PSS)", f"{memory(first):.0f} MB", "≤ 1000 MB", f"{memory(first) / 1000:.2f}"))
     registrations(product, 10, 5)  # warm-up
-    resets(product, 10, 5)
     idle, _ = registrations(product, int(60 * factor), 4)
     rows.append(
         (
@@ -302,15 +328,6 @@ def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
             milliseconds(busy),
             "p50 ≤ 150 ms, p99 ≤ 1 s",
             f"{quantile(busy, 0.5) / 0.150:.2f} of p50",
-        )
-    )
-    asked, shed = resets(product, int(600 * factor), 100)
-    rows.append(
-        (
-            "password reset requested → mail accepted, 100 requests/s, three services" + (f"; {shed} shed" if shed else ""),
-            milliseconds(asked),
-            "p50 ≤ 150 ms, p99 ≤ 1 s",
-            f"{quantile(asked, 0.5) / 0.150:.2f} of p50",
         )
     )
     rows.append(("password reset requests accepted, 16 at a time", f"{reset_rate(product, 6 * factor, 16):.0f}/s", "", ""))
@@ -351,6 +368,7 @@ def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
             )
         )
     first.stop()
+    rows += reset_latencies(stack, factor)
     rows += bench_notifier.measure(stack, factor)
     return rows
 
@@ -367,6 +385,25 @@ def _session(product: Product, email: str) -> str:
         return found.session_token
 
 
+def reset_latencies(stack: Callable[..., Stack], factor: float) -> list[Row]:
+    """Three services and Kafka between them; the mail server says yes at once."""
+    rows: list[Row] = []
+    with bench_notifier.slow(stack, "resets", seconds=0.0, LATCHKEY_TRUSTED_PROXIES="127.0.0.1/32") as product:
+        resets(product, 40, 20)
+        for rate in (60, 100):
+            asked, shed = resets(product, int(8 * rate * factor), rate)
+            rows.append(
+                (
+                    f"password reset requested → mail accepted, {rate} requests/s, three services"
+                    + (f"; {shed} shed" if shed else ""),
+                    milliseconds(asked),
+                    "p50 ≤ 150 ms, p99 ≤ 1 s" if rate == 100 else "",
+                    f"{quantile(asked, 0.5) / 0.150:.2f} of p50",
+                )
+            )
+    return rows
+
+
 def table(rows: list[Row]) -> str:
     lines = ["| what | measured | target | ratio |", "|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
@@ -374,7 +411,7 @@ def table(rows: list[Row]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["notifier"], help="this part alone")
+    parser.add_argument("--only", choices=["notifier", "resets"], help="this part alone")
     parser.add_argument("--quick", action="store_true", help="a third of the counts")
     parser.add_argument("--write", action="store_true", help="replace the table in docs/benchmarks.md")
     arguments = parser.parse_args()
