@@ -156,7 +156,7 @@ class TestRecovery:
             mira.confirm(token)
             fresh = "after the crash another password"
             victim.secrets.add(fresh)
-            victim.arm("recovery", "before_commit")
+            victim.arm("recovery", "after_identity")
             with contextlib.suppress(httpx.HTTPError):
                 mira.post(f"/password-resets/{mira.flow['id']}/password", {"password": fresh})
             eventually(victim.all_ready, seconds=30, every=0.2)

@@ -4,9 +4,10 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
@@ -29,6 +30,12 @@ TO = "+493415550141"
 DOCUMENT = json.loads(
     (Path(__file__).parents[2] / "libs" / "devstack" / "tests" / "twilio" / "openapi-excerpt.json").read_text(encoding="utf-8")
 )
+
+
+def alone(make: Callable[[], Coroutine[Any, Any, str | None]]) -> str | None:
+    """In a thread of its own: pytest-asyncio or Playwright may hold a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(make())).result()
 
 
 class Pair:
@@ -71,8 +78,7 @@ class Pair:
             finally:
                 await provider.close()
 
-        with ThreadPoolExecutor(1) as pool:  # pytest-asyncio or Playwright may hold a loop in this thread
-            return pool.submit(lambda: asyncio.run(once())).result()
+        return alone(once)
 
     def fresh(self) -> "Pair":
         return Pair(self.product, self.name, self.listener)
@@ -149,8 +155,9 @@ class TestSends:
         with Listener(take) as api:
             settings = next(one for one in stand_ins.read(product.stack.providers_file) if one["name"] == "twilio")
             one = configured.Twilio.model_validate({**settings, "url": api.url}).make(Clock())
-            for message in (Text("1", TO, "hello", "en"), Call("1", TO, "Press 1.", "4, 8", "en")):
-                asyncio.run(one.send(message, callback_url="http://localhost/v1/callbacks/twilio?message=1", expires_in=300))
+            url = "http://localhost/v1/callbacks/twilio?message=1"
+            for message in (Text("1", TO, "hello", "en"), Call("1", TO, "Press 1.", ("4, 8",), "en")):
+                alone(lambda message=message: one.send(message, callback_url=url, expires_in=300))
         for heard, path in zip(asked, ("Messages", "Calls"), strict=True):
             operation = DOCUMENT["paths"][f"/2010-04-01/Accounts/{{AccountSid}}/{path}.json"]["post"]
             schema = operation["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]

@@ -49,6 +49,18 @@ class TestFailOver:
         assert time.monotonic() - began < 5
         assert (provider.ids, backup.ids, found["provider"]) == ([], [str(message_id)], "backup")
 
+    async def test_under_load_too(self, notifier, provider, backup):
+        """E15: a provider that takes a second to fail keeps a crowd no longer than a first few; all leave within 5 s."""
+        provider.always, provider.seconds = Transient("no answer", down=True), 1.0
+        messages = [await notifier.queue() for _ in range(60)]
+        began = time.monotonic()
+        async with notifier.running():
+            for one in messages:
+                await notifier.wait(one, "handed_over")
+        assert time.monotonic() - began < 5
+        assert sorted(backup.ids) == sorted(map(str, messages))
+        assert len(provider.urls) <= 3 * notifier.concurrency
+
     async def test_after_three_the_dead_one_is_left_alone(self, notifier, provider, backup):
         """REL-16: a breaker, so that nobody waits for a provider that isn't there; half open it gets one probe."""
         provider.always = Transient("refused", down=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -26,6 +27,13 @@ Submitted: TypeAlias = tuple[bool, str | None, datetime]  # moved, why it must n
 
 class _OverCap(Exception):
     """Undoes the reservation."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The provider said yes. `provider_id`: its own name of the message."""
+
+    provider_id: str | None
 
 
 class Sending:
@@ -89,29 +97,33 @@ class Sending:
         """To the first that is there. Once somebody may have it, a second one at most (FRD-10)."""
         asked, reason, attempts = False, NO_PROVIDER, ready.row["attempts"]
         for provider in providers:
-            if not self._chain.breaker(provider).begin():
-                continue
-            asked = True
-            trouble = await self._attempt(ready, provider)
-            if trouble is None:
+            async with self._slots[ready.channel]:
+                # Looked at only now: who waited here for a place need not find out again that nobody is there (E15).
+                if not self._chain.breaker(provider).begin():
+                    continue
+                asked = True
+                outcome = await self._attempt(ready, provider)
+            if outcome is None:
                 return
-            reason, attempts = str(trouble), attempts + trouble.counted
-            unknown = isinstance(trouble, Unknown)
+            if isinstance(outcome, Taken):
+                await self._outcomes.handed_over((ready, provider.name, outcome.provider_id))
+                return
+            reason, attempts = str(outcome), attempts + outcome.counted
+            unknown = isinstance(outcome, Unknown)
             last = provider is providers[-1] and not provider.repeatable and ready.row["lane"] > 0
             if attempts >= rules.MAX_ATTEMPTS or (unknown and last):
                 raise Over("failed", NOBODY_KNOWS if unknown else reason, ready.content)
         await self._outcomes.again(ready.row, ready.lease, reason, no_try=not asked)
 
-    async def _attempt(self, ready: Ready, provider: Provider) -> Transient | Unknown | None:
-        """None: that settled it. Raises Over where it is refused or must not go."""
+    async def _attempt(self, ready: Ready, provider: Provider) -> Taken | Transient | Unknown | None:
+        """What the provider has made of it. None: the lease was lost. Raises Over where it is refused or must not go."""
         breaker = self._chain.breaker(provider)
         try:
-            async with self._slots[ready.channel]:
-                if (reserved_at := await self._submitting(ready, provider)) is None:
-                    breaker.undecided()
-                    return None
-                failpoint("before_provider")
-                provider_id = await self._ask(ready, provider)
+            if (reserved_at := await self._submitting(ready, provider)) is None:
+                breaker.undecided()
+                return None
+            failpoint("before_provider")
+            provider_id = await self._ask(ready, provider)
         except Refused as error:
             breaker.succeeded()  # it answers; it just won't take this one
             self._count(ready, provider, "refused")
@@ -130,8 +142,7 @@ class Sending:
         failpoint("after_provider_accept")
         breaker.succeeded()
         self._count(ready, provider, "taken")
-        await self._outcomes.handed_over((ready, provider.name, provider_id))
-        return None
+        return Taken(provider_id)
 
     @staticmethod
     def _count(ready: Ready, provider: Provider, outcome: str) -> None:

@@ -29,6 +29,7 @@ from servicekit.errors import (
     NotFound,
     StepMissing,
 )
+from servicekit.failpoints import failpoint
 from servicekit.logging import security_event
 from servicekit.onetime import LINK_ERRORS, Link, LinkResult, code_error, same_browser
 
@@ -266,6 +267,7 @@ class Resets:
         asker = replace(caller, service="recovery", idempotency_key=None, fingerprint=None)
         path = f"/internal/accounts/{row['account_id']}/password"
         found = await self._t.identity.request("POST", path, caller=asker, json=body.model_dump(mode="json"))
+        failpoint("after_identity")
         app = self._t.configuration.application(slug)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
