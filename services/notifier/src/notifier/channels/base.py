@@ -81,8 +81,14 @@ class Call:
 
     @property
     def body(self) -> str:
-        """The script as one text, for who can't pause: a comma is a short pause in any language."""
-        return "".join("," if isinstance(part, Pause) else f" {part}" for part in self.script).strip()
+        """The script as one text, for who can't pause: a comma between digits, a full stop after the last, in any language."""
+        said = ""
+        for part, following in zip(self.script, (*self.script[1:], ""), strict=True):
+            if isinstance(part, Pause):
+                said += "," if isinstance(following, str) and following.isdigit() else "."
+            else:
+                said += f" {part}"
+        return said.strip()
 
 
 Message: TypeAlias = Mail | Text | Call
