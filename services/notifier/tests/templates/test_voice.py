@@ -30,7 +30,7 @@ class TestWords:
         call = compose("voice", "password_reset")
         assert call.prompt == "Hello, this is Elmstead with your code to set a new password. Press 1 to hear it."
         assert list(call.script) == ["Your code is:", *DIGITS, "Once more:", *DIGITS, GOODBYE]
-        assert call.body == f"Your code is: 4, 8, 2, 9, 1, 3, Once more: 4, 8, 2, 9, 1, 3, {GOODBYE}"
+        assert call.body == f"Your code is: 4, 8, 2, 9, 1, 3. Once more: 4, 8, 2, 9, 1, 3. {GOODBYE}"
 
     @pytest.mark.parametrize("language", LANGUAGES)
     def test_in_every_language(self, compose, language: str):
