@@ -144,7 +144,7 @@ class TestKept:
         await shop.buy(mine)
         await shop.buy(other)
         async with db.transaction() as tx:
-            mine_key, other_key = (shop.idempotency._row_key(one) for one in (mine, other))
+            mine_key, other_key = (shop.idempotency._row_key(one.idempotency_key) for one in (mine, other))
             await tx.execute(
                 "UPDATE idempotency SET answer = (SELECT answer FROM idempotency WHERE key = $2) WHERE key = $1",
                 mine_key,

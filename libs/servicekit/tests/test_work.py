@@ -13,7 +13,7 @@ from servicekit.context import Trace, current_trace, new_trace, use_trace
 from servicekit.db import Database, Tx
 from servicekit.errors import Overloaded
 from servicekit.wakeups import Wakeups
-from servicekit.work import MAX_ATTEMPTS, Periodic, Worker, enqueue
+from servicekit.work import MAX_ATTEMPTS, Periodic, Several, Worker, enqueue
 from testkit.records import an_event, until
 
 pytestmark = pytest.mark.usefixtures("clean", "logged")
@@ -170,6 +170,32 @@ class TestFailure:
         assert await worker._do_some() == 3
         (row,) = await rows(db)
         assert (row["payload"], row["attempts"]) == (failing, 1)
+        async with db.read() as conn:
+            assert await conn.fetchval("SELECT count(*) FROM outbox") == 3
+
+    async def test_neighbours_of_a_kind_share_a_call_and_a_failure_is_found_one_by_one(self, db, clock):
+        """REL-5: together while all is well; if not, nothing of it is done, and then each alone, so that only the bad one waits."""
+        calls: list[list[str]] = []
+        traces: set[str] = set()
+
+        async def run(tx: Tx, items: Any) -> None:
+            calls.append([payload["id"] for _, payload in items])
+            traces.update(trace.correlation_id for trace, _ in items)
+            for _, payload in items:
+                await tx.emit(an_event())
+                if payload["id"] == "2":
+                    raise RuntimeError("this one")
+
+        for number in range(4):
+            with use_trace(new_trace()):
+                await add(db, payload={"id": str(number)})
+        worker = Worker(db, {"look": Several(run)}, Wakeups(db))
+        while await worker._do_some():
+            pass
+        assert calls[0] == ["0", "1", "2", "3"]
+        assert len(traces) == 4, "each with its own trace"
+        (row,) = await rows(db)
+        assert (row["payload"], row["attempts"]) == ({"id": "2"}, 1)
         async with db.read() as conn:
             assert await conn.fetchval("SELECT count(*) FROM outbox") == 3
 

@@ -2,6 +2,7 @@
 
 import hmac
 import os
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -20,6 +21,11 @@ KEEP = timedelta(hours=24)
 _BEGIN = """
 INSERT INTO idempotency (key, fingerprint, created_at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING RETURNING key
 """
+_BEGIN_MANY = """
+INSERT INTO idempotency (key, fingerprint, created_at) SELECT key, $2, $3 FROM unnest($1::bytea[]) AS key ORDER BY key
+ON CONFLICT (key) DO NOTHING RETURNING key
+"""
+_STORE_MANY = "UPDATE idempotency AS i SET status = $1, answer = one.answer FROM unnest($2::bytea[], $3::bytea[]) AS one(key, answer) WHERE i.key = one.key"
 _STORED = "SELECT fingerprint, status, answer, created_at FROM idempotency WHERE key = $1 FOR UPDATE"
 _LOOK = "SELECT fingerprint, status, answer, created_at FROM idempotency WHERE key = $1"
 _RENEW = "UPDATE idempotency SET fingerprint = $2, status = NULL, answer = NULL, created_at = $3 WHERE key = $1"
@@ -43,14 +49,14 @@ class Idempotency:
     def _mac(self, text: str) -> bytes:
         return hmac.digest(self._keys.secret("idempotency"), text.encode("utf-8", "replace"), "sha256")
 
-    def _row_key(self, caller: Caller) -> bytes:
-        return self._mac(f"row\0{caller.idempotency_key}")
+    def _row_key(self, name: str | None) -> bytes:
+        return self._mac(f"row\0{name}")
 
     async def begin(self, tx: Tx, caller: Caller) -> None:
         """First thing in the transaction: a concurrent twin waits here. Raises Replay or IdempotencyKeyReused."""
         if caller.idempotency_key is None:
             return
-        key, fingerprint = self._row_key(caller), self._mac(f"body\0{caller.fingerprint}")
+        key, fingerprint = self._row_key(caller.idempotency_key), self._mac(f"body\0{caller.fingerprint}")
         if await tx.fetchval(_BEGIN, key, fingerprint, tx.now) is not None:
             return
         row = await tx.fetchrow(_STORED, key)
@@ -63,7 +69,7 @@ class Idempotency:
         """Before a use case looks at state that its first run has changed. Raises as `begin` does; writes nothing."""
         if caller.idempotency_key is None:
             return
-        key, fingerprint = self._row_key(caller), self._mac(f"body\0{caller.fingerprint}")
+        key, fingerprint = self._row_key(caller.idempotency_key), self._mac(f"body\0{caller.fingerprint}")
         row = await conn.fetchrow(_LOOK, key)
         if row is not None and row["created_at"] >= conn.now - KEEP and row["status"] is not None:
             self._replay(row, key, fingerprint)
@@ -71,19 +77,42 @@ class Idempotency:
     def _replay(self, row: Record, key: bytes, fingerprint: bytes) -> NoReturn:
         if not hmac.compare_digest(row["fingerprint"], fingerprint):
             raise IdempotencyKeyReused
+        raise Replay(row["status"], self._opened(row, key))
+
+    def _opened(self, row: Record, key: bytes) -> Any:
         try:
-            clear = AESGCM(self._keys.secret("idempotency")).decrypt(row["answer"][:12], row["answer"][12:], key)
+            return orjson.loads(AESGCM(self._keys.secret("idempotency")).decrypt(row["answer"][:12], row["answer"][12:], key))
         except InvalidTag:  # the key file was replaced; the answer can't be had any more
             raise IdempotencyKeyReused from None
-        raise Replay(row["status"], orjson.loads(clear))
 
     async def store(self, tx: Tx, caller: Caller, status: int, answer: BaseModel) -> None:
         """Last thing in the transaction."""
         if caller.idempotency_key is None:
             return
-        key, nonce = self._row_key(caller), os.urandom(12)
-        sealed = nonce + AESGCM(self._keys.secret("idempotency")).encrypt(nonce, answer.model_dump_json().encode(), key)
-        await tx.execute(_STORE, key, status, sealed)
+        key = self._row_key(caller.idempotency_key)
+        await tx.execute(_STORE, key, status, self._sealed(answer, key))
+
+    def _sealed(self, answer: BaseModel, key: bytes) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + AESGCM(self._keys.secret("idempotency")).encrypt(nonce, answer.model_dump_json().encode(), key)
+
+    async def begin_many(self, tx: Tx, names: Sequence[str]) -> dict[str, Any]:
+        """As `begin`, for several between services, whose names say all there is: answers what was answered before."""
+        keys, fingerprint = {self._row_key(name): name for name in names}, self._mac("body\0")
+        begun = {row["key"] for row in await tx.fetch(_BEGIN_MANY, list(keys), fingerprint, tx.now)}
+        known: dict[str, Any] = {}
+        for key in sorted(keys.keys() - begun):
+            row = await tx.fetchrow(_STORED, key)
+            if row is None or row["created_at"] < tx.now - KEEP or row["status"] is None:
+                await tx.execute(_RENEW, key, fingerprint, tx.now)
+            else:
+                known[keys[key]] = self._opened(row, key)
+        return known
+
+    async def store_many(self, tx: Tx, status: int, answers: Mapping[str, BaseModel]) -> None:
+        keys = [self._row_key(name) for name in answers]
+        sealed = [self._sealed(answer, key) for key, answer in zip(keys, answers.values(), strict=True)]
+        await tx.execute(_STORE_MANY, status, keys, sealed)
 
     async def purge(self, tx: Tx) -> None:
         await tx.execute(_PURGE, tx.now - KEEP)

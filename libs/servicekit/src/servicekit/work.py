@@ -5,10 +5,11 @@ ids, never a secret.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from .context import Trace, child_of, current_trace, new_trace, use_trace
@@ -17,9 +18,19 @@ from .errors import Overloaded
 from .logging import get_logger
 from .wakeups import Pace, Wakeups, wait
 
-WorkHandler = Callable[[Tx, dict[str, Any]], Awaitable[None]]
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Several:
+    """Work of which those rows that are due together are done in one call, each with its own trace."""
+
+    run: Callable[[Tx, Sequence[tuple[Trace, Payload]]], Awaitable[None]]
+
+
+WorkHandler = Callable[[Tx, Payload], Awaitable[None]] | Several
 PACE_SECONDS = 0.02
-BATCH = 8  # rows that share a transaction when there is a queue
+BATCH = 16  # rows that share a transaction when there is a queue
 MAX_ATTEMPTS = 12  # with the delays below: given up after about three hours
 log = get_logger(__name__)
 
@@ -57,6 +68,7 @@ class Worker:
         self._lanes = lanes
         self._looking = asyncio.Lock()
         self._pace = Pace(PACE_SECONDS)
+        self._one_by_one = False
 
     async def run(self) -> None:
         self._wakeups.handled_here("work", True)
@@ -90,7 +102,9 @@ class Worker:
         failed is put off: the others are done without it.
         """
         rows: list[Record] = []
+        group: list[Record] = []
         tried, now = 0, self._db.clock.now()
+        together, self._one_by_one = not self._one_by_one, False
         try:
             async with AsyncExitStack() as stack:
                 async with turn or nullcontext():
@@ -99,10 +113,9 @@ class Worker:
                     rows = await tx.fetch(_CLAIM, now, BATCH)
                 if len(rows) == BATCH:
                     self._woken.set()  # there may be more, for another lane
-                for row in rows:
-                    tried += 1
-                    with use_trace(_trace(row["trace"])):
-                        await self._handlers[row["kind"]](tx, row["payload"])
+                for group in self._groups(rows, together=together):
+                    tried += len(group)
+                    await self._handle(tx, group)
                 if rows:
                     await tx.execute(_DONE, [row["id"] for row in rows])
         except (*DatabaseUnavailable, *Contention):
@@ -111,6 +124,10 @@ class Worker:
         except Exception as error:
             if not rows:
                 raise
+            if len(group) > 1:  # which one it was is found out when each is done alone
+                self._one_by_one = True
+                self._woken.set()
+                return len(rows)
             failed = rows[tried - 1]
             with use_trace(_trace(failed["trace"])):
                 await self._put_off(failed, error, now)
@@ -119,6 +136,22 @@ class Worker:
             if isinstance(error, Overloaded):
                 raise  # this lane pauses
         return len(rows)
+
+    def _groups(self, rows: list[Record], *, together: bool) -> Iterator[list[Record]]:
+        """Neighbours of a kind that is done in one call; all others alone."""
+        for kind, neighbours in groupby(rows, key=lambda row: row["kind"]):
+            if together and isinstance(self._handlers.get(kind), Several):
+                yield list(neighbours)
+            else:
+                yield from ([row] for row in neighbours)
+
+    async def _handle(self, tx: Tx, group: list[Record]) -> None:
+        handler = self._handlers[group[0]["kind"]]
+        with use_trace(_trace(group[0]["trace"])):
+            if isinstance(handler, Several):
+                await handler.run(tx, [(_trace(row["trace"]), row["payload"]) for row in group])
+            else:
+                await handler(tx, group[0]["payload"])
 
     async def _put_off(self, row: Record, error: Exception, now: datetime) -> None:
         """`now`: when it was tried."""

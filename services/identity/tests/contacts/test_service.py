@@ -10,7 +10,7 @@ from identity.accounts.rules import Identifier, canonical_phone
 from identity.configuration.service import ConfigurationService
 from identity.contacts.service import Contacts
 from identity.recipients.service import Recipients
-from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
+from latchkey_contracts.http.contacts import ContactAnswer, ContactAsked, ContactRequest
 from latchkey_contracts.messages import Contact
 from servicekit.caller import Caller
 from servicekit.clock import ManualClock
@@ -83,6 +83,38 @@ async def book(db: Database, wakeups: Wakeups, keys: Keys, clock: ManualClock) -
     await configuration.load()
     contacts = Contacts(db, configuration, Recipients(Throttle(keys)), Sealer(keys), Idempotency(keys))
     return Book(db, contacts, keys, clock)
+
+
+class TestSeveral:
+    def asked(self, name: str, typed: str = NUMBER) -> ContactAsked:
+        return ContactAsked(message_id=name, application="demo", purpose="password_reset", identifier=typed)
+
+    async def test_as_each_alone_in_their_order(self, book: Book) -> None:
+        await book.account(verified=("phone",))
+        answers = await book.contacts.find_several(
+            [self.asked("1", "+4915100000000"), self.asked("2"), self.asked("3", "nobody")]
+        )
+        assert [one.account_id is not None for one in answers] == [False, True, False]
+        assert book.opened(answers[1]).to == CANONICAL
+
+    async def test_counted_once_for_each_message(self, book: Book) -> None:
+        """A worker that dies after the answer asks again: the same answer, and the recipient's budget is what it was."""
+        await book.account(verified=("phone",))
+        first = await book.contacts.find_several([self.asked("1"), self.asked("2", "nobody")])
+        again = await book.contacts.find_several([self.asked("1"), self.asked("2", "nobody")])
+        assert again == first
+        (later,) = await book.contacts.find_several([self.asked("3")])
+        assert later.wait_until == book.clock.now() + timedelta(seconds=20), "the spacing, counted from the one that was sent"
+
+    async def test_who_has_to_wait_is_asked_for_again(self, book: Book) -> None:
+        """An answer to wait is not kept: the same message is found later."""
+        await book.account(verified=("phone",))
+        await book.contacts.find_several([self.asked("1")])
+        (waits,) = await book.contacts.find_several([self.asked("2")])
+        assert waits.wait_until is not None
+        book.clock.move(20)
+        (found,) = await book.contacts.find_several([self.asked("2")])
+        assert found.contact is not None
 
 
 class TestReset:

@@ -11,6 +11,7 @@ from servicekit.onetime import OneTimeSecrets
 from servicekit.run import Resources, Service, Wired
 from servicekit.sealing import Sealer
 from servicekit.throttle import Throttle
+from servicekit.work import Several
 
 from recovery.password_reset import consumers
 from recovery.password_reset import routes as reset_routes
@@ -55,8 +56,8 @@ async def build(r: Resources) -> Wired:
         app=create_internal_app("recovery", routers, keys=r.keys, clock=r.clock),
         consumes={"identity": {**configuration.handlers, **consumers.handlers(resets)}},
         work={
-            RESET_MESSAGE: resets.message,
-            REMINDER_MESSAGE: reminders.message,
+            RESET_MESSAGE: Several(resets.messages),
+            REMINDER_MESSAGE: Several(reminders.messages),
             ANNOUNCE: total_loss.announce,
             TAKE_EFFECT: total_loss.take_effect,
         },

@@ -34,6 +34,22 @@ class ContactAnswer(Response):
     contacts: list[Sealed] = Field(default_factory=list, description="total_loss: every verified address")
 
 
+class ContactAsked(ContactRequest):
+    """One of several. It is counted against the recipient's budget once for each `message_id`, however often it is asked."""
+
+    message_id: str
+
+
+class ContactsRequest(Request):
+    items: list[ContactAsked] = Field(min_length=1, max_length=50)
+
+
+class ContactsAnswer(Response):
+    """In the order of the request."""
+
+    items: list[ContactAnswer]
+
+
 class PasswordReset(Request):
     """The last step: this account's new password, proven by this flow."""
 

@@ -23,7 +23,8 @@ class NetworkLimits:
         """Raises TooManyRequests."""
         key = self._throttle.key("network", kind, network_of(address))
         try:
-            async with self._db.transaction() as tx:
+            # Between the count and its taking back, where it is refused, another may be refused, too: that is no harm here.
+            async with self._db.single() as tx:
                 decision = await self._throttle.take(tx, [(key, [self._limits[kind]])])
         except (*DatabaseUnavailable, *Contention) as error:
             log.warning("limits.unavailable", error=type(error).__name__)

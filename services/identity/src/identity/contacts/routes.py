@@ -1,7 +1,7 @@
-"""POST /internal/contacts: for recovery's worker."""
+"""POST /internal/contacts and /internal/contacts/several: for recovery's worker."""
 
 from fastapi import APIRouter
-from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
+from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest, ContactsAnswer, ContactsRequest
 from servicekit.caller import CallerDep, allow
 
 from .service import Contacts
@@ -13,5 +13,9 @@ def router(contacts: Contacts) -> APIRouter:
     @routes.post("/internal/contacts")
     async def find(body: ContactRequest, caller: CallerDep) -> ContactAnswer:
         return await contacts.find(body, caller)
+
+    @routes.post("/internal/contacts/several")
+    async def find_several(body: ContactsRequest) -> ContactsAnswer:
+        return ContactsAnswer(items=await contacts.find_several(body.items))
 
     return routes

@@ -3,10 +3,11 @@
 Asked by workers only, behind the outbox: in a customer's request it would tell known identifiers from unknown ones (REC-1).
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
+from latchkey_contracts.http.contacts import ContactAnswer, ContactAsked, ContactRequest
 from latchkey_contracts.identity import IdentifierKind
 from latchkey_contracts.messages import Contact, Reach
 from servicekit.caller import Caller
@@ -38,18 +39,34 @@ class Contacts:
 
     async def find(self, body: ContactRequest, caller: Caller) -> ContactAnswer:
         """Counts the message against the recipient's budget, once for each Idempotency-Key."""
-        app = self._configuration.application(body.application)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
-            if body.purpose == "total_loss":
-                answer = await self._everywhere(tx, app, body)
-            elif body.purpose == "username_reminder":
-                answer = await self._reminder(tx, app, body.identifier or "")
-            else:
-                answer = await self._reset(tx, app, body)
+            answer = await self._find(tx, body)
             if answer.wait_until is None:
                 await self._idempotency.store(tx, caller, 200, answer)
         return answer
+
+    async def find_several(self, asked: Sequence[ContactAsked]) -> list[ContactAnswer]:
+        """The same for several, in one transaction."""
+        async with self._db.transaction() as tx:
+            known = await self._idempotency.begin_many(tx, [one.message_id for one in asked])
+            found = {name: ContactAnswer.model_validate(answer) for name, answer in known.items()}
+            # In one order for everybody, so that two calls don't wait for each other's recipients in a circle.
+            for one in sorted(asked, key=lambda one: one.identifier or one.account_id or ""):
+                if one.message_id not in found:
+                    found[one.message_id] = await self._find(tx, one)
+            fresh = {name: answer for name, answer in found.items() if name not in known and answer.wait_until is None}
+            if fresh:
+                await self._idempotency.store_many(tx, 200, fresh)
+        return [found[one.message_id] for one in asked]
+
+    async def _find(self, tx: Tx, body: ContactRequest) -> ContactAnswer:
+        app = self._configuration.application(body.application)
+        if body.purpose == "total_loss":
+            return await self._everywhere(tx, app, body)
+        if body.purpose == "username_reminder":
+            return await self._reminder(tx, app, body.identifier or "")
+        return await self._reset(tx, app, body)
 
     async def _everywhere(self, tx: Tx, app: Resolved, body: ContactRequest) -> ContactAnswer:
         """All verified addresses of an active account: a security notice has no budget (NOT-1)."""
@@ -78,7 +95,8 @@ class Contacts:
         account = await accounts.get(tx, rows[0]["account_id"])
         assert account is not None  # noqa: S101 - read in this transaction
         address = Identifier(kind, rows[0]["address"], canonical)
-        return await self._answer(tx, app, "username_reminder", account, rules.Way(channel_of(kind), address), names)
+        others = await accounts.identifiers(tx, account["id"])
+        return await self._answer(tx, app, "username_reminder", account, rules.Way(channel_of(kind), address), others, names)
 
     async def _reset(self, tx: Tx, app: Resolved, body: ContactRequest) -> ContactAnswer:
         account = await self._account(tx, app, body)
@@ -86,7 +104,7 @@ class Contacts:
             return ContactAnswer()
         rows = await accounts.identifiers(tx, account["id"])
         way = rules.reset_way(app, account, rows, body.channel)
-        return await self._answer(tx, app, "password_reset", account, way) if way is not None else ContactAnswer()
+        return await self._answer(tx, app, "password_reset", account, way, rows) if way is not None else ContactAnswer()
 
     @staticmethod
     async def _account(conn: Conn, app: Resolved, body: ContactRequest) -> Record | None:
@@ -97,7 +115,14 @@ class Contacts:
         return account if account is not None and account["store_id"] == app.store.id else None
 
     async def _answer(
-        self, tx: Tx, app: Resolved, purpose: str, account: Record, way: rules.Way, usernames: list[str] | None = None
+        self,
+        tx: Tx,
+        app: Resolved,
+        purpose: str,
+        account: Record,
+        way: rules.Way,
+        identifiers: Sequence[Record],
+        usernames: list[str] | None = None,
     ) -> ContactAnswer:
         turn = await self._recipients.turn(tx, app, purpose, way.to.canonical, way.channel)
         if turn is None:
@@ -109,7 +134,7 @@ class Contacts:
             to=way.to.address,
             given_name=account["profile"].get("given_name"),
             usernames=usernames,
-            others=await self._others(tx, account, way),
+            others=await self._others(tx, identifiers, way),
         )
         return ContactAnswer(
             account_id=account["id"],
@@ -119,7 +144,6 @@ class Contacts:
             contact=self._sealer.seal(contact, expires_at=tx.now + LIFETIME),
         )
 
-    async def _others(self, conn: Conn, account: Record, way: rules.Way) -> list[Reach]:
+    async def _others(self, conn: Conn, identifiers: Sequence[Record], way: rules.Way) -> list[Reach]:
         """For the fall-back; a number that was texted or called often enough isn't by it either (FRD-4, FRD-7)."""
-        found = rules.others(await accounts.identifiers(conn, account["id"]), way)
-        return [one for one in found if await self._recipients.is_free(conn, one.to, one.channel)]
+        return [one for one in rules.others(identifiers, way) if await self._recipients.is_free(conn, one.to, one.channel)]

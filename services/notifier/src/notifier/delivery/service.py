@@ -25,7 +25,7 @@ from .sending import Sending
 
 BATCH = 200  # of what is over while it waits
 TROUBLE_FOR = timedelta(seconds=30)  # a replica that says nothing for so long is gone, and what it said with it
-TOGETHER_SECONDS = 0.01  # what becomes due within this is taken up together
+TOGETHER_SECONDS = 0.02  # what becomes due within this is taken up together
 MEASURE_EVERY = 10  # rounds
 DELAYED_AFTER = timedelta(seconds=10)
 log = get_logger(__name__)

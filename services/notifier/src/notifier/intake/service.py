@@ -71,13 +71,13 @@ class Intake:
             caused_at=event.meta.time,
             expires_at=expires_at,
         )
-        if flow_id is not None:
-            # Another of the same flow has dead links and codes from now on (D16); its end is told before this one's beginning.
-            before = event.meta.time - timedelta(microseconds=1)
-            await self._end(tx, one.account_id, template, before, flow_id)
         found = await store.insert(tx, replace(one, suppressed=await self._not_now(tx, one)))
         if found is None:
             return
+        if found["has_older"]:
+            # Its links and codes are dead from now on (D16); its end is told before this one's beginning.
+            before = event.meta.time - timedelta(microseconds=1)
+            await self._end(tx, one.account_id, template, before, flow_id)
         head = {
             "account_id": one.account_id,
             "message_id": one.id,

@@ -4,6 +4,7 @@ A request changes nothing (REC-2). The proof is a press on the link or the code,
 number of that window is needed (LNK-3). The last step is one call to identity, which owns the password.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from latchkey_contracts.recovery import ResetCompleted, ResetProven, ResetReques
 from latchkey_contracts.sealed import Sealed
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
-from servicekit.context import set_tenant
+from servicekit.context import Trace, set_tenant, use_trace
 from servicekit.db import Conn, Record, Tx
 from servicekit.errors import (
     CodeBurned,
@@ -86,25 +87,21 @@ class Resets:
 
     # --- the work behind it ------------------------------------------------------------------------------------------------
 
-    async def message(self, tx: Tx, payload: dict[str, Any]) -> None:
-        """Makes link and code now: their life begins when the message leaves."""
-        found = await self._requests.contact(tx, payload)
-        if found is None:
-            return
-        row, app, contact = found
-        assert contact.contact is not None and contact.account_id is not None  # noqa: S101, PT018 - `contact` answered them
-        await self._send(tx, app, row, contact.account_id, contact.contact, contact.to, contact.channel or "email")
+    async def messages(self, tx: Tx, items: Sequence[tuple[Trace, dict[str, Any]]]) -> None:
+        """Makes links and codes now: their life begins when the message leaves."""
+        for one in await self._requests.contacts(tx, items):
+            with use_trace(one.trace):
+                await self._send(tx, one.app, one.row, one.account_id, one.contact, one.channel)
 
     async def send_to(self, tx: Tx, slug: str, account_id: UUID, contact: Contact, language: str) -> None:
         """To an address that isn't identity's (REC-12); its link works from anywhere, like that of a rep's start."""
         app = self._t.configuration.application(slug)
         row = await self._row(tx, await self._requests.start_for_rep(tx, app, account_id, language, send=False))
         sealed = self._t.sealer.seal(contact, expires_at=tx.now + app.policy.password_reset.link_lifetime)
-        await self._send(tx, app, row, account_id, sealed, None, contact.channel)
+        await store.reached(tx, [(row["id"], account_id, None)])
+        await self._send(tx, app, row, account_id, sealed, contact.channel)
 
-    async def _send(
-        self, tx: Tx, app: Resolved, row: Record, account_id: UUID, contact: Sealed, masked: str | None, channel: Channel
-    ) -> None:
+    async def _send(self, tx: Tx, app: Resolved, row: Record, account_id: UUID, contact: Sealed, channel: Channel) -> None:
         """D10: a link and a code in one mail; by SMS or voice a code alone."""
         policy, by_mail = app.policy.password_reset, channel == "email"
         if not by_mail and not await self._t.onetime.tries_left(tx, flow_id=row["id"], purpose=PURPOSE):
@@ -129,7 +126,6 @@ class Resets:
             code_expires_at=issued.code_expires_at,
             asked=self._requests.asked(row),
         )
-        await store.message_left(tx, row["id"], account_id, masked)
         event = ResetRequested(
             account_id=account_id,
             flow_id=row["id"],

@@ -4,19 +4,21 @@ start() and resend() write the request and work; message() (that work) asks iden
 No statement in the customer's request depends on whether the identifier is known.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from latchkey_contracts.http.common import Channel, Resend
-from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
+from latchkey_contracts.http.contacts import ContactAsked, ContactsAnswer, ContactsRequest
 from latchkey_contracts.messages import Origin
+from latchkey_contracts.sealed import Sealed
 from servicekit import work
 from servicekit.caller import Caller
 from servicekit.client import InternalClient
 from servicekit.configuration import Configuration, Resolved
-from servicekit.context import set_tenant
+from servicekit.context import Trace, set_tenant, use_trace
 from servicekit.db import Conn, Database, Record, Tx
 from servicekit.devices import in_words
 from servicekit.errors import FieldError, FlowEnded, NotFound, TooManyRequests, ValidationFailed
@@ -42,6 +44,19 @@ class Tools:
     idempotency: Idempotency
     sealer: Sealer
     identity: InternalClient
+
+
+@dataclass(frozen=True)
+class ToReach:
+    """A request, and whose it is: `contact` was sealed by identity, `masked` is what whoever holds the link may see."""
+
+    trace: Trace
+    row: Record
+    app: Resolved
+    account_id: UUID
+    contact: Sealed
+    masked: str | None
+    channel: Channel
 
 
 @dataclass
@@ -109,32 +124,47 @@ class Requests:
         await store.prolong(tx, row["id"], tx.now + rules.lifetime(self.kind, app.policy))
         await self._enqueue(tx, row["id"], channel)
 
-    async def contact(self, tx: Tx, payload: dict[str, Any]) -> tuple[Record, Resolved, ContactAnswer] | None:
-        """Whom to write to, asked of identity; None if there is nobody, or nothing to write any more.
+    async def contacts(self, tx: Tx, items: Sequence[tuple[Trace, dict[str, Any]]]) -> list["ToReach"]:
+        """Whom to write to, asked of identity in one call; left out are those where there is nobody, or nothing to write any more.
 
-        The call happens inside the work's transaction, which holds no lock but that of its own row, so nobody waits for it.
-        The message's id makes a repetition after a crash count once.
+        The call happens inside the work's transaction, which holds no locks but those of its own rows, so nobody waits for it.
+        A message's id makes a repetition after a crash count once.
         """
-        row = await store.get(tx, UUID(payload["flow_id"]))
-        if row is None or row["status"] != "check_your_messages" or row["expires_at"] <= tx.now:
-            return None
-        app = self.tools.configuration.application(row["application"])
-        body = ContactRequest(
+        rows = await store.get_several(tx, [UUID(payload["flow_id"]) for _, payload in items])
+        waiting = [
+            (trace, payload, row)
+            for trace, payload in items
+            if (row := rows.get(UUID(payload["flow_id"]))) is not None
+            and row["status"] == "check_your_messages"
+            and row["expires_at"] > tx.now
+        ]
+        if not waiting:
+            return []
+        body = ContactsRequest(items=[self._asked(row, payload) for _, payload, row in waiting])
+        found = await self.tools.identity.request(
+            "POST", "/internal/contacts/several", caller=Caller(service="recovery"), json=body.model_dump(mode="json"), deadline=5
+        )
+        answers = ContactsAnswer.model_validate(found).items
+        to_reach: list[ToReach] = []
+        for (trace, payload, row), answer in zip(waiting, answers, strict=True):
+            if answer.wait_until is not None:
+                with use_trace(trace):
+                    await work.enqueue(tx, self.work_kind, payload, due_at=answer.wait_until)
+            elif answer.account_id is not None and answer.contact is not None:
+                app = self.tools.configuration.application(row["application"])
+                to_reach.append(ToReach(trace, row, app, answer.account_id, answer.contact, answer.to, answer.channel or "email"))
+        await store.reached(tx, [(one.row["id"], one.account_id, one.masked) for one in to_reach])
+        return to_reach
+
+    def _asked(self, row: Record, payload: dict[str, Any]) -> ContactAsked:
+        return ContactAsked(
+            message_id=payload["message_id"],
             application=row["application"],
             purpose=self.kind,
             identifier=row["identifier"],
             account_id=str(row["account_id"]) if row["started_by_rep"] else None,
             channel=payload.get("channel"),
         )
-        caller = Caller(service="recovery", idempotency_key=payload["message_id"], fingerprint="")
-        found = await self.tools.identity.request(
-            "POST", "/internal/contacts", caller=caller, json=body.model_dump(mode="json"), deadline=5
-        )
-        answer = ContactAnswer.model_validate(found)
-        if answer.wait_until is not None:
-            await work.enqueue(tx, self.work_kind, payload, due_at=answer.wait_until)
-            return None
-        return (row, app, answer) if answer.account_id is not None and answer.contact is not None else None
 
     async def mine(self, conn: Conn, slug: str, request_id: UUID, caller: Caller) -> Record:
         """If this browser started it; anybody else is told that there is none."""

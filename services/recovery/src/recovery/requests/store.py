@@ -1,5 +1,6 @@
 """SQL of reminder and reset requests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +15,12 @@ INSERT INTO request ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10
 RETURNING {_COLUMNS}
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM request WHERE id = $1"  # noqa: S608
+_GET_SEVERAL = f"SELECT {_COLUMNS} FROM request WHERE id = ANY($1::uuid[])"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM request WHERE id = $1 FOR UPDATE"  # noqa: S608
-_MESSAGE_LEFT = "UPDATE request SET account_id = $2, recipient = $3, link_ended = false WHERE id = $1"
+_REACHED = """
+UPDATE request AS r SET account_id = one.account_id, recipient = one.recipient, link_ended = false
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS one(id, account_id, recipient) WHERE r.id = one.id
+"""
 _PROLONG = "UPDATE request SET expires_at = GREATEST(expires_at, $2) WHERE id = $1"
 _PROVEN = "UPDATE request SET status = 'new_password', browser = $2, expires_at = $3 WHERE id = $1"
 _COMPLETE = "UPDATE request SET status = 'complete', identifier = NULL WHERE id = $1 AND status = 'new_password' RETURNING account_id, application"
@@ -68,13 +73,18 @@ async def get(conn: Conn, request_id: UUID) -> Record | None:
     return await conn.fetchrow(_GET, request_id)
 
 
+async def get_several(conn: Conn, request_ids: Sequence[UUID]) -> dict[UUID, Record]:
+    return {row["id"]: row for row in await conn.fetch(_GET_SEVERAL, list(request_ids))}
+
+
 async def lock(tx: Tx, request_id: UUID) -> Record | None:
     return await tx.fetchrow(_LOCK, request_id)
 
 
-async def message_left(tx: Tx, request_id: UUID, account_id: UUID, recipient: str | None) -> None:
-    """`recipient`: masked; shown to whoever holds the link, never to whoever asked (ENU-3)."""
-    await tx.execute(_MESSAGE_LEFT, request_id, account_id, recipient)
+async def reached(tx: Tx, found: Sequence[tuple[UUID, UUID, str | None]]) -> None:
+    """(request, whose it is, its recipient masked): shown to whoever holds the link, never to whoever asked (ENU-3)."""
+    if found:
+        await tx.execute(_REACHED, *(list(column) for column in zip(*found, strict=True)))
 
 
 async def prolong(tx: Tx, request_id: UUID, expires_at: datetime) -> None:

@@ -1,5 +1,6 @@
 """Username reminder: all usernames of an address, to that address alone (R10-R14, D8, REC-10)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,11 +11,12 @@ from latchkey_contracts.messages import Secrets
 from latchkey_contracts.recovery import UsernameReminderRequested
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
+from servicekit.context import Trace, use_trace
 from servicekit.db import Conn, Record, Tx
 from servicekit.errors import FeatureDisabled, FieldError, ValidationFailed
 
-from recovery.requests import rules, store
-from recovery.requests.service import Requests, Tools
+from recovery.requests import rules
+from recovery.requests.service import Requests, Tools, ToReach
 
 MESSAGE = "username_reminder.message"
 
@@ -54,22 +56,22 @@ class Reminders:
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 
-    async def message(self, tx: Tx, payload: dict[str, Any]) -> None:
-        found = await self._requests.contact(tx, payload)
-        if found is None:
-            return
-        row, app, contact = found
-        assert contact.contact is not None and contact.account_id is not None  # noqa: S101, PT018 - `contact` answered them
-        expires_at = min(contact.contact.expires_at, tx.now + rules.REMINDER_LIFETIME)
+    async def messages(self, tx: Tx, items: Sequence[tuple[Trace, dict[str, Any]]]) -> None:
+        for one in await self._requests.contacts(tx, items):
+            with use_trace(one.trace):
+                await self._send(tx, one)
+
+    async def _send(self, tx: Tx, one: ToReach) -> None:
+        row, app = one.row, one.app
+        expires_at = min(one.contact.expires_at, tx.now + rules.REMINDER_LIFETIME)
         secrets = Secrets(link=f"{self._t.db.origin}/{row['application']}/sign-in", asked=self._requests.asked(row))
-        await store.message_left(tx, row["id"], contact.account_id, contact.to)
         event = UsernameReminderRequested(
-            account_id=contact.account_id,
+            account_id=one.account_id,
             flow_id=row["id"],
             application=row["application"],
-            channel=contact.channel or "email",
+            channel=one.channel,
             language=row["language"] or app.application.default_language,
-            contact=contact.contact,
+            contact=one.contact,
             message=self._t.sealer.seal(secrets, expires_at=expires_at),
             expires_at=expires_at,
         )
