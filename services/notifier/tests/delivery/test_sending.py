@@ -115,6 +115,18 @@ class TestFailOver:
             await other.wait(message_id, "handed_over")
         assert (backup.ids, phones.ids) == ([str(message_id)], [])
 
+    async def test_a_policy_that_names_nobody_we_have(self, notifier):
+        """Told at once, instead of waiting for ever."""
+        changed = Configuration()
+        changed.replace(
+            {"Default": {"name": "Default"}}, {"Default": {"name": "Default"}}, {"demo": APPLICATION},
+            {"Default": {**POLICY, "sms": {**POLICY["sms"], "providers": ["unheard-of"]}}},
+        )  # fmt: skip
+        other = Notifier(notifier.db, notifier.keys, notifier.clock, changed, notifier.chain)
+        message_id = await code(other)
+        async with other.running():
+            assert (await other.wait(message_id, "suppressed"))["reason"] == "no_provider"
+
 
 class TestOtherWays:
     async def rows(self, notifier: Notifier) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Sending:
     def _providers(self, ready: Ready) -> list[Provider]:
         wanted = getattr(ready.resolved.notification, ready.channel).providers
         providers = self._chain.order(ready.channel, wanted)
+        if not providers:  # the policy names none that this notifier has
+            raise Over("suppressed", "no_provider", ready.content)
         if ready.row["state"] == "submitting":  # only the one that may have it knows whether it has
             return [one for one in providers if one.name == ready.row["provider"]] or providers
         return providers
