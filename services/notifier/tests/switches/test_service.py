@@ -3,6 +3,7 @@
 import asyncio
 
 from notifier.switches import store
+from notifier.switches.service import Switches
 
 from ..conftest import Notifier, Provider, until
 
@@ -41,6 +42,16 @@ class TestOff:
         async with notifier.running():
             assert (await notifier.wait(one, "suppressed"))["reason"] == "channel_off"
         assert (await notifier.row(notice))["state"] == "queued"
+        assert provider.sent == []
+
+    async def test_from_the_first_moment_on(self, notifier: Notifier, provider: Provider):
+        """A notifier that starts looks at the switches before it takes up anything."""
+        await off(notifier, "email", drop=True)
+        for _ in range(5):
+            one = await notifier.queue()
+            async with notifier.running():
+                assert (await notifier.wait(one, "suppressed", "handed_over"))["state"] == "suppressed"
+            notifier.switches = notifier.preparing._switches = Switches()  # as in a new process
         assert provider.sent == []
 
     async def test_one_country_alone(self, notifier: Notifier, phones: Provider):

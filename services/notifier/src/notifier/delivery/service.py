@@ -67,6 +67,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Until cancelled; what is on its way to a provider then is finished first (REL-11)."""
+        await self._load_switches()
         self._wakeups.handled_here("delivery", True)
         housekeeping = asyncio.create_task(self._keep_house())
         try:
@@ -85,6 +86,17 @@ class Delivery:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=10)
             await self._chain.close()
+
+    async def _load_switches(self) -> None:
+        """Before the first message is taken up: what an operator has switched off stays so over a restart (FRD-11)."""
+        while True:
+            try:
+                async with self._db.read() as conn:
+                    await self._switches.load(conn)
+                return
+            except (*DatabaseUnavailable, *Contention) as error:
+                log.warning("delivery.paused", error=type(error).__name__)
+                await asyncio.sleep(self._poll)
 
     def _rooms(self) -> list[tuple[str, int, int, int]]:
         """How many may be taken up now, by channel and lane, and of the whole channel. A pool for each channel: a slow one holds
