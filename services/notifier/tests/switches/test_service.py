@@ -3,7 +3,7 @@
 import asyncio
 
 from notifier.switches import store
-from notifier.switches.service import Switches
+from servicekit.db import Conn
 
 from ..conftest import Notifier, Provider, until
 
@@ -45,13 +45,17 @@ class TestOff:
         assert provider.sent == []
 
     async def test_from_the_first_moment_on(self, notifier: Notifier, provider: Provider):
-        """A notifier that starts looks at the switches before it takes up anything."""
+        """A notifier that starts looks at the switches before it takes up anything, however long that takes."""
         await off(notifier, "email", drop=True)
-        for _ in range(5):
-            one = await notifier.queue()
-            async with notifier.running():
-                assert (await notifier.wait(one, "suppressed", "handed_over"))["state"] == "suppressed"
-            notifier.switches = notifier.preparing._switches = Switches()  # as in a new process
+        one, look = await notifier.queue(), notifier.switches.load
+
+        async def slowly(conn: Conn) -> None:
+            await asyncio.sleep(0.2)
+            await look(conn)
+
+        notifier.switches.load = slowly  # type: ignore[method-assign]
+        async with notifier.running():
+            assert (await notifier.wait(one, "suppressed", "handed_over"))["state"] == "suppressed"
         assert provider.sent == []
 
     async def test_one_country_alone(self, notifier: Notifier, phones: Provider):
