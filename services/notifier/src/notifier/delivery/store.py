@@ -17,12 +17,12 @@ SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN said.reason IS NULL THEN $1
     CASE WHEN said.reason IS NOT NULL THEN $17::timestamptz END
 FROM (SELECT CASE WHEN EXISTS (SELECT FROM delivery WHERE account_id = $2 AND template = $6 AND flow_id = $3 AND caused_at > $14)
     THEN 'superseded' ELSE $16::text END AS reason) AS said
-ON CONFLICT (id) DO NOTHING RETURNING state, reason, EXISTS (
+ON CONFLICT (id) DO NOTHING RETURNING id, account_id, flow_id, template, channel, state, reason, EXISTS (
     SELECT FROM delivery AS o WHERE o.account_id = $2 AND o.template = $6 AND o.flow_id = $3 AND o.caused_at < $14 AND (o.state = 'queued' OR o.watch_at IS NOT NULL)
 ) AS has_older
 """
 _COLUMNS = """d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.lane, d.sealed, d.contact, d.trace, d.went, d.state,
-    d.attempts, d.tries, d.provider, d.cost, d.heard, d.lease, d.caused_at, d.expires_at, d.created_at"""
+    d.attempts, d.tries, d.provider, d.heard, d.caused_at, d.expires_at, d.created_at"""
 # First what a dead process left behind, then of each channel the upper lanes first, as many as it has room for in all.
 _CLAIM = f"""
 WITH left_behind AS MATERIALIZED (
@@ -156,7 +156,7 @@ def other_way(row: Record, message_id: UUID, channel: str) -> New:
 
 
 async def insert(tx: Tx, one: New) -> Record | None:
-    """State and reason that it has now, and whether an older one of its flow waits or is watched; None if it is there already."""
+    """What it is, state and reason that it has now, and whether an older one of its flow waits or is watched; None if it is there already."""
     return await tx.fetchrow(
         _INSERT,
         one.id,

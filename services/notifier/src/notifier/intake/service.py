@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from latchkey_contracts.event import AccountEvent
-from latchkey_contracts.notifier import Channel, MessageQueued, MessageSuppressed
+from latchkey_contracts.notifier import Channel, MessageQueued
 from latchkey_contracts.sealed import Sealed
 from latchkey_contracts.templates import LANES, TEMPLATES
 from servicekit.context import current_trace
@@ -13,7 +13,7 @@ from servicekit.db import Tx
 
 from notifier.channels.chain import Chain
 from notifier.delivery import rules, store
-from notifier.delivery.outcomes import tell_end
+from notifier.delivery.outcomes import head, tell_end
 
 COUNT_EVERY = timedelta(seconds=0.2)
 OVERLOADED, SUPERSEDED = "overloaded", "superseded"
@@ -78,18 +78,10 @@ class Intake:
             # Its links and codes are dead from now on (D16); its end is told before this one's beginning.
             before = event.meta.time - timedelta(microseconds=1)
             await self._end(tx, one.account_id, template, before, flow_id)
-        head = {
-            "account_id": one.account_id,
-            "message_id": one.id,
-            "flow_id": flow_id,
-            "template": template,
-            "channel": channel,
-            "at": tx.now,
-        }
         if found["state"] == "suppressed":
-            await tx.emit(MessageSuppressed(**head, reason=found["reason"]))
+            await tell_end(tx, found, "suppressed", found["reason"])
         else:
-            await tx.emit(MessageQueued(**head))
+            await tx.emit(MessageQueued(**head(found), at=tx.now))
             tx.signal("delivery")
 
     async def no_longer_of_use(self, tx: Tx, event: AccountEvent, template: str) -> None:
