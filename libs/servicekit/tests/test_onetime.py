@@ -12,7 +12,7 @@ import pytest
 from servicekit.clock import ManualClock
 from servicekit.db import Database, Tx
 from servicekit.keys import Keys
-from servicekit.onetime import MAX_WRONG, Issued, OneTimeSecrets, hash_token, new_code, new_match, new_token, typed_code
+from servicekit.onetime import MAX_WRONG, Issued, OneTimeSecrets, ToIssue, hash_token, new_code, new_match, new_token, typed_code
 
 from .conftest import race
 
@@ -38,11 +38,14 @@ class Person:
     ) -> tuple[UUID, Issued]:
         flow_id = flow_id or uuid4()
         async with self.db.transaction() as tx:
-            issued = await self.onetime.issue(
-                tx, purpose=self.purpose, flow_id=flow_id, subject=self.subject, tenant="store", browser=browser,
-                link_lifetime=DAY, code_lifetime=SIX_MINUTES, match=match,
-            )  # fmt: skip
+            issued = await self.onetime.issue(tx, self.wanted(flow_id, browser=browser, match=match))
         return flow_id, issued
+
+    def wanted(self, flow_id: UUID, *, match: str | None = "41", browser: bytes | None = BROWSER) -> ToIssue:
+        return ToIssue(
+            purpose=self.purpose, flow_id=flow_id, subject=self.subject, tenant="store", browser=browser,
+            link_lifetime=DAY, code_lifetime=SIX_MINUTES, match=match,
+        )  # fmt: skip
 
     async def press(
         self, token: str | None, *, db: Database | None = None, browser: bytes | None = BROWSER, match: str | None = None, **more
@@ -318,6 +321,18 @@ class TestFlows:
         _, newer = await person.ask(flow_id)
         assert (await person.press(older.token)).outcome == "superseded"
         assert (await person.press(newer.token)).outcome == "ok"
+
+    async def test_several_in_one_go_are_one_after_the_other(self, person, db, secrets_):
+        """Of one flow the last is good; another flow's is not touched."""
+        flow, other = uuid4(), uuid4()
+        _, before = await person.ask(flow)
+        async with db.transaction() as tx:
+            wanted = [person.wanted(one) for one in (flow, other, flow)]
+            issued = await secrets_.issue_several(tx, wanted)
+        states = [await person.state(one.token) for one in (before, *issued)]
+        assert states == ["superseded", "superseded", "valid", "valid"]
+        assert (await person.type(flow, issued[0].code)).outcome == "wrong"
+        assert (await person.type(flow, issued[2].code)).outcome == "ok"
 
     async def test_two_resends_at_once_leave_one(self, person, db):
         flow_id, _ = await person.ask()

@@ -90,6 +90,47 @@ class TestSpacing:
             clock.move(12)
 
 
+class TestSeveral:
+    """As one after the other, whatever they have in common."""
+
+    async def test_the_same_key_twice(self, recipient, throttle, db):
+        other = throttle.key("mail", str(uuid4()))
+        wanted = [[(key, MAIL)] for key in (recipient.key, other, recipient.key)]
+        async with db.transaction() as tx:
+            decisions = await throttle.take_several(tx, wanted)
+        assert [one.allowed for one in decisions] == [True, True, False]
+        assert decisions[2].available_at == decisions[0].next_at == (await recipient.peek()).available_at
+
+    async def test_a_cap_in_common_runs_out_in_order(self, throttle, db, clock):
+        cap = (throttle.key("recipient", str(uuid4())), [Limit(3, 3600)])
+        own = [throttle.key("own", str(uuid4())) for _ in range(5)]
+        async with db.transaction() as tx:
+            decisions = await throttle.take_several(tx, [[(key, [SPACING]), cap] for key in own])
+        assert [one.allowed for one in decisions] == [True, True, True, False, False]
+        async with db.read() as conn:
+            free = [(await throttle.peek(conn, [(key, [SPACING])])).allowed for key in own]
+            assert free == [False, False, False, True, True], "a refused one counts nowhere"
+            assert (await throttle.peek(conn, [cap])).available_at == clock.now() + timedelta(hours=1)
+
+    async def test_as_one_by_one(self, throttle, db, clock):
+        """The same decisions over some minutes, taken together and taken alone."""
+        alone, together = ([throttle.key(name, str(uuid4())) for name in "abc"] for _ in range(2))
+        order = [0, 1, 0, 2, 2, 1, 0]
+        for _ in range(8):
+            expected = []
+            for number in order:
+                async with db.transaction() as tx:
+                    expected.append(await throttle.take(tx, [(alone[number], MAIL)]))
+            async with db.transaction() as tx:
+                found = await throttle.take_several(tx, [[(together[number], MAIL)] for number in order])
+            assert found == expected
+            clock.move(13)
+
+    async def test_none(self, throttle, db):
+        async with db.transaction() as tx:
+            assert await throttle.take_several(tx, []) == []
+
+
 class TestCaps:
     async def test_the_sixth_in_an_hour(self, recipient, clock):
         """THR-1: at most 5 in any hour, and the answer names the moment of the next."""

@@ -53,13 +53,17 @@ LINK_ERRORS: dict[str, type[ServiceError]] = {
 _COLUMNS = """id, purpose, flow_id, subject, tenant, browser, match, link_expires_at, code_expires_at, created_at, used_at, superseded_at,
 ended_at"""
 _INSERT = """
-WITH superseded AS (
-    UPDATE one_time_secret SET superseded_at = $12
-    WHERE flow_id = $3 AND purpose = $2 AND used_at IS NULL AND superseded_at IS NULL
+WITH issued AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::text[],
+        $10::timestamptz[], $11::timestamptz[], $12::timestamptz[]) AS one(id, purpose, flow_id, subject, tenant, browser, link_hash,
+        code_hash, match, link_expires_at, code_expires_at, superseded_at)
+), superseded AS (
+    UPDATE one_time_secret AS old SET superseded_at = $13 FROM issued
+    WHERE old.flow_id = issued.flow_id AND old.purpose = issued.purpose AND old.used_at IS NULL AND old.superseded_at IS NULL
 )
 INSERT INTO one_time_secret (id, purpose, flow_id, subject, tenant, browser, link_hash, code_hash, match, link_expires_at, code_expires_at,
-                             created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    superseded_at, created_at)
+SELECT issued.*, $13 FROM issued
 """
 _BY_LINK = f"SELECT {_COLUMNS} FROM one_time_secret WHERE link_hash = $1"  # noqa: S608 - constant columns
 _USE = f"""
@@ -78,7 +82,8 @@ ORDER BY created_at DESC LIMIT 1
 """
 # The row of tries is also the lock of its flow: issuing and trying wait for one another.
 _LOCK_FLOW = """
-INSERT INTO one_time_tries (flow_id, purpose, wrong) VALUES ($1, $2, 0)
+INSERT INTO one_time_tries (flow_id, purpose, wrong)
+SELECT DISTINCT flow_id, purpose, 0 FROM unnest($1::uuid[], $2::text[]) AS one(flow_id, purpose) ORDER BY flow_id, purpose
 ON CONFLICT (flow_id, purpose) DO UPDATE SET wrong = one_time_tries.wrong
 """
 _COUNT_TRY = """
@@ -99,6 +104,21 @@ _PURGE = """
 WITH old AS (DELETE FROM one_time_secret WHERE created_at < $1 RETURNING flow_id, purpose)
 DELETE FROM one_time_tries AS t USING old WHERE t.flow_id = old.flow_id AND t.purpose = old.purpose
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToIssue:
+    """A link, a code or both. `subject`: whose; `browser`: the one that asked."""
+
+    purpose: str
+    flow_id: UUID
+    subject: str | None
+    tenant: str
+    browser: bytes | None
+    link_lifetime: timedelta | None = None
+    code_lifetime: timedelta | None = None
+    code_length: int = 6
+    match: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,42 +204,44 @@ class OneTimeSecrets:
         message = b"\0".join((purpose.encode(), flow_id.bytes, code.encode("utf-8", "replace")))
         return hmac.digest(self._keys.secret("code"), message, "sha256")
 
-    async def issue(
-        self,
-        tx: Tx,
-        *,
-        purpose: str,
-        flow_id: UUID,
-        subject: str | None,
-        tenant: str,
-        browser: bytes | None,
-        link_lifetime: timedelta | None = None,
-        code_lifetime: timedelta | None = None,
-        code_length: int = 6,
-        match: str | None = None,
-    ) -> Issued:
+    async def issue(self, tx: Tx, one: ToIssue) -> Issued:
         """A new link and/or code. Older ones of the same flow are superseded, other flows' are left alone (C5)."""
-        await tx.execute(_LOCK_FLOW, flow_id, purpose)
-        issued = Issued(
-            id=random_id(),
-            token=new_token() if link_lifetime else None,
-            code=new_code(code_length) if code_lifetime else None,
-            link_expires_at=tx.now + link_lifetime if link_lifetime else None,
-            code_expires_at=tx.now + code_lifetime if code_lifetime else None,
-        )
+        return (await self.issue_several(tx, [one]))[0]
+
+    async def issue_several(self, tx: Tx, several: Sequence[ToIssue]) -> list[Issued]:
+        """The same, one after the other in this order, for the price of one."""
+        if not several:
+            return []
+        purposes, flow_ids = [one.purpose for one in several], [one.flow_id for one in several]
+        await tx.execute(_LOCK_FLOW, flow_ids, purposes)
+        issued = [
+            Issued(
+                id=random_id(),
+                token=new_token() if one.link_lifetime else None,
+                code=new_code(one.code_length) if one.code_lifetime else None,
+                link_expires_at=tx.now + one.link_lifetime if one.link_lifetime else None,
+                code_expires_at=tx.now + one.code_lifetime if one.code_lifetime else None,
+            )
+            for one in several
+        ]
+        last = {(one.flow_id, one.purpose): new.id for one, new in zip(several, issued, strict=True)}
         await tx.execute(
             _INSERT,
-            issued.id,
-            purpose,
-            flow_id,
-            subject,
-            tenant,
-            browser,
-            hash_token(issued.token) if issued.token else None,
-            self._hash_code(purpose, flow_id, issued.code) if issued.code else None,
-            match,
-            issued.link_expires_at,
-            issued.code_expires_at,
+            [new.id for new in issued],
+            purposes,
+            flow_ids,
+            [one.subject for one in several],
+            [one.tenant for one in several],
+            [one.browser for one in several],
+            [hash_token(new.token) if new.token else None for new in issued],
+            [
+                self._hash_code(one.purpose, one.flow_id, new.code) if new.code else None
+                for one, new in zip(several, issued, strict=True)
+            ],
+            [one.match for one in several],
+            [new.link_expires_at for new in issued],
+            [new.code_expires_at for new in issued],
+            [None if last[one.flow_id, one.purpose] == new.id else tx.now for one, new in zip(several, issued, strict=True)],
             tx.now,
         )
         return issued

@@ -5,9 +5,11 @@ A key is a keyed hash of what was submitted, so that unknown identifiers are cou
 
 import hmac
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TypeAlias
 
 from .db import Conn, Tx
@@ -17,12 +19,16 @@ from .keys import Keys
 # They are locked in the order of their keys. Moments older than a key's longest window go.
 _COUNT = """
 INSERT INTO throttle AS t (key, hits, keep_until)
-SELECT key, ARRAY[$3::timestamptz], keep_until FROM unnest($1::bytea[], $2::timestamptz[]) AS wanted (key, keep_until) ORDER BY key
+SELECT key, array_fill($4::timestamptz, ARRAY[count]), keep_until
+FROM unnest($1::bytea[], $2::timestamptz[], $3::int[]) AS wanted (key, keep_until, count) ORDER BY key
 ON CONFLICT (key) DO UPDATE SET keep_until = GREATEST(t.keep_until, excluded.keep_until),
-    hits = ARRAY(SELECT hit FROM unnest(t.hits) AS hit WHERE hit > $3 - (excluded.keep_until - $3)) || excluded.hits
+    hits = ARRAY(SELECT hit FROM unnest(t.hits) AS hit WHERE hit > $4 - (excluded.keep_until - $4)) || excluded.hits
 RETURNING key, hits
 """
-_TAKE_BACK = "UPDATE throttle SET hits = trim_array(hits, 1) WHERE key = ANY($1::bytea[])"
+_TAKE_BACK = """
+UPDATE throttle AS t SET hits = trim_array(t.hits, refused.count)
+FROM unnest($1::bytea[], $2::int[]) AS refused (key, count) WHERE t.key = refused.key
+"""
 _PEEK = "SELECT key, hits FROM throttle WHERE key = ANY($1::bytea[])"
 _FORGET = "DELETE FROM throttle WHERE key = $1"
 # Passes over rows in use: whoever counts has several of them in an order of its own.
@@ -64,14 +70,34 @@ class Throttle:
 
     async def take(self, tx: Tx, wanted: Wanted) -> Decision:
         """Counts once under every key if all limits allow it, else not at all. Keys are locked in order, so nobody deadlocks."""
-        keys = [key for key, _ in wanted]
-        keep = [tx.now + timedelta(seconds=max(limit.seconds for limit in limits)) for _, limits in wanted]
-        rows = await tx.fetch(_COUNT, keys, keep, tx.now)
-        available = _all_available(wanted, {row["key"]: row["hits"][:-1] for row in rows}, tx.now)
-        if available > tx.now:
-            await tx.execute(_TAKE_BACK, keys)
-            return Decision(False, available, tx.now, available)
-        return Decision(True, available, tx.now, _all_available(wanted, {row["key"]: row["hits"] for row in rows}, tx.now))
+        return (await self.take_several(tx, [wanted]))[0]
+
+    async def take_several(self, tx: Tx, several: Sequence[Wanted]) -> list[Decision]:
+        """The same, one after the other in this order, for the price of one."""
+        if not several:
+            return []
+        keep: dict[bytes, datetime] = {}
+        refused: Counter[bytes] = Counter()
+        for key, limits in chain.from_iterable(several):
+            until = tx.now + timedelta(seconds=max(limit.seconds for limit in limits))
+            keep[key] = max(until, keep.get(key, until))
+            refused[key] += 1
+        counts = [refused[key] for key in keep]
+        rows = await tx.fetch(_COUNT, list(keep), list(keep.values()), counts, tx.now)
+        hits = {row["key"]: row["hits"][: -refused[row["key"]]] for row in rows}
+        decisions = []
+        for wanted in several:
+            available = next_at = _all_available(wanted, hits, tx.now)
+            allowed = available <= tx.now
+            if allowed:
+                for key, _ in wanted:
+                    hits[key].append(tx.now)
+                refused.subtract(key for key, _ in wanted)
+                next_at = _all_available(wanted, hits, tx.now)
+            decisions.append(Decision(allowed, available, tx.now, next_at))
+        if too_many := +refused:
+            await tx.execute(_TAKE_BACK, list(too_many), list(too_many.values()))
+        return decisions
 
     async def peek(self, conn: Conn, wanted: Wanted) -> Decision:
         """What `take` would say, without counting."""

@@ -12,12 +12,19 @@ from servicekit.ids import random_id
 from .rules import Identifier
 
 _COLUMNS = "a.id, a.store_id, a.status, a.profile, a.consents, a.language, a.created_at, a.activated_at"
+# One index look-up for each identifier, whatever the planner knows of the tables: as a plain join it may read a whole store.
 _FIND = f"""
-SELECT {_COLUMNS} FROM identifier i JOIN account a ON a.id = i.account_id
-WHERE i.store_id = $1 AND (i.kind, i.canonical) IN (SELECT * FROM unnest($2::text[], $3::text[]))
-ORDER BY (a.status = 'active') DESC, a.created_at LIMIT 1
+SELECT DISTINCT ON (wanted.place) wanted.place, {_COLUMNS}
+FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[]) AS wanted(place, store_id, kind, canonical)
+CROSS JOIN LATERAL (
+    SELECT account_id FROM identifier AS i
+    WHERE i.store_id = wanted.store_id AND i.kind = wanted.kind AND i.canonical = wanted.canonical LIMIT 1
+) AS i
+CROSS JOIN LATERAL (SELECT * FROM account WHERE id = i.account_id LIMIT 1) AS a
+ORDER BY wanted.place, (a.status = 'active') DESC, a.created_at
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1"  # noqa: S608
+_GET_SEVERAL = f"SELECT {_COLUMNS} FROM account a WHERE a.id = ANY($1::uuid[])"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1 FOR UPDATE"  # noqa: S608
 _INSERT = "INSERT INTO account (id, store_id, status, language, created_at) VALUES ($1, $2, 'pending', $3, $4)"
 _ADD = """
@@ -32,7 +39,9 @@ _ACTIVATE = """
 UPDATE account SET status = 'active', activated_at = $2, profile = $3, consents = $4, language = $5 WHERE id = $1
 """
 _STATUS = "UPDATE account SET status = $2 WHERE id = $1"
-_IDENTIFIERS = "SELECT id, kind, value, canonical, verified_at FROM identifier WHERE account_id = $1 ORDER BY created_at, kind"
+_IDENTIFIERS = """
+SELECT account_id, id, kind, value, canonical, verified_at FROM identifier WHERE account_id = ANY($1::uuid[]) ORDER BY created_at, kind
+"""
 _REQUIRE = "INSERT INTO required_action (account_id, action) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _REQUIRED = "SELECT action FROM required_action WHERE account_id = $1 ORDER BY action"
 _DONE = "DELETE FROM required_action WHERE account_id = $1 AND action = $2"
@@ -45,11 +54,23 @@ DELETE FROM account WHERE id IN (
 
 async def find(conn: Conn, store_id: UUID, wanted: Sequence[tuple[IdentifierKind, str]]) -> Record | None:
     """The account that one of these identifiers belongs to; the same statement for known and unknown ones (ENU-2)."""
-    return await conn.fetchrow(_FIND, store_id, [kind for kind, _ in wanted], [canonical for _, canonical in wanted])
+    return (await find_several(conn, [(store_id, wanted)]))[0]
+
+
+async def find_several(conn: Conn, several: Sequence[tuple[UUID, Sequence[tuple[IdentifierKind, str]]]]) -> list[Record | None]:
+    """For each store and its identifiers the one account that they belong to, an active one before others."""
+    given = [(place, store_id, kind, canonical) for place, (store_id, wanted) in enumerate(several) for kind, canonical in wanted]
+    columns = ([one[number] for one in given] for number in range(4))
+    found = {row["place"]: row for row in await conn.fetch(_FIND, *columns)}
+    return [found.get(place) for place in range(len(several))]
 
 
 async def get(conn: Conn, account_id: UUID) -> Record | None:
     return await conn.fetchrow(_GET, account_id)
+
+
+async def get_several(conn: Conn, account_ids: Sequence[UUID]) -> dict[UUID, Record]:
+    return {row["id"]: row for row in await conn.fetch(_GET_SEVERAL, list(account_ids))}
 
 
 async def lock(tx: Tx, account_id: UUID) -> Record | None:
@@ -83,7 +104,14 @@ async def set_status(tx: Tx, account_id: UUID, status: str) -> None:
 
 
 async def identifiers(conn: Conn, account_id: UUID) -> list[Record]:
-    return await conn.fetch(_IDENTIFIERS, account_id)
+    return (await identifiers_of(conn, [account_id]))[account_id]
+
+
+async def identifiers_of(conn: Conn, account_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+    found: dict[UUID, list[Record]] = {account_id: [] for account_id in account_ids}
+    for row in await conn.fetch(_IDENTIFIERS, list(account_ids)):
+        found[row["account_id"]].append(row)
+    return found
 
 
 async def require(tx: Tx, account_id: UUID, action: str) -> None:

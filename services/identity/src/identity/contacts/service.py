@@ -4,6 +4,7 @@ Asked by workers only, behind the outbox: in a customer's request it would tell 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,13 +19,23 @@ from servicekit.sealing import Sealer
 
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier, candidates, canonical_email, canonical_phone, channel_of, mask
-from identity.recipients.service import Recipients
+from identity.recipients.service import Message, Recipients
 
 from . import rules, store
 
 LIFETIME = timedelta(days=1)  # no link or code that travels with it lives longer
 # A frozen account gets its reset: that is how its owner unlocks it. Disabled and erased ones get nothing (ENU-1).
 REACHABLE = frozenset({"active", "pending", "frozen"})
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom a message is about. A reminder goes to the very address that was typed (`address`) and names all its `usernames`."""
+
+    account: Record
+    identifiers: Sequence[Record]
+    address: Identifier | None = None
+    usernames: list[str] | None = None
 
 
 class Contacts:
@@ -41,7 +52,7 @@ class Contacts:
         """Counts the message against the recipient's budget, once for each Idempotency-Key."""
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
-            answer = await self._find(tx, body)
+            (answer,) = await self._find(tx, [body])
             if answer.wait_until is None:
                 await self._idempotency.store(tx, caller, 200, answer)
         return answer
@@ -51,99 +62,113 @@ class Contacts:
         async with self._db.transaction() as tx:
             known = await self._idempotency.begin_many(tx, [one.message_id for one in asked])
             found = {name: ContactAnswer.model_validate(answer) for name, answer in known.items()}
-            # In one order for everybody, so that two calls don't wait for each other's recipients in a circle.
-            for one in sorted(asked, key=lambda one: one.identifier or one.account_id or ""):
-                if one.message_id not in found:
-                    found[one.message_id] = await self._find(tx, one)
-            fresh = {name: answer for name, answer in found.items() if name not in known and answer.wait_until is None}
-            if fresh:
-                await self._idempotency.store_many(tx, 200, fresh)
+            fresh = {one.message_id: one for one in asked if one.message_id not in found}
+            found.update(zip(fresh, await self._find(tx, list(fresh.values())), strict=True))
+            final = {name: found[name] for name in fresh if found[name].wait_until is None}
+            if final:
+                await self._idempotency.store_many(tx, 200, final)
         return [found[one.message_id] for one in asked]
 
-    async def _find(self, tx: Tx, body: ContactRequest) -> ContactAnswer:
-        app = self._configuration.application(body.application)
-        if body.purpose == "total_loss":
-            return await self._everywhere(tx, app, body)
-        if body.purpose == "username_reminder":
-            return await self._reminder(tx, app, body.identifier or "")
-        return await self._reset(tx, app, body)
-
-    async def _everywhere(self, tx: Tx, app: Resolved, body: ContactRequest) -> ContactAnswer:
-        """All verified addresses of an active account: a security notice has no budget (NOT-1)."""
-        account = await self._account(tx, app, body)
-        if account is None or account["status"] != "active":
-            return ContactAnswer()
-        name, until = account["profile"].get("given_name"), tx.now + LIFETIME
-        found = [
-            self._sealer.seal(Contact(channel="email", to=row["value"], given_name=name), expires_at=until)
-            for row in await accounts.identifiers(tx, account["id"])
-            if row["kind"] == "email" and row["verified_at"] is not None
+    async def _find(self, tx: Tx, asked: Sequence[ContactRequest]) -> list[ContactAnswer]:
+        """A statement of each kind, however many there are."""
+        answers = [ContactAnswer() for _ in asked]
+        ways: dict[int, rules.Way] = {}
+        people = await self._people(tx, asked)
+        for place, (body, person) in enumerate(zip(asked, people, strict=True)):
+            if person is None:
+                continue
+            if body.purpose == "total_loss":
+                answers[place] = self._everywhere(tx, person)
+            elif (way := self._way(body, person)) is not None:
+                ways[place] = way
+        wanted = [
+            Message(self._app(asked[place]), asked[place].purpose, way.to.canonical, way.channel) for place, way in ways.items()
         ]
-        return ContactAnswer(account_id=account["id"], language=account["language"], contacts=found)
+        for (place, way), turn in zip(ways.items(), await self._recipients.turns(tx, wanted), strict=True):
+            person = people[place]
+            if person is None or turn is None:
+                continue  # above a cap nothing leaves, and nobody is told (REG-9)
+            answers[place] = ContactAnswer(wait_until=turn) if turn > tx.now else await self._answer(tx, person, way)
+        return answers
 
-    async def _reminder(self, tx: Tx, app: Resolved, typed: str) -> ContactAnswer:
+    async def _people(self, tx: Tx, asked: Sequence[ContactRequest]) -> list[Person | None]:
+        by_name = [
+            (place, body) for place, body in enumerate(asked) if body.purpose != "username_reminder" and body.account_id is None
+        ]
+        by_id = [(place, UUID(body.account_id)) for place, body in enumerate(asked) if body.account_id is not None]
+        found: dict[int, Record | None] = {}
+        if by_name:
+            wanted = [(self._app(body).store.id, candidates(body.identifier or "", self._app(body).store)) for _, body in by_name]
+            found.update(zip((place for place, _ in by_name), await accounts.find_several(tx, wanted), strict=True))
+        if by_id:
+            several = await accounts.get_several(tx, [account_id for _, account_id in by_id])
+            found.update((place, several.get(account_id)) for place, account_id in by_id)
+        mine = {
+            place: one for place, one in found.items() if one is not None and one["store_id"] == self._app(asked[place]).store.id
+        }
+        identifiers = await accounts.identifiers_of(tx, [one["id"] for one in mine.values()]) if mine else {}
+        people = {place: Person(account, identifiers[account["id"]]) for place, account in mine.items()}
+        return [
+            await self._reminded(tx, body) if body.purpose == "username_reminder" else people.get(place)
+            for place, body in enumerate(asked)
+        ]
+
+    async def _reminded(self, tx: Tx, body: ContactRequest) -> Person | None:
         """All usernames of that address or number in this store, in one message to it (D8, REC-10)."""
+        app, typed = self._app(body), body.identifier or ""
         kind: IdentifierKind = "email" if "@" in typed else "phone"
         try:
             canonical = canonical_email(typed) if kind == "email" else canonical_phone(typed)
         except ValueError:
-            return ContactAnswer()
+            return None
         rows = await store.with_address(tx, app.store.id, kind, canonical, rules.attributes(app, kind))
         names = sorted({row["username"] for row in rows})
         if not names:
-            return ContactAnswer()
+            return None
         account = await accounts.get(tx, rows[0]["account_id"])
         assert account is not None  # noqa: S101 - read in this transaction
-        address = Identifier(kind, rows[0]["address"], canonical)
-        others = await accounts.identifiers(tx, account["id"])
-        return await self._answer(tx, app, "username_reminder", account, rules.Way(channel_of(kind), address), others, names)
+        identifiers = await accounts.identifiers(tx, account["id"])
+        return Person(account, identifiers, Identifier(kind, rows[0]["address"], canonical), names)
 
-    async def _reset(self, tx: Tx, app: Resolved, body: ContactRequest) -> ContactAnswer:
-        account = await self._account(tx, app, body)
-        if account is None or account["status"] not in REACHABLE:
+    def _way(self, body: ContactRequest, person: Person) -> rules.Way | None:
+        if person.address is not None:
+            return rules.Way(channel_of(person.address.kind), person.address)
+        if person.account["status"] not in REACHABLE:
+            return None
+        return rules.reset_way(self._app(body), person.account, person.identifiers, body.channel)
+
+    def _everywhere(self, tx: Tx, person: Person) -> ContactAnswer:
+        """All verified addresses of an active account: a security notice has no budget (NOT-1)."""
+        account = person.account
+        if account["status"] != "active":
             return ContactAnswer()
-        rows = await accounts.identifiers(tx, account["id"])
-        way = rules.reset_way(app, account, rows, body.channel)
-        return await self._answer(tx, app, "password_reset", account, way, rows) if way is not None else ContactAnswer()
+        name, until = account["profile"].get("given_name"), tx.now + LIFETIME
+        found = [
+            self._sealer.seal(Contact(channel="email", to=row["value"], given_name=name), expires_at=until)
+            for row in person.identifiers
+            if row["kind"] == "email" and row["verified_at"] is not None
+        ]
+        return ContactAnswer(account_id=account["id"], language=account["language"], contacts=found)
 
-    @staticmethod
-    async def _account(conn: Conn, app: Resolved, body: ContactRequest) -> Record | None:
-        if body.account_id is not None:
-            account = await accounts.get(conn, UUID(body.account_id))
-        else:
-            account = await accounts.find(conn, app.store.id, candidates(body.identifier or "", app.store))
-        return account if account is not None and account["store_id"] == app.store.id else None
-
-    async def _answer(
-        self,
-        tx: Tx,
-        app: Resolved,
-        purpose: str,
-        account: Record,
-        way: rules.Way,
-        identifiers: Sequence[Record],
-        usernames: list[str] | None = None,
-    ) -> ContactAnswer:
-        turn = await self._recipients.turn(tx, app, purpose, way.to.canonical, way.channel)
-        if turn is None:
-            return ContactAnswer()  # above a cap nothing leaves, and nobody is told (REG-9)
-        if turn > tx.now:
-            return ContactAnswer(wait_until=turn)
+    async def _answer(self, tx: Tx, person: Person, way: rules.Way) -> ContactAnswer:
         contact = Contact(
             channel=way.channel,
             to=way.to.address,
-            given_name=account["profile"].get("given_name"),
-            usernames=usernames,
-            others=await self._others(tx, identifiers, way),
+            given_name=person.account["profile"].get("given_name"),
+            usernames=person.usernames,
+            others=await self._others(tx, person.identifiers, way),
         )
         return ContactAnswer(
-            account_id=account["id"],
+            account_id=person.account["id"],
             channel=way.channel,
             to=mask(way.to.kind, way.to.value),
-            language=account["language"],
+            language=person.account["language"],
             contact=self._sealer.seal(contact, expires_at=tx.now + LIFETIME),
         )
 
     async def _others(self, conn: Conn, identifiers: Sequence[Record], way: rules.Way) -> list[Reach]:
         """For the fall-back; a number that was texted or called often enough isn't by it either (FRD-4, FRD-7)."""
         return [one for one in rules.others(identifiers, way) if await self._recipients.is_free(conn, one.to, one.channel)]
+
+    def _app(self, body: ContactRequest) -> Resolved:
+        return self._configuration.application(body.application)

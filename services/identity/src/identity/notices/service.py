@@ -10,7 +10,7 @@ from servicekit.configuration import Resolved
 from servicekit.db import Database, Record, Tx
 from servicekit.devices import in_words
 from servicekit.ids import random_id
-from servicekit.onetime import OneTimeSecrets
+from servicekit.onetime import OneTimeSecrets, ToIssue
 from servicekit.sealing import Sealer
 
 from identity.accounts import store as accounts
@@ -60,12 +60,14 @@ class Notices:
             )
             issued = await self._onetime.issue(
                 tx,
-                purpose=PURPOSE,
-                flow_id=notice_id,
-                subject=str(account["id"]),
-                tenant=str(app.store.id),
-                browser=None,
-                link_lifetime=app.policy.freeze.link_lifetime,
+                ToIssue(
+                    purpose=PURPOSE,
+                    flow_id=notice_id,
+                    subject=str(account["id"]),
+                    tenant=str(app.store.id),
+                    browser=None,
+                    link_lifetime=app.policy.freeze.link_lifetime,
+                ),
             )
             link = f"{self._db.origin}/{slug}/l/{issued.token}"
         content = MessageContent(

@@ -5,6 +5,7 @@ A number has limits of its own beside them, over all purposes and stores: text m
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from latchkey_contracts.http.common import Channel
@@ -18,20 +19,36 @@ NUMBER_LIMITS: Mapping[Channel, Sequence[Limit]] = {
 }
 
 
-class Recipients:
-    """`canonical`: the address or number as identity compares it."""
+@dataclass(frozen=True)
+class Message:
+    """What one is for and whom it goes to: `canonical` is the address or number as identity compares it."""
 
+    app: Resolved
+    purpose: str
+    canonical: str
+    channel: Channel
+
+
+class Recipients:
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
 
     async def turn(self, tx: Tx, app: Resolved, purpose: str, canonical: str, channel: Channel) -> datetime | None:
         """When a message may leave: now (then it is counted), later by the spacing, or not at all by a cap."""
-        decision = await self.take(tx, app, purpose, canonical, channel)
-        if decision.allowed:
-            return tx.now
-        # `take` has locked the counters, so nobody can use up a cap between it and this look.
-        caps = await self._throttle.peek(tx, self._caps(app, canonical, channel))
-        return decision.available_at if caps.allowed else None
+        return (await self.turns(tx, [Message(app, purpose, canonical, channel)]))[0]
+
+    async def turns(self, tx: Tx, messages: Sequence[Message]) -> list[datetime | None]:
+        """The same for several, in their order."""
+        wanted = [self._all(one.app, one.purpose, one.canonical, one.channel) for one in messages]
+        turns: list[datetime | None] = []
+        for one, decision in zip(messages, await self._throttle.take_several(tx, wanted), strict=True):
+            turn: datetime | None = tx.now
+            if not decision.allowed:
+                # The counters are locked by now, so nobody can use up a cap before this look.
+                caps = await self._throttle.peek(tx, self._caps(one.app, one.canonical, one.channel))
+                turn = decision.available_at if caps.allowed else None
+            turns.append(turn)
+        return turns
 
     async def take(self, tx: Tx, app: Resolved, purpose: str, canonical: str, channel: Channel) -> Decision:
         return await self._throttle.take(tx, self._all(app, purpose, canonical, channel))

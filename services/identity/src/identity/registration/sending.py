@@ -13,6 +13,7 @@ from servicekit import work
 from servicekit.configuration import Resolved
 from servicekit.db import Record, Tx
 from servicekit.logging import security_event
+from servicekit.onetime import ToIssue
 
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier, channel_of
@@ -71,15 +72,17 @@ class Messages:
         policy, channel = app.policy.registration, channel_of(row["recipient_kind"])
         issued = await self._t.onetime.issue(
             tx,
-            purpose=PURPOSE,
-            flow_id=row["id"],
-            subject=str(account_id),
-            tenant=str(app.store.id),
-            browser=row["browser"],
-            link_lifetime=policy.link_lifetime if channel == "email" else None,
-            code_lifetime=policy.passcode_lifetime,
-            code_length=CODE_LENGTH,
-            match=row["match"],
+            ToIssue(
+                purpose=PURPOSE,
+                flow_id=row["id"],
+                subject=str(account_id),
+                tenant=str(app.store.id),
+                browser=row["browser"],
+                link_lifetime=policy.link_lifetime if channel == "email" else None,
+                code_lifetime=policy.passcode_lifetime,
+                code_length=CODE_LENGTH,
+                match=row["match"],
+            ),
         )
         expires_at = _expiry(app, channel, tx.now)
         content = MessageContent(

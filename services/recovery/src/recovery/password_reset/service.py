@@ -17,10 +17,9 @@ from latchkey_contracts.http.recovery import ResetFlow, ResetRequest
 from latchkey_contracts.identity import PasswordChanged
 from latchkey_contracts.messages import Contact, Secrets
 from latchkey_contracts.recovery import ResetCompleted, ResetProven, ResetRequested
-from latchkey_contracts.sealed import Sealed
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
-from servicekit.context import Trace, set_tenant, use_trace
+from servicekit.context import Trace, current_trace, set_tenant, use_trace
 from servicekit.db import Conn, Record, Tx
 from servicekit.errors import (
     CodeBurned,
@@ -32,10 +31,10 @@ from servicekit.errors import (
 )
 from servicekit.failpoints import failpoint
 from servicekit.logging import security_event
-from servicekit.onetime import LINK_ERRORS, Link, LinkResult, code_error, same_browser
+from servicekit.onetime import LINK_ERRORS, Issued, Link, LinkResult, ToIssue, code_error, same_browser
 
 from recovery.requests import rules, store
-from recovery.requests.service import Requests, Tools
+from recovery.requests.service import Requests, Tools, ToReach
 
 PURPOSE = "password_reset"
 MESSAGE = "password_reset.message"
@@ -89,9 +88,10 @@ class Resets:
 
     async def messages(self, tx: Tx, items: Sequence[tuple[Trace, dict[str, Any]]]) -> None:
         """Makes links and codes now: their life begins when the message leaves."""
-        for one in await self._requests.contacts(tx, items):
+        found = [one for one in await self._requests.contacts(tx, items) if await self._is_of_use(tx, one)]
+        for one, issued in zip(found, await self._t.onetime.issue_several(tx, [_to_issue(one) for one in found]), strict=True):
             with use_trace(one.trace):
-                await self._send(tx, one.app, one.row, one.account_id, one.contact, one.channel)
+                await self._send(tx, one, issued)
 
     async def send_to(self, tx: Tx, slug: str, account_id: UUID, contact: Contact, language: str) -> None:
         """To an address that isn't identity's (REC-12); its link works from anywhere, like that of a rep's start."""
@@ -99,25 +99,15 @@ class Resets:
         row = await self._row(tx, await self._requests.start_for_rep(tx, app, account_id, language, send=False))
         sealed = self._t.sealer.seal(contact, expires_at=tx.now + app.policy.password_reset.link_lifetime)
         await store.reached(tx, [(row["id"], account_id, None)])
-        await self._send(tx, app, row, account_id, sealed, contact.channel)
+        one = ToReach(current_trace(), row, app, account_id, sealed, None, contact.channel)
+        await self._send(tx, one, await self._t.onetime.issue(tx, _to_issue(one)))
 
-    async def _send(self, tx: Tx, app: Resolved, row: Record, account_id: UUID, contact: Sealed, channel: Channel) -> None:
-        """D10: a link and a code in one mail; by SMS or voice a code alone."""
-        policy, by_mail = app.policy.password_reset, channel == "email"
-        if not by_mail and not await self._t.onetime.tries_left(tx, flow_id=row["id"], purpose=PURPOSE):
-            return  # five wrong tries burn all codes of a flow, so this one could do nothing (OTP-5)
-        issued = await self._t.onetime.issue(
-            tx,
-            purpose=PURPOSE,
-            flow_id=row["id"],
-            subject=str(account_id),
-            tenant=str(app.store.id),
-            browser=row["browser"],
-            link_lifetime=policy.link_lifetime if by_mail else None,
-            code_lifetime=policy.passcode_lifetime if not (by_mail and row["started_by_rep"]) else None,
-            code_length=policy.passcode_length,
-            match=row["match"],
-        )
+    async def _is_of_use(self, conn: Conn, one: ToReach) -> bool:
+        """Five wrong tries burn all codes of a flow, so a code alone could do nothing (OTP-5)."""
+        return one.channel == "email" or bool(await self._t.onetime.tries_left(conn, flow_id=one.row["id"], purpose=PURPOSE))
+
+    async def _send(self, tx: Tx, one: ToReach, issued: Issued) -> None:
+        row, app = one.row, one.app
         expires_at = issued.link_expires_at or issued.code_expires_at or tx.now
         secrets = Secrets(
             link=f"{self._t.db.origin}/{row['application']}/l/{issued.token}" if issued.token else None,
@@ -127,12 +117,12 @@ class Resets:
             asked=self._requests.asked(row),
         )
         event = ResetRequested(
-            account_id=account_id,
+            account_id=one.account_id,
             flow_id=row["id"],
             application=row["application"],
-            channel=channel,
+            channel=one.channel,
             language=row["language"] or app.application.default_language,
-            contact=contact,
+            contact=one.contact,
             message=self._t.sealer.seal(secrets, expires_at=expires_at),
             expires_at=expires_at,
         )
@@ -327,3 +317,19 @@ class Resets:
         row = await store.get(conn, request_id)
         assert row is not None  # noqa: S101 - the caller holds it
         return row
+
+
+def _to_issue(one: ToReach) -> ToIssue:
+    """D10: a link and a code in one mail; by SMS or voice a code alone."""
+    policy, by_mail = one.app.policy.password_reset, one.channel == "email"
+    return ToIssue(
+        purpose=PURPOSE,
+        flow_id=one.row["id"],
+        subject=str(one.account_id),
+        tenant=str(one.app.store.id),
+        browser=one.row["browser"],
+        link_lifetime=policy.link_lifetime if by_mail else None,
+        code_lifetime=policy.passcode_lifetime if not (by_mail and one.row["started_by_rep"]) else None,
+        code_length=policy.passcode_length,
+        match=one.row["match"],
+    )

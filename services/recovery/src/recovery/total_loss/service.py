@@ -21,7 +21,7 @@ from servicekit.devices import in_words
 from servicekit.errors import FeatureDisabled, FieldError, LinkMalformed, ValidationFailed
 from servicekit.ids import random_id
 from servicekit.logging import security_event
-from servicekit.onetime import LINK_ERRORS
+from servicekit.onetime import LINK_ERRORS, ToIssue
 from servicekit.throttle import Limit
 
 from recovery.password_reset.service import Resets
@@ -92,12 +92,14 @@ class TotalLoss:
         await store.add_notice(tx, row["id"], notice_id)
         issued = await self._t.onetime.issue(
             tx,
-            purpose=PURPOSE,
-            flow_id=notice_id,
-            subject=None,
-            tenant=str(row["store_id"]),
-            browser=None,
-            link_lifetime=LINK_LIFETIME,
+            ToIssue(
+                purpose=PURPOSE,
+                flow_id=notice_id,
+                subject=None,
+                tenant=str(row["store_id"]),
+                browser=None,
+                link_lifetime=LINK_LIFETIME,
+            ),
         )
         secrets = Secrets(
             link=f"{self._t.db.origin}/{row['application']}/l/{issued.token}",
