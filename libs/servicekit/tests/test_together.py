@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import pytest
 from servicekit.together import Together
 
 
@@ -40,11 +39,25 @@ class TestTogether:
         assert await asyncio.gather(first, *others) == [0, 2, 4, 6, 8, 10]
         assert slow.batches == [[0], [1, 2, 3], [4, 5]]
 
-    async def test_a_failure_is_everybody_s_and_the_next_go_on(self):
+    async def test_a_bad_one_is_nobody_else_s_trouble(self):
         together = Together(Slow())
-        with pytest.raises(ValueError, match="one of them"):
-            await together(-1)
+        tasks = [asyncio.create_task(together(number)) for number in (1, 2, -1, 3)]
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert (found[0], found[1], found[3]) == (2, 4, 6)
+        assert isinstance(found[2], ValueError)
         assert await together(3) == 6
+
+    async def test_a_database_that_is_away_is_not_asked_for_each(self):
+        asked = []
+
+        async def away(items: Sequence[int]) -> list[int]:
+            asked.append(len(items))
+            raise ConnectionRefusedError
+
+        together = Together(away)
+        found = await asyncio.gather(*(together(number) for number in range(5)), return_exceptions=True)
+        assert all(isinstance(one, ConnectionRefusedError) for one in found)
+        assert asked == [5]
 
     async def test_one_who_gave_up_holds_up_nobody(self):
         slow = Slow()

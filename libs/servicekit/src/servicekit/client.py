@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import orjson
 
 from .caller import HEADER, Caller, Signer
@@ -13,7 +12,7 @@ from .context import current_trace
 from .errors import CallerNotAllowed, InternalError, Overloaded
 from .logging import get_logger
 from .problems import from_problem
-from .transport import AiohttpTransport
+from .transport import Answer, Connections, NotSent, Transport, Unanswered
 
 log = get_logger("servicekit.client")
 OPEN_AFTER = 5  # failures in a row
@@ -31,18 +30,15 @@ class InternalClient:
         clock: Clock,
         *,
         timeout: float = 10.0,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         """`timeout`: seconds for a whole call, its repetition included."""
         self._audience = audience
         self._signer = signer
         self._clock = clock
         self._timeout = timeout
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            trust_env=False,
-            transport=transport or AiohttpTransport(connections=200),
-        )
+        self._base_url = base_url.rstrip("/")
+        self._transport = transport or Connections(most=200)
         self._failures = 0
         self._closed_until = float("-inf")
 
@@ -72,30 +68,31 @@ class InternalClient:
         if json is not None:
             content = orjson.dumps(json)
             headers["content-type"] = "application/json"
-        request = self._http.build_request(method, path, content=content, headers=headers, params=params)
         try:
             async with asyncio.timeout(deadline or self._timeout):
-                response = await self._send(request)
-        except (httpx.HTTPError, TimeoutError) as error:
+                answer = await self._send(method, self._base_url + path, headers, content, params)
+        except (NotSent, Unanswered, TimeoutError) as error:
             self._failed(error)
             raise Overloaded from None
         self._failures = 0
-        if response.status_code >= 400:
-            answered = from_problem(_parsed(response), response.status_code)
+        if answer.status >= 400:
+            answered = from_problem(_parsed(answer), answer.status)
             if isinstance(answered, CallerNotAllowed):  # between services: our mistake, not the customer's
                 log.error("peer.refuses_us", peer=self._audience, method=method)
                 raise InternalError
             raise answered
-        return _parsed(response)
+        return _parsed(answer)
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, params: Mapping[str, str] | None
+    ) -> Answer:
         """Once more where that can't do anything twice: a reading call, or one that never left."""
         try:
-            return await self._http.send(request)
-        except httpx.HTTPError as error:
-            if request.method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return await self._transport.send(method, url, headers, content, params)
+        except (NotSent, Unanswered) as error:
+            if method != "GET" and isinstance(error, Unanswered):
                 raise
-            return await self._http.send(request)
+            return await self._transport.send(method, url, headers, content, params)
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
@@ -104,13 +101,13 @@ class InternalClient:
             self._closed_until = self._clock.monotonic() + OPEN_SECONDS
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._transport.close()
 
 
-def _parsed(response: httpx.Response) -> Any:
-    if not response.content:
+def _parsed(answer: Answer) -> Any:
+    if not answer.content:
         return None
     try:
-        return orjson.loads(response.content)
+        return orjson.loads(answer.content)
     except orjson.JSONDecodeError:
         return None

@@ -7,12 +7,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from .db import DatabaseUnavailable
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Together(Generic[Item, Result]):
-    """`run` gets some items and answers their results in the same order. If it fails, each of them fails."""
+    """`run` gets some items and answers their results in the same order. If it fails for several, each is tried alone, so that
+    a bad one is nobody else's trouble.
+    """
 
     def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, most: int = 50) -> None:
         self._run = run
@@ -32,16 +36,24 @@ class Together(Generic[Item, Result]):
         while self._waiting:
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             try:
-                results = await self._run([item for item, _ in batch])
+                await self._do(batch)
             except asyncio.CancelledError:
                 for _, future in batch:
                     future.cancel()
                 raise
-            except Exception as error:  # noqa: BLE001 - whoever asked is told
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for (_, future), result in zip(batch, results, strict=True):
+
+    async def _do(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._run([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            if len(batch) > 1 and not isinstance(error, DatabaseUnavailable):
+                for one in batch:
+                    await self._do([one])
+                return
+            for _, future in batch:
                 if not future.done():
-                    future.set_result(result)
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import secrets
 from datetime import UTC, datetime
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
@@ -33,7 +34,8 @@ def compose(mail: Mail, at: datetime) -> bytes:
 
     By the library's older classes: its newer ones parse every header they are given, for twice the notifier's whole work.
     """
-    message = MIMEMultipart("alternative")
+    # 128 random bits are in no part; the library would look through all parts for its own.
+    message = MIMEMultipart("alternative", boundary=f"=_{secrets.token_hex(16)}")
     message["From"] = formataddr((_line(mail.sender_name), mail.sender_address))
     # An address beyond ASCII goes as it is (SMTPUTF8, RFC 6532); surrogates are how the library carries its bytes.
     message["To"] = _line(mail.to).encode().decode("ascii", "surrogateescape")

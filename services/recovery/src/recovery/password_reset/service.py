@@ -32,9 +32,10 @@ from servicekit.errors import (
 from servicekit.failpoints import failpoint
 from servicekit.logging import security_event
 from servicekit.onetime import LINK_ERRORS, Issued, Link, LinkResult, ToIssue, code_error, same_browser
+from servicekit.together import Together
 
 from recovery.requests import rules, store
-from recovery.requests.service import Requests, Tools, ToReach
+from recovery.requests.service import Asked, Requests, Tools, ToReach
 
 PURPOSE = "password_reset"
 MESSAGE = "password_reset.message"
@@ -45,18 +46,30 @@ class Resets:
         self._t = tools
         self._requests = Requests(tools, "password_reset", MESSAGE)
         self.purge = self._requests.purge
+        self._starts = Together(self._start_several)
 
     # --- asking ------------------------------------------------------------------------------------------------------------
 
     async def start(self, slug: str, body: ResetRequest, caller: Caller) -> ResetFlow:
         """202 whatever was typed."""
-        app = self._app(slug)
+        asked = Asked.now(self._app(slug), body.identifier, caller, caller.language)
+        if caller.idempotency_key is None:
+            return await self._starts(asked)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
-            row, next_at = await self._requests.start(tx, app, body.identifier, caller, caller.language)
-            answer = await self._view(tx, app, row, next_at=next_at)
+            (answer,) = await self._begin(tx, [asked])
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
+
+    async def _start_several(self, several: Sequence[Asked]) -> list[ResetFlow]:
+        async with self._t.db.transaction() as tx:
+            return await self._begin(tx, several)
+
+    async def _begin(self, tx: Tx, several: Sequence[Asked]) -> list[ResetFlow]:
+        begun = await self._requests.start_several(tx, several)
+        return [
+            await self._view(tx, asked.app, row, next_at=next_at) for asked, (row, next_at) in zip(several, begun, strict=True)
+        ]
 
     async def start_for_rep(self, slug: str, account_id: UUID, caller: Caller) -> UUID:
         """REC-11; also where customers can't start one themselves (D14)."""
@@ -223,7 +236,8 @@ class Resets:
                 raise LinkMalformed if link.state in {"valid", "malformed"} or row is None else LINK_ERRORS[link.state]
             if link.state not in {"expired", "superseded"}:
                 raise LinkMalformed if link.state == "valid" else LINK_ERRORS[link.state]
-            new, next_at = await self._requests.start(tx, app, row["identifier"], caller, row["language"], in_turn=False)
+            asked = Asked.now(app, row["identifier"], caller, row["language"])
+            new, next_at = await self._requests.start(tx, asked, in_turn=False)
             answer = await self._view(tx, app, new, typed=False, next_at=next_at)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer

@@ -1,9 +1,8 @@
 """SQL of reminder and reset requests."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from servicekit.db import Conn, Record, Tx
@@ -11,7 +10,12 @@ from servicekit.db import Conn, Record, Tx
 _COLUMNS = """id, kind, store_id, application, identifier, language, browser, match, requested_from, started_by_rep, account_id, recipient,
 status, link_ended, created_at, expires_at"""
 _INSERT = f"""
-INSERT INTO request ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, 'check_your_messages', false, $12, $13)
+INSERT INTO request ({_COLUMNS})
+SELECT id, kind, store_id, application, identifier, language, browser, match, requested_from, started_by_rep, account_id, NULL,
+    'check_your_messages', false, $12, expires_at
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::bool[],
+    $11::uuid[], $13::timestamptz[]) AS one(id, kind, store_id, application, identifier, language, browser, match, requested_from,
+    started_by_rep, account_id, expires_at)
 RETURNING {_COLUMNS}
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM request WHERE id = $1"  # noqa: S608
@@ -32,7 +36,7 @@ _LINK_ENDED = "UPDATE request SET link_ended = true WHERE id = $1"
 _PURGE = "DELETE FROM request WHERE expires_at < $1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class New:
     """What a request starts with. `account_id` is known only where a rep started it."""
 
@@ -45,28 +49,23 @@ class New:
     browser: bytes | None
     match: str
     requested_from: str | None
-    expires_at: datetime
     started_by_rep: bool = False
     account_id: UUID | None = None
+    expires_at: datetime
+
+
+_NEW = [one.name for one in fields(New) if one.name != "expires_at"]
 
 
 async def insert(tx: Tx, one: New) -> Record:
-    values: tuple[Any, ...] = (
-        one.id,
-        one.kind,
-        one.store_id,
-        one.application,
-        one.identifier,
-        one.language,
-        one.browser,
-        one.match,
-        one.requested_from,
-        one.started_by_rep,
-        one.account_id,
-    )
-    row = await tx.fetchrow(_INSERT, *values, tx.now, one.expires_at)
-    assert row is not None  # noqa: S101 - the statement answers what it wrote
-    return row
+    return (await insert_several(tx, [one]))[0]
+
+
+async def insert_several(tx: Tx, several: Sequence[New]) -> list[Record]:
+    """In their order."""
+    columns = [[getattr(one, name) for one in several] for name in _NEW]
+    rows = {row["id"]: row for row in await tx.fetch(_INSERT, *columns, tx.now, [one.expires_at for one in several])}
+    return [rows[one.id] for one in several]
 
 
 async def get(conn: Conn, request_id: UUID) -> Record | None:
