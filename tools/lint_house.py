@@ -15,7 +15,7 @@ SOURCES = [
 _SQL = re.compile(r"^\s*(WITH|SELECT|INSERT INTO|UPDATE|DELETE FROM)\b[\s\S]*\b(FROM|INTO|SET|VALUES|AS)\b")
 # servicekit's own stores, each its own feature.
 _SQL_ALLOWED = re.compile(
-    r"store\.py$|/servicekit/(outbox|inbox|parked|work|onetime|throttle|idempotency|configuration|health|migrations|wakeups|db)\.py$"
+    r"store\.py$|/servicekit/(outbox|inbox|parked|work|onetime|guessing|throttle|idempotency|configuration|health|migrations|wakeups|db)\.py$"
 )
 # Not our peers: the world's providers, each with outcomes of its own.
 PROVIDERS = ("notifier/channels/http.py", "notifier/channels/https.py", "notifier/channels/twilio.py")

@@ -75,9 +75,9 @@ async def connect(dsn: str, clock: ManualClock) -> Database:
 
 @pytest.fixture
 def clean(kit_dsn: str) -> None:
-    """Nothing on its way out, come in, parked or to do."""
+    """Nothing on its way out, come in, parked or to do; no codes typed."""
     with psycopg.connect(kit_dsn) as connection:
-        connection.execute("TRUNCATE aggregate_version, outbox, inbox, parked, work RESTART IDENTITY")
+        connection.execute("TRUNCATE aggregate_version, outbox, inbox, parked, work, code_tries, code_alarm RESTART IDENTITY")
 
 
 @pytest.fixture

@@ -74,3 +74,17 @@ class AccountEvent(Event):
     """An event about one account."""
 
     account_id: UUID
+
+
+class CodeGuessing(Event):
+    """Codes of this purpose are being guessed, a few for each of many people (OTP-6): far more than usual were wrong within the
+    window. New codes are longer until the time named, which moves on while it lasts.
+    """
+
+    subject_field = "purpose"
+    purpose: str
+    wrong: int = Field(ge=0)
+    correct: int = Field(ge=0)
+    window_seconds: int = Field(ge=1)
+    code_length: int
+    until: datetime

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from .event import AccountEvent, Event
+from .event import AccountEvent, CodeGuessing, Event
 from .sealed import Sealed
 
 IdentifierKind = Literal["username", "email", "phone"]
@@ -139,6 +139,12 @@ class AccountFrozen(AccountEvent):
     language: str
     notices: list[Sealed] = Field(default_factory=list, description="By e-mail")
     sms_notices: list[Sealed] = Field(default_factory=list)
+
+
+class CodeGuessingSuspected(CodeGuessing):
+    """Of activations."""
+
+    event_type = "latchkey.identity.code_guessing_suspected.v1"
 
 
 class ConfigurationEvent(Event):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from .event import AccountEvent
+from .event import AccountEvent, CodeGuessing
 from .sealed import Sealed
 
 
@@ -64,3 +64,9 @@ class TotalLossRecoveryCancelled(AccountEvent):
     event_type = "latchkey.recovery.total_loss_recovery_cancelled.v1"
     flow_id: UUID
     application: str
+
+
+class CodeGuessingSuspected(CodeGuessing):
+    """Of password resets."""
+
+    event_type = "latchkey.recovery.code_guessing_suspected.v1"

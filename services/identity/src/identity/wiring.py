@@ -1,7 +1,9 @@
 """What the identity service is made of."""
 
+from latchkey_contracts.identity import CodeGuessingSuspected
 from servicekit import links as link_routes
 from servicekit.configuration import first_load
+from servicekit.guessing import Guesses
 from servicekit.http import create_internal_app
 from servicekit.idempotency import Idempotency
 from servicekit.links import Links
@@ -51,6 +53,7 @@ async def build(r: Resources) -> Wired:
         passwords=passwords,
         sessions=sessions,
         onetime=onetime,
+        guesses=Guesses(r.db, PURPOSE, CodeGuessingSuspected),
         throttle=throttle,
         recipients=recipients,
         idempotency=idempotency,
@@ -102,7 +105,7 @@ async def build(r: Resources) -> Wired:
             ("sessions.purge", settings.sweep_seconds, sessions.purge),
             ("configuration.republish", settings.sweep_seconds, configuration.republish),
         ],
-        loops=[configuration.run],
+        loops=[configuration.run, tools.guesses.run],
         on_start=[lambda: first_load(configuration)],
     )
 

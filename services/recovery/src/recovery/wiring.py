@@ -1,9 +1,11 @@
 """What the recovery service is made of."""
 
+from latchkey_contracts.recovery import CodeGuessingSuspected
 from servicekit import links as link_routes
 from servicekit.caller import Signer
 from servicekit.client import InternalClient
 from servicekit.configuration import ConfigurationCopy, first_load
+from servicekit.guessing import Guesses
 from servicekit.http import create_internal_app
 from servicekit.idempotency import Idempotency
 from servicekit.links import Links
@@ -38,6 +40,7 @@ async def build(r: Resources) -> Wired:
         db=r.db,
         configuration=configuration,
         onetime=OneTimeSecrets(r.keys),
+        guesses=Guesses(r.db, RESET, CodeGuessingSuspected),
         throttle=Throttle(r.keys),
         idempotency=Idempotency(r.keys),
         sealer=Sealer(r.keys),
@@ -65,7 +68,7 @@ async def build(r: Resources) -> Wired:
             ("requests.purge", settings.sweep_seconds, resets.purge),
             ("total_loss.purge", settings.sweep_seconds, total_loss.purge),
         ],
-        loops=[configuration.run],
+        loops=[configuration.run, tools.guesses.run],
         on_start=[lambda: first_load(configuration)],
         on_stop=[identity.close],
     )

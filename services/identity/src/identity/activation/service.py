@@ -191,6 +191,7 @@ class Activations:
             if result.outcome == "ok":
                 answer = await self._proven(tx, flow_id, "code")
                 await self._t.idempotency.store(tx, caller, 200, answer)
+        self._t.guesses.count(result.outcome)
         if answer is not None:
             return answer
         security_event("authn_login_fail", "fail", purpose=PURPOSE, reason=f"code_{result.outcome}", flow_id=str(flow_id))

@@ -80,7 +80,7 @@ class Messages:
                 browser=row["browser"],
                 link_lifetime=policy.link_lifetime if channel == "email" else None,
                 code_lifetime=policy.passcode_lifetime,
-                code_length=CODE_LENGTH,
+                code_length=self._t.guesses.code_length(CODE_LENGTH),
                 match=row["match"],
             ),
         )

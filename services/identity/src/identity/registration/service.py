@@ -18,6 +18,7 @@ from servicekit.context import set_tenant
 from servicekit.db import Conn, Database, Record, Tx
 from servicekit.devices import in_words
 from servicekit.errors import FeatureDisabled, FieldError, FlowEnded, NotFound, TooManyRequests, UsernameTaken, ValidationFailed
+from servicekit.guessing import Guesses
 from servicekit.idempotency import Idempotency
 from servicekit.ids import random_id
 from servicekit.logging import security_event
@@ -48,6 +49,7 @@ class Tools:
     passwords: Passwords
     sessions: Sessions
     onetime: OneTimeSecrets
+    guesses: Guesses
     throttle: Throttle
     recipients: Recipients
     idempotency: Idempotency

@@ -102,7 +102,9 @@ class Resets:
     async def messages(self, tx: Tx, items: Sequence[tuple[Trace, dict[str, Any]]]) -> None:
         """Makes links and codes now: their life begins when the message leaves."""
         found = [one for one in await self._requests.contacts(tx, items) if await self._is_of_use(tx, one)]
-        for one, issued in zip(found, await self._t.onetime.issue_several(tx, [_to_issue(one) for one in found]), strict=True):
+        for one, issued in zip(
+            found, await self._t.onetime.issue_several(tx, [self._to_issue(one) for one in found]), strict=True
+        ):
             with use_trace(one.trace):
                 await self._send(tx, one, issued)
 
@@ -113,11 +115,26 @@ class Resets:
         sealed = self._t.sealer.seal(contact, expires_at=tx.now + app.policy.password_reset.link_lifetime)
         await store.reached(tx, [(row["id"], account_id, None)])
         one = ToReach(current_trace(), row, app, account_id, sealed, None, contact.channel)
-        await self._send(tx, one, await self._t.onetime.issue(tx, _to_issue(one)))
+        await self._send(tx, one, await self._t.onetime.issue(tx, self._to_issue(one)))
 
     async def _is_of_use(self, conn: Conn, one: ToReach) -> bool:
         """Five wrong tries burn all codes of a flow, so a code alone could do nothing (OTP-5)."""
         return one.channel == "email" or bool(await self._t.onetime.tries_left(conn, flow_id=one.row["id"], purpose=PURPOSE))
+
+    def _to_issue(self, one: ToReach) -> ToIssue:
+        """D10: a link and a code in one mail; by SMS or voice a code alone."""
+        policy, by_mail = one.app.policy.password_reset, one.channel == "email"
+        return ToIssue(
+            purpose=PURPOSE,
+            flow_id=one.row["id"],
+            subject=str(one.account_id),
+            tenant=str(one.app.store.id),
+            browser=one.row["browser"],
+            link_lifetime=policy.link_lifetime if by_mail else None,
+            code_lifetime=policy.passcode_lifetime if not (by_mail and one.row["started_by_rep"]) else None,
+            code_length=self._t.guesses.code_length(policy.passcode_length),
+            match=one.row["match"],
+        )
 
     async def _send(self, tx: Tx, one: ToReach, issued: Issued) -> None:
         row, app = one.row, one.app
@@ -218,6 +235,7 @@ class Resets:
                 await self._prove(tx, row, row["browser"])
                 answer = await self._view(tx, self._t.configuration.application(slug), await self._row(tx, request_id))
                 await self._t.idempotency.store(tx, caller, 200, answer)
+        self._t.guesses.count(result.outcome)
         if answer is not None:
             return answer
         security_event("authn_login_fail", "fail", purpose=PURPOSE, reason=f"code_{result.outcome}", flow_id=str(request_id))
@@ -331,19 +349,3 @@ class Resets:
         row = await store.get(conn, request_id)
         assert row is not None  # noqa: S101 - the caller holds it
         return row
-
-
-def _to_issue(one: ToReach) -> ToIssue:
-    """D10: a link and a code in one mail; by SMS or voice a code alone."""
-    policy, by_mail = one.app.policy.password_reset, one.channel == "email"
-    return ToIssue(
-        purpose=PURPOSE,
-        flow_id=one.row["id"],
-        subject=str(one.account_id),
-        tenant=str(one.app.store.id),
-        browser=one.row["browser"],
-        link_lifetime=policy.link_lifetime if by_mail else None,
-        code_lifetime=policy.passcode_lifetime if not (by_mail and one.row["started_by_rep"]) else None,
-        code_length=policy.passcode_length,
-        match=one.row["match"],
-    )

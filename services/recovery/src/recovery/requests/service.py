@@ -22,6 +22,7 @@ from servicekit.context import Trace, current_trace, set_tenant, use_trace
 from servicekit.db import Conn, Database, Record, Tx
 from servicekit.devices import in_words
 from servicekit.errors import FieldError, FlowEnded, NotFound, TooManyRequests, ValidationFailed
+from servicekit.guessing import Guesses
 from servicekit.idempotency import Idempotency
 from servicekit.ids import random_id
 from servicekit.logging import security_event
@@ -40,6 +41,7 @@ class Tools:
     db: Database
     configuration: Configuration
     onetime: OneTimeSecrets
+    guesses: Guesses
     throttle: Throttle
     idempotency: Idempotency
     sealer: Sealer
