@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from latchkey_contracts.http.common import Identifier
 from latchkey_contracts.http.common import Request as Body
+from prometheus_client import REGISTRY, generate_latest
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from servicekit import errors
@@ -477,6 +478,23 @@ class TestAccessLog:
         lines = [(one["route"], one["status"]) for one in logged() if one["event"] == "http.request"]
         assert lines == [("(none)", 400), ("(none)", 404), ("/v1/apps/{app}/fails/{how}", 500)]
         assert "bob@" not in logged.raw().decode()
+
+    async def test_measured_by_route_and_status(self, api):
+        """REL-18; nothing of the path, and no method that somebody invents, becomes a label."""
+
+        def count(method: str, route: str, status: int) -> float:
+            labels = {"method": method, "route": route, "status": str(status)}
+            return REGISTRY.get_sample_value("latchkey_http_seconds_count", labels) or 0
+
+        wanted = [("GET", "/v1/apps/{app}/l/{token}", 200), ("GET", "(none)", 404), ("GET", "/v1/apps/{app}/fails/{how}", 500),
+                  ("(other)", "(none)", 404)]  # fmt: skip
+        before = [count(*one) for one in wanted]
+        await api.get("/v1/apps/demo/l/" + "T" * 43)
+        await api.get("/nothing/" + "T" * 43)
+        await api.get("/v1/apps/demo/fails/bug")
+        await api.client.request("T" * 43, "/nothing", headers=api.headers())
+        assert [count(*one) for one in wanted] == [one + 1 for one in before]
+        assert "TTTT" not in generate_latest().decode()
 
     async def test_refused_input_is_a_security_event(self, api, logged):
         """LOG-1: names of fields, no values."""

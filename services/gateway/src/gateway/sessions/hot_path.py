@@ -1,8 +1,10 @@
 """GET /v1/session in front of everything else: who am I, asked by every page of every application."""
 
 import secrets
+import time
 
 from servicekit.errors import ServiceError, SessionRequired
+from servicekit.guard import SECONDS
 from servicekit.http import header, problem_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,7 +23,7 @@ class HotPath:
         if scope["type"] != "http" or scope["path"] != "/v1/session" or scope["method"] != "GET" or scope["query_string"]:
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(16)
+        request_id, started = secrets.token_hex(16), time.monotonic()
         token = self._token(scope)
         try:
             if token is None:
@@ -31,6 +33,7 @@ class HotPath:
             response = problem_response(error, request_id)
             response.headers["x-request-id"] = request_id
             await response(scope, receive, send)
+            SECONDS.labels("GET", "/v1/session", error.status).observe(time.monotonic() - started)
             return
         body = entry.body
         headers = [
@@ -40,6 +43,7 @@ class HotPath:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+        SECONDS.labels("GET", "/v1/session", 200).observe(time.monotonic() - started)
 
     def _token(self, scope: Scope) -> str | None:
         cookie = header(scope, b"cookie")
