@@ -14,7 +14,7 @@ from latchkey_contracts.event import Event
 from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new_email, person
 
 from .conftest import read_records
-from .phones import phoned
+from .phones import Phoned, phoned
 from .test_password_reset import shape
 
 
@@ -181,18 +181,25 @@ class TestSameAnswerForEverybody:
             "nothing to press there"
         )
 
-    def test_disabled_address(self, product: Product, http: httpx.Client) -> None:
-        """REG-1: the answer is the same; nobody gets a mail."""
+    @pytest.mark.parametrize("status", ["disabled", "frozen"])
+    def test_disabled_address(self, product: Product, http: httpx.Client, status: str) -> None:
+        """REG-1: the same answer, and the same on the page that waits; only the mailbox learns that there is an account."""
         known, unknown = person(product, http), person(product, http)
         known.activate()
         eventually(lambda: len(product.mails(known.email)) == 2)
-        with_status(product, known.email, "disabled")
+        with_status(product, known.email, status)
         product.move_clock(30)
-        before = len(product.mails(known.email))
         assert self.shape(known.register()) == self.shape(unknown.register())
         unknown.mail()
-        product.wait_quiet(seconds=30)
-        assert len(product.mails(known.email)) == before
+        told = product.wait_mails(known.email, 1, subject="already have")[0]
+        assert not LINK.search(told["text"])
+        for one in (known, unknown):
+            eventually(lambda one=one: one.read()["delivery"]["state"] == "handed_over")
+        looks = [one.read() for one in (known, unknown)]
+        assert looks[0].keys() == looks[1].keys()
+        assert [(one["status"], one["next"], one["resend"]["channels"]) for one in looks] == [
+            ("check_your_messages", ["resend", "code"], ["email"])
+        ] * 2
 
     def test_sign_in_before_activation_is_a_wrong_password(self, product: Product, http: httpx.Client) -> None:
         """REG-2, ENU-1."""
@@ -558,6 +565,60 @@ class TestThrottle:
             statuses = list(pool.map(again, range(100)))
         assert statuses.count(202) == 1
         assert set(statuses) == {202, 429}
+
+
+class TestClaims:
+    """A number that an account only names, without proof, is no reason to turn its true owner away."""
+
+    @pytest.fixture
+    def claimed(self, product: Product, http: httpx.Client) -> tuple[Person, Phoned]:
+        """Somebody with a proven address who typed a number, and the person whose number that is."""
+        kim = phoned(product, http, app="calls")
+        mira = person(product, http)
+        mira.app = "calls"
+        mira.register(identifiers={"email": mira.email, "phone": kim.number})
+        mira.confirm()
+        product.move_clock(30)
+        return mira, kim
+
+    @staticmethod
+    def holders(product: Product, number: str) -> list[tuple[str, bool]]:
+        rows = product.rows("identity", "SELECT account_id, verified_at IS NOT NULL FROM identifier WHERE canonical = %s", number)
+        return [(str(account), bool(proven)) for account, proven in rows]
+
+    def test_its_owner_registers(self, product: Product, claimed: tuple[Person, Phoned]) -> None:
+        """The proof takes it from whoever only typed it; that account is there as before, by its own address."""
+        mira, kim = claimed
+        account = account_of(product, mira.email)
+        assert self.holders(product, kim.number) == [(account, False)]
+        kim.activate()
+        ((other, proven),) = self.holders(product, kim.number)
+        assert (other != account, proven) == (True, True)
+        assert kim.sign_in(identifier=kim.number).json()["status"] == "complete"
+        assert mira.sign_in().json()["status"] == "complete"
+
+    def test_a_registration_alone_takes_nothing(self, product: Product, claimed: tuple[Person, Phoned]) -> None:
+        """Whoever proves nothing changes nothing; and asking twice makes one pending account."""
+        mira, kim = claimed
+        kim.register()
+        kim.messages()
+        product.move_clock(30)
+        kim.register()
+        kim.messages()
+        product.wait_quiet(seconds=30)
+        assert [proven for _, proven in self.holders(product, kim.number)] == [False, False]
+        assert mira.sign_in(identifier=kim.number).json()["status"] == "complete", (
+            "its name to sign in with, until somebody proves it"
+        )
+
+    def test_who_has_nothing_else_keeps_it(self, product: Product, http: httpx.Client) -> None:
+        """Where activation is off nothing is ever proven: that account is its owner's, who is told of the attempt."""
+        mira = person(product, http)
+        mira.app = "open"
+        assert mira.register().json()["status"] == "complete"
+        again = person(product, http, mira.email)
+        again.register()
+        product.wait_mails(mira.email, 1, subject="already have")
 
 
 class TestIdentifiers:

@@ -18,21 +18,33 @@ SELECT DISTINCT ON (wanted.place) wanted.place, {_COLUMNS}
 FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[]) AS wanted(place, store_id, kind, canonical)
 CROSS JOIN LATERAL (
     SELECT account_id FROM identifier AS i
-    WHERE i.store_id = wanted.store_id AND i.kind = wanted.kind AND i.canonical = wanted.canonical LIMIT 1
+    WHERE i.store_id = wanted.store_id AND i.kind = wanted.kind AND i.canonical = wanted.canonical AND NOT i.contested
+    LIMIT 1
 ) AS i
 CROSS JOIN LATERAL (SELECT * FROM account WHERE id = i.account_id LIMIT 1) AS a
 ORDER BY wanted.place, (a.status = 'active') DESC, a.created_at
 """  # noqa: S608 - constant columns
+_CLAIMS = f"""
+SELECT {_COLUMNS}, i.contested, i.verified_at,
+    EXISTS (SELECT FROM identifier AS o WHERE o.account_id = a.id AND o.verified_at IS NOT NULL) AS has_proven
+FROM identifier AS i JOIN account AS a ON a.id = i.account_id
+WHERE i.store_id = $1 AND i.kind = $2 AND i.canonical = $3 ORDER BY i.contested DESC
+"""  # noqa: S608
 _GET = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1"  # noqa: S608
 _GET_SEVERAL = f"SELECT {_COLUMNS} FROM account a WHERE a.id = ANY($1::uuid[])"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1 FOR UPDATE"  # noqa: S608
 _INSERT = "INSERT INTO account (id, store_id, status, language, created_at) VALUES ($1, $2, 'pending', $3, $4)"
 _ADD = """
-INSERT INTO identifier (id, account_id, store_id, kind, value, canonical, skeleton, verified_at, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id
+INSERT INTO identifier (id, account_id, store_id, kind, value, canonical, skeleton, verified_at, contested, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id
+"""
+_DROP_CLAIMS = """
+DELETE FROM identifier AS i USING identifier AS mine
+WHERE mine.account_id = $1 AND mine.kind = $2 AND mine.canonical = $3 AND i.store_id = mine.store_id AND i.kind = mine.kind
+    AND i.canonical = mine.canonical AND i.account_id <> mine.account_id AND i.verified_at IS NULL
 """
 _VERIFY = """
-UPDATE identifier SET verified_at = $4, value = $5
+UPDATE identifier SET verified_at = $4, value = $5, contested = false
 WHERE account_id = $1 AND kind = $2 AND canonical = $3
 """
 _ACTIVATE = """
@@ -65,6 +77,16 @@ async def find_several(conn: Conn, several: Sequence[tuple[UUID, Sequence[tuple[
     return [found.get(place) for place in range(len(several))]
 
 
+async def find_owner(conn: Conn, store_id: UUID, one: Identifier) -> Record | None:
+    """Who an address or number belongs to: who has proven it, or is about to. Not an account whose owner has proven another and
+    only typed this one.
+    """
+    for row in await conn.fetch(_CLAIMS, store_id, one.kind, one.canonical):
+        if row["contested"] or row["verified_at"] is not None or row["status"] == "pending" or not row["has_proven"]:
+            return row
+    return None
+
+
 async def get(conn: Conn, account_id: UUID) -> Record | None:
     return await conn.fetchrow(_GET, account_id)
 
@@ -83,15 +105,17 @@ async def insert(tx: Tx, store_id: UUID, language: str) -> UUID:
     return account_id
 
 
-async def add_identifier(tx: Tx, account_id: UUID, store_id: UUID, one: Identifier, *, verified_at: datetime | None) -> bool:
-    """False if somebody has it, or a look-alike of it."""
-    row = await tx.fetchrow(
-        _ADD, random_id(), account_id, store_id, one.kind, one.value, one.canonical, one.skeleton, verified_at, tx.now
-    )
-    return row is not None
+async def add_identifier(
+    tx: Tx, account_id: UUID, store_id: UUID, one: Identifier, *, verified_at: datetime | None, contested: bool = False
+) -> bool:
+    """False if somebody has it, or a look-alike of it. `contested`: beside somebody's unproven claim."""
+    values = (one.kind, one.value, one.canonical, one.skeleton, verified_at, contested)
+    return await tx.fetchrow(_ADD, random_id(), account_id, store_id, *values, tx.now) is not None
 
 
 async def verify_identifier(tx: Tx, account_id: UUID, one: Identifier) -> None:
+    """Proof beats claims: whoever else only typed it has it no longer."""
+    await tx.execute(_DROP_CLAIMS, account_id, one.kind, one.canonical)
     await tx.execute(_VERIFY, account_id, one.kind, one.canonical, tx.now, one.value)
 
 

@@ -42,21 +42,24 @@ class Messages:
             if turn > tx.now:
                 await work.enqueue(tx, MESSAGE, payload, due_at=turn)
                 return
-        account = await accounts.find(tx, app.store.id, [(row["recipient_kind"], row["recipient"])])
+        account = await accounts.find_owner(tx, app.store.id, _recipient(row))
         if account is None:
             account = await self._pending_account(tx, app, row)
         if account["status"] == "pending":
             await self._request_activation(tx, app, row, account["id"])
-        elif account["status"] == "active":
-            await self._tell_owner(tx, app, row, account)
         else:
-            # A disabled or erased account gets no message; the answer was the same all the same.
-            await store.set_suppressed(tx, row["id"])
+            # Whatever became of the account: the page that asked would show that nothing left (REG-1).
+            await self._tell_owner(tx, app, row, account)
 
     async def _pending_account(self, tx: Tx, app: Resolved, row: Record) -> Record:
         identifier = _recipient(row)
         account_id = await accounts.insert(tx, app.store.id, row["language"])
-        if not await accounts.add_identifier(tx, account_id, app.store.id, identifier, verified_at=None):
+        added = False
+        for contested in (False, True):
+            added = added or await accounts.add_identifier(
+                tx, account_id, app.store.id, identifier, verified_at=None, contested=contested
+            )
+        if not added:
             # Another attempt made it between our look and now; this transaction's snapshot sees it on the retry.
             raise RuntimeError("lost the race for a pending account")
         kinds = [one["kind"] for one in row["identifiers"]]
