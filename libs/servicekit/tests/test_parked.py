@@ -212,14 +212,15 @@ class TestRetry:
         await park(inbox, handler, RuntimeError(), follower, offset=1)
         handler.failing.clear()
         clock.move(10)
-        async with retrying(impatient, Inbox(impatient, inbox.subscription)):
+
+        async def look() -> bool:
+            return await rows(db) == []
+
+        async with contextlib.AsyncExitStack() as loop:
             async with db.transaction() as tx:
                 await tx.fetch('SELECT FROM parked WHERE "offset" = 1 FOR UPDATE')
+                await loop.enter_async_context(retrying(impatient, Inbox(impatient, inbox.subscription)))
                 await until(lambda: asyncio.sleep(0, any(line["event"] == "parked.paused" for line in logged())))
-
-            async def look() -> bool:
-                return await rows(db) == []
-
             await until(look)
         await impatient.close()
         assert await done(db, first) == [1, 1]
