@@ -147,7 +147,7 @@ def _engine_has_images() -> bool:
 
 def _containers() -> Infrastructure:
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.waiting_utils import wait_for_logs
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     postgres = DockerContainer(POSTGRES_IMAGE).with_env("POSTGRES_PASSWORD", "latchkey").with_exposed_ports(5432)
     postgres.with_command("postgres -c max_connections=400 -c fsync=off -c synchronous_commit=off")
@@ -158,9 +158,8 @@ def _containers() -> Infrastructure:
     started = []
     try:
         for container, line in ((postgres, "ready to accept connections"), (kafka, "Kafka Server started")):
-            container.start()
             started.append(container)
-            wait_for_logs(container, line, timeout=60)
+            container.waiting_for(LogMessageWaitStrategy(line).with_startup_timeout(60)).start()
         dsn = f"postgresql://postgres:latchkey@127.0.0.1:{postgres.get_exposed_port(5432)}/postgres"
         _wait_postgres(dsn)
         return Infrastructure("containers", dsn, f"127.0.0.1:{port}", containers=[kafka, postgres])
