@@ -39,6 +39,17 @@ class TestTogether:
         assert await asyncio.gather(first, *others) == [0, 2, 4, 6, 8, 10]
         assert slow.batches == [[0], [1, 2, 3], [4, 5]]
 
+    async def test_paced(self):
+        """The first at once, those within the time after it together at its end."""
+        slow, loop = Slow(), asyncio.get_running_loop()
+        together = Together(slow, pace_seconds=0.05)
+        start = loop.time()
+        assert await together(0) == 0
+        assert loop.time() - start < 0.04
+        assert await asyncio.gather(*(together(number) for number in (1, 2, 3))) == [2, 4, 6]
+        assert loop.time() - start >= 0.049
+        assert slow.batches == [[0], [1, 2, 3]]
+
     async def test_a_bad_one_is_nobody_else_s_trouble(self):
         together = Together(Slow())
         tasks = [asyncio.create_task(together(number)) for number in (1, 2, -1, 3)]

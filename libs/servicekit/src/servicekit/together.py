@@ -1,6 +1,6 @@
 """Group commit: what comes while one transaction runs is done together in the next, so that it shares round trips and commits.
 
-Nobody waits for company: what comes alone is done at once.
+What comes alone is done at once. With a pace, what comes soon after waits until that time is over.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from .db import DatabaseUnavailable
+from .wakeups import Pace
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -15,11 +16,14 @@ Result = TypeVar("Result")
 
 class Together(Generic[Item, Result]):
     """`run` gets some items and answers their results in the same order. If it fails for several, each is tried alone, so that
-    a bad one is nobody else's trouble.
+    a bad one is nobody else's trouble. `pace_seconds`: the least time between two runs.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, most: int = 50) -> None:
+    def __init__(
+        self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], *, most: int = 50, pace_seconds: float = 0
+    ) -> None:
         self._run = run
+        self._pace = Pace(pace_seconds)
         self._most = most
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._running: asyncio.Task[None] | None = None
@@ -34,6 +38,7 @@ class Together(Generic[Item, Result]):
 
     async def _work(self) -> None:
         while self._waiting:
+            await self._pace.keep()
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             try:
                 await self._do(batch)

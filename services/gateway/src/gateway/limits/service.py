@@ -13,6 +13,7 @@ from servicekit.together import Together
 
 from gateway.web.visitor import network_of
 
+PACE_SECONDS = 0.02  # requests that come within it are counted in one statement
 log = get_logger(__name__)
 
 
@@ -21,7 +22,7 @@ class NetworkLimits:
         self._db = db
         self._throttle = throttle
         self._limits = {"start": Limit(starts_per_minute, 60), "try": Limit(tries_per_minute, 60)}
-        self._taken = Together(self._take)
+        self._taken = Together(self._take, pace_seconds=PACE_SECONDS)
 
     async def check(self, kind: str, address: str) -> None:
         """Raises TooManyRequests."""

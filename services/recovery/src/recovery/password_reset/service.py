@@ -35,7 +35,7 @@ from servicekit.onetime import LINK_ERRORS, Issued, Link, LinkResult, ToIssue, c
 from servicekit.together import Together
 
 from recovery.requests import rules, store
-from recovery.requests.service import Asked, Requests, Tools, ToReach
+from recovery.requests.service import PACE_SECONDS, Asked, Requests, Tools, ToReach
 
 PURPOSE = "password_reset"
 MESSAGE = "password_reset.message"
@@ -46,7 +46,7 @@ class Resets:
         self._t = tools
         self._requests = Requests(tools, "password_reset", MESSAGE)
         self.purge = self._requests.purge
-        self._starts = Together(self._start_several)
+        self._starts = Together(self._start_several, pace_seconds=PACE_SECONDS)
 
     # --- asking ------------------------------------------------------------------------------------------------------------
 

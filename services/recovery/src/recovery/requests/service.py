@@ -33,6 +33,8 @@ from servicekit.throttle import Decision, Limit, Throttle
 from . import rules, store
 from .rules import Kind
 
+PACE_SECONDS = 0.02  # starts that come within it share a transaction
+
 
 @dataclass
 class Tools:

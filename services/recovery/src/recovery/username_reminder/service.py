@@ -17,7 +17,7 @@ from servicekit.errors import FeatureDisabled, FieldError, ValidationFailed
 from servicekit.together import Together
 
 from recovery.requests import rules
-from recovery.requests.service import Asked, Requests, Tools, ToReach
+from recovery.requests.service import PACE_SECONDS, Asked, Requests, Tools, ToReach
 
 MESSAGE = "username_reminder.message"
 
@@ -26,7 +26,7 @@ class Reminders:
     def __init__(self, tools: Tools) -> None:
         self._t = tools
         self._requests = Requests(tools, "username_reminder", MESSAGE)
-        self._starts = Together(self._start_several)
+        self._starts = Together(self._start_several, pace_seconds=PACE_SECONDS)
 
     async def start(self, slug: str, body: ReminderRequest, caller: Caller) -> ReminderFlow:
         """202 whatever was typed. Offered where the store has usernames and the policy allows it (R13)."""
