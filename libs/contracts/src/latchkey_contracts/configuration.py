@@ -225,11 +225,18 @@ class EmailChannel(Part):
 
 
 class PaidChannel(EmailChannel):
-    """SMS or voice: closed but for the countries named, so that nobody pumps money into strange networks (FRD-1)."""
+    """SMS or voice: closed but for the countries named, so that nobody pumps money into strange networks (FRD-1).
 
-    countries: list[Annotated[str, Field(pattern=r"^\+[1-9][0-9]{0,3}$")]] = Field(default_factory=list, max_length=300)
+    A country is a dial code (`+1`: all that share it) or a region by ISO 3166 (`US`: its own numbers alone).
+    """
+
+    countries: list[Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{0,3}|[A-Z]{2})$")]] = Field(
+        default_factory=list, max_length=300
+    )
     price: float = Field(default=0.25, ge=0, le=100, description="Of a segment or a call, where no country's is named")
-    prices: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict, description="By country, as +49")
+    prices: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
+        default_factory=dict, description="By country; a region goes before its dial code"
+    )
 
 
 class Fallback(Part):

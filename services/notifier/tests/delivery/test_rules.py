@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from latchkey_contracts.configuration import NotificationPolicy
+from latchkey_contracts.configuration import NotificationPolicy, PaidChannel
 from latchkey_contracts.messages import Contact, Reach
 from notifier.delivery import rules
+from pydantic import ValidationError
 
 POLICY = NotificationPolicy.model_validate(
     {
@@ -49,10 +50,54 @@ class TestCost:
         ("number", "units", "cost"), [("+4934155501234", 1, 800), ("+4934155501234", 3, 2400), ("+12025550123", 1, 2500)]
     )
     def test_by_country_else_the_dearer_default(self, number: str, units: int, cost: int):
-        assert rules.cost(POLICY.sms, rules.country(number), units) == cost
+        assert rules.cost(POLICY.sms, rules.Land.of(number), units) == cost
 
-    def test_no_number(self):
-        assert rules.country("nonsense") is None
+    def test_a_region_before_its_dial_code(self):
+        channel = PaidChannel(prices={"+1": 0.01, "JM": 0.3})
+        assert rules.cost(channel, rules.Land.of("+18764551234"), 1) == 3000
+        assert rules.cost(channel, rules.Land.of("+12025550123"), 1) == 100
+
+
+class TestNumbers:
+    """FRD-1, FRD-2."""
+
+    @pytest.mark.parametrize(
+        ("countries", "number", "reason"),
+        [
+            (["+1"], "+12025550123", None),
+            (["+1"], "+18764551234", None),
+            (["US"], "+12025550123", None),
+            (["US"], "+18764551234", "country"),
+            (["JM"], "+18764551234", None),
+            (["GB"], "+447911123456", "country"),
+            (["GG"], "+447911123456", None),
+            (["+49"], "+12025550123", "country"),
+            (["DE"], "+4915112345641", None),
+            (["US"], "+15550100999", "country"),
+            (["+1"], "+15550100999", None),
+            ([], "+12025550123", "country"),
+            (["+1"], "nonsense", "country"),
+        ],
+    )
+    def test_the_country_is_that_of_the_range(self, countries: list[str], number: str, reason: str | None):
+        """Jamaica shares +1 with the United States, Guernsey +44 with Great Britain; a range that no plan knows has a dial code alone."""
+        assert rules.against(PaidChannel(countries=countries), rules.Land.of(number)) == reason
+
+    @pytest.mark.parametrize(
+        "number",
+        ["+19005550123", "+449091234567", "+443001234567", "+18005551234", "+4918012345678", "+491805123456", "+881612345678", "+80012345678",
+         "+870773111632", "+97912345678", "+88310123456789", "+88812345678"],
+    )  # fmt: skip
+    def test_some_never(self, number: str):
+        """Premium, shared cost, company-wide, toll-free, and networks of no country, even where an operator has opened their code."""
+        land = rules.Land.of(number)
+        assert land is not None
+        assert rules.against(PaidChannel(countries=[land.code]), land) == "number_class"
+
+    @pytest.mark.parametrize("country", ["+0", "1", "us", "USA", "+12345", ""])
+    def test_what_is_no_country(self, country: str):
+        with pytest.raises(ValidationError):
+            PaidChannel(countries=[country])
 
 
 class TestNextWay:

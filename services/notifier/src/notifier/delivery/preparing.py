@@ -98,9 +98,9 @@ class Preparing:
         if to is None:
             raise Over("failed", f"there is no address for {row['channel']}", content)
         content = _for_way(content, row["channel"], to)
-        land = None if row["channel"] == "email" else rules.country(to)
+        land = None if row["channel"] == "email" else rules.Land.of(to)
         self._check_allowed(row, resolved.notification, land)
-        self._check_switches(row, land)
+        self._check_switches(row, land.code if land else None)
         try:
             message = self._compose(row, content, resolved)
         except NotRenderable as error:
@@ -135,7 +135,7 @@ class Preparing:
         return self._renderer.compose(row["channel"], row["template"], row["language"], resolved, content, str(row["id"]), now)
 
     @staticmethod
-    def _check_allowed(row: Record, policy: NotificationPolicy, land: str | None) -> None:
+    def _check_allowed(row: Record, policy: NotificationPolicy, land: rules.Land | None) -> None:
         """What the notification policy says against it. Security notices by e-mail can't be switched off (NOT-3)."""
         channel, template = row["channel"], TEMPLATES[row["template"]]
         setting = policy.templates.get(row["template"])
@@ -144,8 +144,8 @@ class Preparing:
         if not getattr(policy, channel).enabled and not (channel == "email" and template.security):
             raise Over("suppressed", "channel_disabled")
         paid = rules.paid(policy, channel)
-        if paid is not None and land not in paid.countries:
-            raise Over("suppressed", "country")
+        if paid is not None and (reason := rules.against(paid, land)) is not None:
+            raise Over("suppressed", reason)
 
     def _check_switches(self, row: Record, land: str | None) -> None:
         """FRD-11. A security notice waits even where all else is dropped (NOT-3)."""

@@ -9,6 +9,7 @@ from latchkey_contracts.configuration import NotificationPolicy, PaidChannel
 from latchkey_contracts.messages import Contact
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.templates import LANES, TEMPLATES
+from phonenumbers import PhoneNumberType
 
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 30.0
 # A message may have gone out twice at most, whatever happens (docs/decisions/0004, INV-17, FRD-10).
@@ -57,17 +58,53 @@ def paid(policy: NotificationPolicy, channel: Channel) -> PaidChannel | None:
     return {"sms": policy.sms, "voice": policy.voice}.get(channel)  # e-mail is free
 
 
-def country(number: str) -> str | None:
-    """+49 of +49341...; None: no number."""
-    try:
-        return f"+{phonenumbers.parse(number, None).country_code}"
-    except phonenumbers.NumberParseException:
-        return None
+# Whoever has such a number earns by every message to it, or reads none (FRD-2).
+_NEVER = frozenset(
+    {
+        PhoneNumberType.PREMIUM_RATE,
+        PhoneNumberType.SHARED_COST,
+        PhoneNumberType.UAN,
+        PhoneNumberType.PAGER,
+        PhoneNumberType.VOICEMAIL,
+        PhoneNumberType.TOLL_FREE,
+    }
+)
+_NOWHERE = "001"  # satellites and other networks of no country, which the library takes for mobile phones
 
 
-def cost(channel: PaidChannel, land: str | None, units: int) -> int:
+@dataclass(frozen=True)
+class Land:
+    """Where a number belongs: +1 and US. Of a range that no plan knows only the dial code is known."""
+
+    code: str
+    region: str | None
+    never: bool
+
+    @classmethod
+    def of(cls, number: str) -> "Land | None":
+        """None: no number."""
+        try:
+            parsed = phonenumbers.parse(number, None)
+        except phonenumbers.NumberParseException:
+            return None
+        code = parsed.country_code or 0
+        region = phonenumbers.region_code_for_number(parsed)
+        never = phonenumbers.number_type(parsed) in _NEVER or phonenumbers.region_code_for_country_code(code) == _NOWHERE
+        return cls(f"+{code}", region, never)
+
+
+def against(channel: PaidChannel, land: Land | None) -> str | None:
+    """Why this number isn't written to; None: it may be (FRD-1, FRD-2)."""
+    if land is None or not {land.code, land.region} & set(channel.countries):
+        return "country"
+    return "number_class" if land.never else None
+
+
+def cost(channel: PaidChannel, land: Land | None, units: int) -> int:
     """Of `units` segments or calls, in 1/10,000 of the currency."""
-    return round(channel.prices.get(land or "", channel.price) * COST_UNIT) * units
+    names = (land.region or "", land.code) if land is not None else ()
+    price = next((channel.prices[name] for name in names if name in channel.prices), channel.price)
+    return round(price * COST_UNIT) * units
 
 
 def address(contact: Contact, channel: Channel) -> str | None:
