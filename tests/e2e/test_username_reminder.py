@@ -131,7 +131,7 @@ class TestByPhone:
         assert name not in answer.text
         (message,) = kim.messages()
         assert (message.channel, message.to, message.contact.usernames) == ("sms", kim.number, [name])
-        assert name in product.wait_message(kim.number, channel="sms")["text"]
+        assert name in product.wait_message(kim.number, channel="sms", count=2)["text"]
 
     def test_alike_for_known_pending_and_unknown(self, product: Product, http: httpx.Client) -> None:
         """ENU-1, R12: and nothing leaves for a number that nobody confirmed."""

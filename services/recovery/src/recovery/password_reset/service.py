@@ -32,10 +32,9 @@ from servicekit.errors import (
 from servicekit.failpoints import failpoint
 from servicekit.logging import security_event
 from servicekit.onetime import LINK_ERRORS, Issued, Link, LinkResult, ToIssue, code_error, same_browser
-from servicekit.together import Together
 
 from recovery.requests import rules, store
-from recovery.requests.service import PACE_SECONDS, Asked, Requests, Tools, ToReach
+from recovery.requests.service import Asked, Requests, Starts, Tools, ToReach
 
 PURPOSE = "password_reset"
 MESSAGE = "password_reset.message"
@@ -46,30 +45,13 @@ class Resets:
         self._t = tools
         self._requests = Requests(tools, "password_reset", MESSAGE)
         self.purge = self._requests.purge
-        self._starts = Together(self._start_several, pace_seconds=PACE_SECONDS)
+        self._starts = Starts(self._requests, self._view)
 
     # --- asking ------------------------------------------------------------------------------------------------------------
 
     async def start(self, slug: str, body: ResetRequest, caller: Caller) -> ResetFlow:
         """202 whatever was typed."""
-        asked = Asked.now(self._app(slug), body.identifier, caller, caller.language)
-        if caller.idempotency_key is None:
-            return await self._starts(asked)
-        async with self._t.db.transaction() as tx:
-            await self._t.idempotency.begin(tx, caller)
-            (answer,) = await self._begin(tx, [asked])
-            await self._t.idempotency.store(tx, caller, 202, answer)
-        return answer
-
-    async def _start_several(self, several: Sequence[Asked]) -> list[ResetFlow]:
-        async with self._t.db.transaction() as tx:
-            return await self._begin(tx, several)
-
-    async def _begin(self, tx: Tx, several: Sequence[Asked]) -> list[ResetFlow]:
-        begun = await self._requests.start_several(tx, several)
-        return [
-            await self._view(tx, asked.app, row, next_at=next_at) for asked, (row, next_at) in zip(several, begun, strict=True)
-        ]
+        return await self._starts(Asked.now(self._app(slug), body.identifier, caller, caller.language))
 
     async def start_for_rep(self, slug: str, account_id: UUID, caller: Caller) -> UUID:
         """REC-11; also where customers can't start one themselves (D14)."""
@@ -317,7 +299,7 @@ class Resets:
         return app
 
     async def _view(
-        self, conn: Conn, app: Resolved, row: Record, *, typed: bool = True, next_at: datetime | None = None
+        self, conn: Conn, app: Resolved, row: Record, next_at: datetime | None = None, *, typed: bool = True
     ) -> ResetFlow:
         """`delivery` is null and nothing else depends on what was found either (ENU-1). `next_at`: it has just begun, so that
         nothing was tried yet.

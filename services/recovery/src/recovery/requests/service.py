@@ -4,14 +4,15 @@ start() and resend() write the request and work; message() (that work) asks iden
 No statement in the customer's request depends on whether the identifier is known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from latchkey_contracts.http.common import Channel, Resend
 from latchkey_contracts.http.contacts import ContactAsked, ContactsAnswer, ContactsRequest
+from latchkey_contracts.http.recovery import ReminderFlow, ResetFlow
 from latchkey_contracts.messages import Origin
 from latchkey_contracts.sealed import Sealed
 from servicekit import work
@@ -29,10 +30,12 @@ from servicekit.logging import security_event
 from servicekit.onetime import OneTimeSecrets, new_match, same_browser
 from servicekit.sealing import Sealer
 from servicekit.throttle import Decision, Limit, Throttle
+from servicekit.together import Together
 
 from . import rules, store
 from .rules import Kind
 
+Flow = TypeVar("Flow", bound=ResetFlow | ReminderFlow)
 PACE_SECONDS = 0.02  # starts that come within it share a transaction
 
 
@@ -248,3 +251,34 @@ class Requests:
             await self.tools.onetime.purge(tx, rules.KEEP)
             await self.tools.throttle.purge(tx)
             await self.tools.idempotency.purge(tx)
+
+
+class Starts(Generic[Flow]):
+    """A customer's start: together with others that come within a moment, unless its answer is to be kept under a key.
+
+    `view` makes the answer, in the transaction that has begun the request; `next_at`: when the next message may be asked for.
+    """
+
+    def __init__(self, requests: Requests, view: Callable[[Tx, Resolved, Record, datetime], Awaitable[Flow]]) -> None:
+        self._requests = requests
+        self._view = view
+        self._together = Together(self._run, pace_seconds=PACE_SECONDS)
+
+    async def __call__(self, asked: Asked) -> Flow:
+        """What is answered with 202."""
+        if asked.caller.idempotency_key is None:
+            return await self._together(asked)
+        tools = self._requests.tools
+        async with tools.db.transaction() as tx:
+            await tools.idempotency.begin(tx, asked.caller)
+            (answer,) = await self._begin(tx, [asked])
+            await tools.idempotency.store(tx, asked.caller, 202, answer)
+        return answer
+
+    async def _run(self, several: Sequence[Asked]) -> list[Flow]:
+        async with self._requests.tools.db.transaction() as tx:
+            return await self._begin(tx, several)
+
+    async def _begin(self, tx: Tx, several: Sequence[Asked]) -> list[Flow]:
+        begun = await self._requests.start_several(tx, several)
+        return [await self._view(tx, one.app, row, next_at) for one, (row, next_at) in zip(several, begun, strict=True)]

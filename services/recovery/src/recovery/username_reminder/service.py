@@ -14,10 +14,9 @@ from servicekit.configuration import Resolved
 from servicekit.context import Trace, use_trace
 from servicekit.db import Conn, Record, Tx
 from servicekit.errors import FeatureDisabled, FieldError, ValidationFailed
-from servicekit.together import Together
 
 from recovery.requests import rules
-from recovery.requests.service import PACE_SECONDS, Asked, Requests, Tools, ToReach
+from recovery.requests.service import Asked, Requests, Starts, Tools, ToReach
 
 MESSAGE = "username_reminder.message"
 
@@ -26,26 +25,11 @@ class Reminders:
     def __init__(self, tools: Tools) -> None:
         self._t = tools
         self._requests = Requests(tools, "username_reminder", MESSAGE)
-        self._starts = Together(self._start_several, pace_seconds=PACE_SECONDS)
+        self._starts = Starts(self._requests, self._view)
 
     async def start(self, slug: str, body: ReminderRequest, caller: Caller) -> ReminderFlow:
         """202 whatever was typed. Offered where the store has usernames and the policy allows it (R13)."""
-        asked = Asked.now(self._app(slug), body.email or body.phone or "", caller, caller.language)
-        if caller.idempotency_key is None:
-            return await self._starts(asked)
-        async with self._t.db.transaction() as tx:
-            await self._t.idempotency.begin(tx, caller)
-            (answer,) = await self._begin(tx, [asked])
-            await self._t.idempotency.store(tx, caller, 202, answer)
-        return answer
-
-    async def _start_several(self, several: Sequence[Asked]) -> list[ReminderFlow]:
-        async with self._t.db.transaction() as tx:
-            return await self._begin(tx, several)
-
-    async def _begin(self, tx: Tx, several: Sequence[Asked]) -> list[ReminderFlow]:
-        begun = await self._requests.start_several(tx, several)
-        return [await self._view(tx, asked.app, row, next_at) for asked, (row, next_at) in zip(several, begun, strict=True)]
+        return await self._starts(Asked.now(self._app(slug), body.email or body.phone or "", caller, caller.language))
 
     async def read(self, slug: str, request_id: UUID, caller: Caller) -> ReminderFlow:
         async with self._t.db.read() as conn:
