@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from devstack.infrastructure import Infrastructure
 from latchkey_contracts.topics import PUBLISHERS, events_topic
 from playwright.sync_api import Browser, sync_playwright
+from testkit.records import alone
 from testkit.stack import Person, Product, eventually, person, running
 
 from .window import WIDE, Visitor
@@ -164,12 +165,7 @@ async def records(bootstrap: str, prefix: str, publisher: str) -> list:
 
 
 def read_records(bootstrap: str, prefix: str, publisher: str) -> list:
-    """From a synchronous test: in a thread of its own, since pytest-asyncio may hold a loop in this one."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(records(bootstrap, prefix, publisher))).result()
+    return alone(lambda: records(bootstrap, prefix, publisher))
 
 
 def spellings(secret: str) -> set[bytes]:

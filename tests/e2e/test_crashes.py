@@ -14,6 +14,7 @@ import httpx
 import pytest
 from devstack.infrastructure import Infrastructure, _embedded
 from latchkey_contracts.recovery import ResetCompleted
+from testkit.records import alone
 from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, running
 
 from .conftest import configuration
@@ -242,7 +243,6 @@ class TestBroker:
 class TestReplay:
     def test_every_topic_from_the_start(self, victim: Product, servers: Infrastructure) -> None:
         """REL-3: everything again, and nothing happens."""
-        import asyncio
 
         from aiokafka import AIOKafkaProducer
 
@@ -260,7 +260,7 @@ class TestReplay:
                     await producer.send(one.topic, key=one.key, value=one.value, headers=list(one.headers))
             await producer.stop()
 
-        asyncio.run(again())
+        alone(again)
         time.sleep(2)
         victim.wait_quiet(seconds=30)
         assert self.consumed(victim) == counts
@@ -283,7 +283,6 @@ class TestReplay:
 class TestBadEvents:
     def test_parked_with_their_reason_while_the_partition_moves_on(self, victim: Product, servers: Infrastructure) -> None:
         """REL-4, REL-6: bytes, headers, types and schemas that nobody understands; `latchkey parked` shows and replays them."""
-        import asyncio
         import json
         import os
         import subprocess
@@ -309,7 +308,7 @@ class TestBadEvents:
                 await producer.send_and_wait(topic, key=b"somebody", value=value, headers=headers)
             await producer.stop()
 
-        asyncio.run(send())
+        alone(send)
         with victim.client() as client:
             mira = Person(victim, client, new_email()).activate()
             assert mira.sign_in().status_code == 200

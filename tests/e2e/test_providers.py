@@ -1,13 +1,10 @@
 """The notifier's providers against the stand-ins of the running product: what is sent, told later, and what each fault means."""
 
-import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
@@ -22,6 +19,7 @@ from notifier.channels import twilio
 from notifier.channels.base import Call, Callback, CallStep, Forged, Mail, Provider, Receipt, Refused, Text, Transient, Unknown
 from servicekit.clock import Clock
 from testkit.inboxes import NOTHING, Answer, Heard, Listener
+from testkit.records import alone
 from testkit.stack import Person, Product, eventually
 
 from .test_password_reset import start_by_rep
@@ -30,12 +28,6 @@ TO = "+493415550141"
 DOCUMENT = json.loads(
     (Path(__file__).parents[2] / "libs" / "devstack" / "tests" / "twilio" / "openapi-excerpt.json").read_text(encoding="utf-8")
 )
-
-
-def alone(make: Callable[[], Coroutine[Any, Any, str | None]]) -> str | None:
-    """In a thread of its own: pytest-asyncio or Playwright may hold a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(make())).result()
 
 
 class Pair:

@@ -32,6 +32,12 @@ Say = Callable[[str], None]
 PROVIDERS = ("smtp", "twilio", "backup")
 
 
+def _alone(run: Callable[[], Any]) -> Any:
+    """What needs an event loop, in a thread of its own: whoever starts a stack may have a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(run).result()
+
+
 @dataclass
 class Child:
     """One supervised process. `replica` 0 is the one that peers are told of."""
@@ -151,7 +157,8 @@ class Stack:
         from servicekit.kafka import ensure_topics
 
         assert self.infrastructure is not None
-        asyncio.run(ensure_topics(self.infrastructure.kafka_bootstrap, self.topic_prefix))
+        bootstrap = self.infrastructure.kafka_bootstrap
+        _alone(lambda: asyncio.run(ensure_topics(bootstrap, self.topic_prefix)))
 
     def url(self, service: str, replica: int = 0) -> str:
         return f"http://127.0.0.1:{self.ports[f'{service}.{replica}.http']}"
@@ -227,7 +234,8 @@ class Stack:
         from servicekit.apply import apply_file
 
         assert self.configuration is not None
-        report = apply_file(self.configuration, identity_url=self.url("identity"), keys_dir=self.data / "keys")
+        path = self.configuration
+        report = _alone(lambda: apply_file(path, identity_url=self.url("identity"), keys_dir=self.data / "keys"))
         if report.errors:
             raise StartFailed("\n".join([f"{self.configuration} is refused:", *report.lines()]))
 

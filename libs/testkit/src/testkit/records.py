@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -16,6 +17,15 @@ from latchkey_contracts.identity import RegistrationExpired
 ORIGIN = "https://id.example"
 TOPIC = "latchkey.identity.events.v1"
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+T = TypeVar("T")
+
+
+def alone(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """From a synchronous test: in a thread of its own, since pytest-asyncio or Playwright may hold a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(make())).result()
 
 
 async def until(look: Callable[[], Awaitable[Any]], *, seconds: float = 10) -> Any:
