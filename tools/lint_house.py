@@ -54,8 +54,8 @@ def _call(node: ast.Call, place: str) -> Iterator[tuple[int, str]]:
         for keyword in node.keywords:
             if keyword.arg and _LOGGED.match(keyword.arg):
                 yield node.lineno, f"{keyword.arg} is personal or secret and is never logged; log ids"
-    if said.endswith(".subscriber") and not place.endswith("servicekit/inbox.py"):
-        yield node.lineno, "consume with servicekit.inbox.subscribe(): anything else loses or doubles records (stack.md §5)"
+    if said.endswith(".subscriber") and not place.endswith("servicekit/broker.py"):
+        yield node.lineno, "consume with servicekit.broker.subscribe(): anything else loses or doubles records (stack.md §5)"
 
 
 def _import(node: ast.Import | ast.ImportFrom, place: str) -> Iterator[tuple[int, str]]:

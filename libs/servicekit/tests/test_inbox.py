@@ -19,10 +19,11 @@ from latchkey_contracts.event import Event
 from latchkey_contracts.identity import RegistrationExpired, SignInFailed
 from latchkey_contracts.topics import RETENTION_MS, events_topic
 from servicekit import inbox as inbox_module
+from servicekit.broker import make_broker, subscribe
 from servicekit.context import current_trace
 from servicekit.db import Database, DatabaseUnavailable, Tx
 from servicekit.errors import Overloaded, Permanent
-from servicekit.inbox import KEEP_INBOX, QUICK_TRIES, RETRY_AFTER, Inbox, Only, Subscription, make_broker, subscribe
+from servicekit.inbox import KEEP_INBOX, QUICK_TRIES, RETRY_AFTER, Inbox, Only, Subscription
 from servicekit.kafka import KafkaSettings
 from testkit.records import ORIGIN, TOPIC, an_event, create_topic, headers_of, record, until
 
@@ -506,14 +507,14 @@ class TestSubscribe:
     def test_nothing_else_consumes_in_groups(self):
         """REL-4, design.md §3.3: `subscribe` is the only way. Followers have no group and acknowledge nothing."""
         paths = [*ROOT.glob("services/*/src/**/*.py"), *ROOT.glob("libs/*/src/**/*.py")]
-        assert ROOT / "libs/servicekit/src/servicekit/inbox.py" in paths
+        assert ROOT / "libs/servicekit/src/servicekit/broker.py" in paths
         for path, node in ((one, node) for one in paths for node in ast.walk(ast.parse(one.read_text(encoding="utf-8")))):
             if not isinstance(node, ast.Call):
                 continue
             name = ast.unparse(node.func)
             given = {one.arg: ast.unparse(one.value) for one in node.keywords}
             if name.endswith((".subscriber", "KafkaRouter", "KafkaBroker")):
-                assert path.name == "inbox.py", path
+                assert path.name == "broker.py", path
             if name.endswith("AIOKafkaConsumer"):
                 assert given.get("enable_auto_commit") == "False"
                 assert "group_id" not in given

@@ -1,6 +1,6 @@
 """Consumption: each event has its effect once, a bad one never blocks, none is lost (design.md §3.3, REL-3, REL-4, REL-5).
 
-`subscribe()` is the only way to consume in groups. Batches are acknowledged by hand, after one database transaction that
+Batches are acknowledged by hand, after one database transaction that
 holds the inbox rows and all effects. A record that can't be handled is parked in the same database with its reason:
 malformed, unknown and `Permanent` ones wait for an operator (`latchkey parked`), others are tried again by themselves.
 """
@@ -14,25 +14,19 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka import ConsumerRecord
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
 from latchkey_contracts import wire
 from latchkey_contracts.event import Event
-from latchkey_contracts.topics import events_topic
 
 from .context import Trace, new_trace, use_trace
 from .db import Contention, Database, DatabaseUnavailable, Tx
 from .errors import Overloaded, Permanent
-from .kafka import KafkaSettings
 from .logging import get_logger
-from .offsets import Acknowledging, Offsets
 
 Handler = Callable[[Tx, Any], Awaitable[None]]
 
 QUICK_TRIES = 3
 # After the quick tries: when a parked record is tried again by itself; then it waits for an operator.
 RETRY_AFTER = (timedelta(seconds=30), timedelta(minutes=5), timedelta(hours=1))
-UNHURRIED_BYTES = 65536
 KEEP_INBOX = timedelta(days=14)  # twice the topics' retention: the longest replay finds every id
 log = get_logger(__name__)
 
@@ -262,73 +256,3 @@ def trace_of(event: Event) -> Trace:
         authtype="system",
         tenant=meta.tenant,
     )
-
-
-class _Broker(KafkaBroker):
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.offsets: list[Offsets] = []
-
-    async def stop(self, *args: Any) -> None:
-        for one in self.offsets:
-            await one.stop()
-        await super().stop(*args)
-
-
-def make_broker(kafka: KafkaSettings, *, graceful_timeout: float) -> _Broker:
-    """`apply_types` off: FastStream's injection would hand every batch through a thread of its own."""
-    return _Broker(
-        kafka.bootstrap,
-        allow_auto_create_topics=False,
-        graceful_timeout=graceful_timeout,
-        logger=None,
-        apply_types=False,
-        **_security(kafka),
-    )
-
-
-def _security(kafka: KafkaSettings) -> dict[str, Any]:
-    if kafka.ssl_context is None:
-        return {}
-    from faststream.security import BaseSecurity
-
-    return {"security": BaseSecurity(ssl_context=kafka.ssl_context)}
-
-
-async def _undecoded(message: KafkaMessage) -> Any:
-    """Our wire module decodes; a value that can't be decoded must not raise before our code runs."""
-    return message.raw_message
-
-
-def subscribe(broker: _Broker, inbox: Inbox, kafka: KafkaSettings) -> None:
-    """Consumes the publisher's topic with the consumer's group (design.md §3.3; a test sees to it that nothing else is used)."""
-    offsets = Offsets()
-    broker.offsets.append(offsets)
-
-    async def parse(records: tuple[Any, ...], original: Callable[[Any], Awaitable[KafkaMessage]]) -> KafkaMessage:
-        """FastStream decodes headers as UTF-8 while it parses, outside of its acknowledgement: one bad byte would lose the batch."""
-        message = await original(tuple(replace(record, headers=()) for record in records))
-        message.raw_message = records
-        message.consumer = Acknowledging(message.consumer, records, offsets)
-        return message
-
-    subscriber = broker.subscriber(
-        events_topic(inbox.subscription.publisher, kafka.topic_prefix),
-        group_id=kafka.group(inbox.subscription.consumer),
-        batch=True,
-        max_records=500,
-        batch_timeout_ms=50,
-        fetch_min_bytes=1 if inbox.subscription.urgent else UNHURRIED_BYTES,
-        fetch_max_wait_ms=500,
-        ack_policy=AckPolicy.NACK_ON_ERROR,
-        auto_offset_reset="earliest",
-        session_timeout_ms=kafka.session_timeout_ms,
-        heartbeat_interval_ms=kafka.heartbeat_ms,
-        parser=parse,
-        decoder=_undecoded,
-    )
-
-    async def consume(records: tuple[Any, ...]) -> None:
-        await inbox.consume(records)
-
-    subscriber(consume)

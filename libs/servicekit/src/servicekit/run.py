@@ -21,10 +21,11 @@ from latchkey_contracts.topics import events_topic
 from starlette.types import ASGIApp
 
 from . import failpoints
+from .broker import make_broker, subscribe
 from .clock import Clock, make_clock
 from .db import Database, DatabaseUnavailable
 from .health import Health, management_app
-from .inbox import Handler, Inbox, Subscription, make_broker, subscribe
+from .inbox import Handler, Inbox, Subscription
 from .kafka import KafkaSettings
 from .keys import Keys
 from .logging import configure, get_logger

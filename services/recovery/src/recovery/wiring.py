@@ -17,6 +17,7 @@ from servicekit.work import Several
 
 from recovery.password_reset import consumers
 from recovery.password_reset import routes as reset_routes
+from recovery.password_reset.sending import Messages
 from recovery.password_reset.service import MESSAGE as RESET_MESSAGE
 from recovery.password_reset.service import PURPOSE as RESET
 from recovery.password_reset.service import Resets
@@ -46,8 +47,8 @@ async def build(r: Resources) -> Wired:
         sealer=Sealer(r.keys),
         identity=identity,
     )
-    resets, reminders = Resets(tools), Reminders(tools)
-    total_loss = TotalLoss(tools, resets)
+    resets, messages, reminders = Resets(tools), Messages(tools), Reminders(tools)
+    total_loss = TotalLoss(tools, messages)
     links = Links(r.db, tools.onetime, {RESET: resets, CANCEL: total_loss})
     routers = [
         reset_routes.router(resets),
@@ -59,7 +60,7 @@ async def build(r: Resources) -> Wired:
         app=create_internal_app("recovery", routers, keys=r.keys, clock=r.clock),
         consumes={"identity": {**configuration.handlers, **consumers.handlers(resets)}},
         work={
-            RESET_MESSAGE: Several(resets.messages),
+            RESET_MESSAGE: Several(messages.send),
             REMINDER_MESSAGE: Several(reminders.messages),
             ANNOUNCE: total_loss.announce,
             TAKE_EFFECT: total_loss.take_effect,

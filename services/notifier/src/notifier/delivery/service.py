@@ -13,6 +13,7 @@ from servicekit.db import Contention, Database, DatabaseUnavailable, Record, Tx
 from servicekit.logging import get_logger
 from servicekit.wakeups import Pace, Wakeups, wait
 
+from notifier.channels import store as channel_store
 from notifier.channels.chain import Chain
 from notifier.spending import store as spending
 from notifier.suppression import store as suppression
@@ -184,7 +185,7 @@ class Delivery:
         metrics.show_providers(self._chain.names(), troubled)
         if troubled or self._reported:
             async with self._db.transaction() as tx:
-                await store.report_trouble(tx, self._replica, troubled)
+                await channel_store.report_trouble(tx, self._replica, troubled)
             self._reported = bool(troubled)
 
     async def _drop_expired(self) -> int:
@@ -218,7 +219,7 @@ class Delivery:
         """ok, delayed or down, for every channel that has a provider; depends on nobody's identifier (api.md §1)."""
         async with self._db.read() as conn:
             oldest = await store.oldest_waiting(conn)
-            troubled = await store.troubled(conn, conn.now - TROUBLE_FOR)
+            troubled = await channel_store.troubled(conn, conn.now - TROUBLE_FOR)
             await self._switches.load(conn)
         states: dict[str, str] = {}
         for channel in sorted(self._chain.channels()):
@@ -232,6 +233,7 @@ class Delivery:
     async def purge(self) -> None:
         async with self._db.transaction() as tx:
             await store.purge(tx, tx.now - self._keep)
+            await channel_store.purge(tx, tx.now - self._keep)
             await suppression.purge(tx)
             await spending.purge(tx)
 

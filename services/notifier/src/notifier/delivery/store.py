@@ -121,10 +121,6 @@ _SHOWN = """id, account_id, flow_id, application, template, channel, language, m
 _OF_ACCOUNT = f"SELECT {_SHOWN} FROM delivery WHERE account_id = $1 ORDER BY created_at DESC, id LIMIT $2"  # noqa: S608 - our own names
 _ONE_SHOWN = f"SELECT {_SHOWN} FROM delivery WHERE id = $1"  # noqa: S608
 _PURGE = "DELETE FROM delivery WHERE finished_at < $1"
-_TROUBLE = "INSERT INTO provider_trouble (replica, provider, seen_at) VALUES ($1, $2, $3) ON CONFLICT (replica, provider) DO UPDATE SET seen_at = $3"
-_NO_TROUBLE = "DELETE FROM provider_trouble WHERE replica = $1 AND provider <> ALL($2::text[])"
-_PURGE_TROUBLE = "DELETE FROM provider_trouble WHERE seen_at < $1"
-_TROUBLED = "SELECT DISTINCT provider FROM provider_trouble WHERE seen_at > $1"
 
 
 @dataclass(frozen=True)
@@ -318,15 +314,3 @@ async def shown(conn: Conn, message_id: UUID) -> Record | None:
 
 async def purge(tx: Tx, before: datetime) -> None:
     await tx.execute(_PURGE, before)
-    await tx.execute(_PURGE_TROUBLE, before)
-
-
-async def report_trouble(tx: Tx, replica: UUID, providers: Sequence[str]) -> None:
-    """Which providers this replica leaves alone now."""
-    for one in providers:
-        await tx.execute(_TROUBLE, replica, one, tx.now)
-    await tx.execute(_NO_TROUBLE, replica, list(providers))
-
-
-async def troubled(conn: Conn, since: datetime) -> list[str]:
-    return [row["provider"] for row in await conn.fetch(_TROUBLED, since)]

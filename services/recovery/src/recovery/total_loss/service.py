@@ -24,7 +24,7 @@ from servicekit.logging import security_event
 from servicekit.onetime import LINK_ERRORS, ToIssue
 from servicekit.throttle import Limit
 
-from recovery.password_reset.service import Resets
+from recovery.password_reset.sending import Messages
 from recovery.requests import rules
 from recovery.requests.service import Tools
 
@@ -40,9 +40,9 @@ KEEP = timedelta(days=90)
 
 
 class TotalLoss:
-    def __init__(self, tools: Tools, resets: Resets) -> None:
+    def __init__(self, tools: Tools, messages: Messages) -> None:
         self._t = tools
-        self._resets = resets
+        self._messages = messages
 
     async def start(self, slug: str, body: TotalLossRequest, caller: Caller) -> TotalLossFlow:
         """202 whatever was typed; above three a day for one identifier nothing happens, and nobody is told."""
@@ -126,7 +126,7 @@ class TotalLoss:
             return
         contact = Contact(channel="email", to=row["new_address"])
         await store.end(tx, row["id"], "effective")
-        await self._resets.send_to(tx, row["application"], row["account_id"], contact, row["language"])
+        await self._messages.send_to(tx, row["application"], row["account_id"], contact, row["language"])
         security_event("sensitive_update", "success", what="total_loss.effective", account_id=str(row["account_id"]))
 
     async def _contacts(self, row: Record, message_id: str) -> ContactAnswer:

@@ -1,0 +1,85 @@
+"""How a service consumes: FastStream's subscribers in front of the inbox. `subscribe()` is the only way to consume in groups."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from latchkey_contracts.topics import events_topic
+
+from .inbox import Inbox
+from .kafka import KafkaSettings
+from .offsets import Acknowledging, Offsets
+
+UNHURRIED_BYTES = 65536
+
+
+class _Broker(KafkaBroker):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.offsets: list[Offsets] = []
+
+    async def stop(self, *args: Any) -> None:
+        for one in self.offsets:
+            await one.stop()
+        await super().stop(*args)
+
+
+def make_broker(kafka: KafkaSettings, *, graceful_timeout: float) -> _Broker:
+    """`apply_types` off: FastStream's injection would hand every batch through a thread of its own."""
+    return _Broker(
+        kafka.bootstrap,
+        allow_auto_create_topics=False,
+        graceful_timeout=graceful_timeout,
+        logger=None,
+        apply_types=False,
+        **_security(kafka),
+    )
+
+
+def _security(kafka: KafkaSettings) -> dict[str, Any]:
+    if kafka.ssl_context is None:
+        return {}
+    from faststream.security import BaseSecurity
+
+    return {"security": BaseSecurity(ssl_context=kafka.ssl_context)}
+
+
+async def _undecoded(message: KafkaMessage) -> Any:
+    """Our wire module decodes; a value that can't be decoded must not raise before our code runs."""
+    return message.raw_message
+
+
+def subscribe(broker: _Broker, inbox: Inbox, kafka: KafkaSettings) -> None:
+    """Consumes the publisher's topic with the consumer's group (design.md §3.3; a test sees to it that nothing else is used)."""
+    offsets = Offsets()
+    broker.offsets.append(offsets)
+
+    async def parse(records: tuple[Any, ...], original: Callable[[Any], Awaitable[KafkaMessage]]) -> KafkaMessage:
+        """FastStream decodes headers as UTF-8 while it parses, outside of its acknowledgement: one bad byte would lose the batch."""
+        message = await original(tuple(replace(record, headers=()) for record in records))
+        message.raw_message = records
+        message.consumer = Acknowledging(message.consumer, records, offsets)
+        return message
+
+    subscriber = broker.subscriber(
+        events_topic(inbox.subscription.publisher, kafka.topic_prefix),
+        group_id=kafka.group(inbox.subscription.consumer),
+        batch=True,
+        max_records=500,
+        batch_timeout_ms=50,
+        fetch_min_bytes=1 if inbox.subscription.urgent else UNHURRIED_BYTES,
+        fetch_max_wait_ms=500,
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        auto_offset_reset="earliest",
+        session_timeout_ms=kafka.session_timeout_ms,
+        heartbeat_interval_ms=kafka.heartbeat_ms,
+        parser=parse,
+        decoder=_undecoded,
+    )
+
+    async def consume(records: tuple[Any, ...]) -> None:
+        await inbox.consume(records)
+
+    subscriber(consume)

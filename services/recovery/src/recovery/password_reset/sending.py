@@ -1,0 +1,82 @@
+"""The message of a reset: whom to reach is asked, link and code are made, and it is published, behind the customer's answer (REC-1)."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from latchkey_contracts.messages import Contact, Secrets
+from latchkey_contracts.recovery import ResetRequested
+from servicekit.context import Trace, current_trace, use_trace
+from servicekit.db import Conn, Tx
+from servicekit.onetime import Issued, ToIssue
+
+from recovery.requests import store
+from recovery.requests.service import Requests, Tools, ToReach
+
+from .service import MESSAGE, PURPOSE
+
+
+class Messages:
+    def __init__(self, tools: Tools) -> None:
+        self._t = tools
+        self._requests = Requests(tools, "password_reset", MESSAGE)
+
+    async def send(self, tx: Tx, items: Sequence[tuple[Trace, dict[str, Any]]]) -> None:
+        """Makes links and codes now: their life begins when the message leaves."""
+        found = [one for one in await self._requests.contacts(tx, items) if await self._is_of_use(tx, one)]
+        for one, issued in zip(
+            found, await self._t.onetime.issue_several(tx, [self._to_issue(one) for one in found]), strict=True
+        ):
+            with use_trace(one.trace):
+                await self._send(tx, one, issued)
+
+    async def send_to(self, tx: Tx, slug: str, account_id: UUID, contact: Contact, language: str) -> None:
+        """To an address that isn't identity's (REC-12); its link works from anywhere, like that of a rep's start."""
+        app = self._t.configuration.application(slug)
+        row = await store.get(tx, await self._requests.start_for_rep(tx, app, account_id, language, send=False))
+        assert row is not None  # noqa: S101 - inserted above
+        sealed = self._t.sealer.seal(contact, expires_at=tx.now + app.policy.password_reset.link_lifetime)
+        await store.reached(tx, [(row["id"], account_id, None)])
+        one = ToReach(current_trace(), row, app, account_id, sealed, None, contact.channel)
+        await self._send(tx, one, await self._t.onetime.issue(tx, self._to_issue(one)))
+
+    async def _is_of_use(self, conn: Conn, one: ToReach) -> bool:
+        """Five wrong tries burn all codes of a flow, so a code alone could do nothing (OTP-5)."""
+        return one.channel == "email" or bool(await self._t.onetime.tries_left(conn, flow_id=one.row["id"], purpose=PURPOSE))
+
+    def _to_issue(self, one: ToReach) -> ToIssue:
+        """D10: a link and a code in one mail; by SMS or voice a code alone."""
+        policy, by_mail = one.app.policy.password_reset, one.channel == "email"
+        return ToIssue(
+            purpose=PURPOSE,
+            flow_id=one.row["id"],
+            subject=str(one.account_id),
+            tenant=str(one.app.store.id),
+            browser=one.row["browser"],
+            link_lifetime=policy.link_lifetime if by_mail else None,
+            code_lifetime=policy.passcode_lifetime if not (by_mail and one.row["started_by_rep"]) else None,
+            code_length=self._t.guesses.code_length(policy.passcode_length),
+            match=one.row["match"],
+        )
+
+    async def _send(self, tx: Tx, one: ToReach, issued: Issued) -> None:
+        row, app = one.row, one.app
+        expires_at = issued.link_expires_at or issued.code_expires_at or tx.now
+        secrets = Secrets(
+            link=f"{self._t.db.origin}/{row['application']}/l/{issued.token}" if issued.token else None,
+            link_expires_at=issued.link_expires_at,
+            code=issued.code,
+            code_expires_at=issued.code_expires_at,
+            asked=self._requests.asked(row),
+        )
+        event = ResetRequested(
+            account_id=one.account_id,
+            flow_id=row["id"],
+            application=row["application"],
+            channel=one.channel,
+            language=row["language"] or app.application.default_language,
+            contact=one.contact,
+            message=self._t.sealer.seal(secrets, expires_at=expires_at),
+            expires_at=expires_at,
+        )
+        await tx.emit(event, expirytime=expires_at)
