@@ -2,5 +2,4 @@
 -- until one of them is proven, then the other goes.
 ALTER TABLE identifier ADD COLUMN contested boolean NOT NULL DEFAULT false;
 ALTER TABLE identifier DROP CONSTRAINT identifier_store_id_kind_canonical_key;
-CREATE UNIQUE INDEX identifier_canonical ON identifier (store_id, kind, canonical) WHERE NOT contested;
-CREATE UNIQUE INDEX identifier_contested ON identifier (store_id, kind, canonical) WHERE contested;
+CREATE UNIQUE INDEX identifier_canonical ON identifier (store_id, kind, canonical, contested);

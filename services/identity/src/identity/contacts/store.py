@@ -10,12 +10,12 @@ SELECT a.id AS account_id, u.value AS username, e.value AS address
 FROM identifier e JOIN account a ON a.id = e.account_id JOIN identifier u ON u.account_id = a.id AND u.kind = 'username'
 WHERE e.store_id = $1 AND e.kind = $2 AND e.canonical = $3 AND e.verified_at IS NOT NULL AND a.status IN ('active', 'frozen') LIMIT 20
 """
-# Reads every profile of the store.
+# By the index of all that looks like an address or a number, then by the attributes that count.
 _BY_ATTRIBUTE = """
 SELECT a.id AS account_id, u.value AS username, p.value AS address
 FROM account a JOIN identifier u ON u.account_id = a.id AND u.kind = 'username'
 CROSS JOIN LATERAL jsonb_each_text(a.profile) AS p
-WHERE a.store_id = $1 AND p.key = ANY($4::text[]) AND CASE $2 WHEN 'phone' THEN regexp_replace(p.value, '[^0-9+]', '', 'g') ELSE lower(p.value) END = $3
+WHERE profile_addresses(a.profile) @> ARRAY[$3::text] AND a.store_id = $1 AND p.key = ANY($4::text[]) AND CASE $2 WHEN 'phone' THEN regexp_replace(p.value, '[^0-9+]', '', 'g') ELSE lower(p.value) END = $3
     AND a.status IN ('active', 'frozen')
 LIMIT 20
 """

@@ -1,0 +1,101 @@
+"""An account is found by an index, whatever the planner knows: a look-up that reads a whole store slows down with every customer."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from identity.accounts import store as accounts
+from identity.contacts import store as contacts
+from servicekit.db import Database
+
+STORE = uuid4()
+PEOPLE = """
+WITH person AS (
+    INSERT INTO account (id, store_id, status, profile, created_at)
+    SELECT gen_random_uuid(), $1, 'active', jsonb_build_object('mobile', '+49 341 5' || lpad(n::text, 6, '0'), 'work', 'Work' || n || '@B.example'), now()
+    FROM generate_series(1, $2) AS n
+    RETURNING id, profile
+)
+INSERT INTO identifier (id, account_id, store_id, kind, value, canonical, verified_at, created_at)
+SELECT gen_random_uuid(), id, $1, kind, kind || id, kind || id, now(), now() FROM person, unnest(ARRAY['email', 'username']) AS kind
+"""
+
+
+@pytest.fixture
+async def crowded(db: Database) -> Database:
+    """Many people of one store, of whom the planner has heard nothing."""
+    async with db.transaction() as tx:
+        await tx.execute(PEOPLE, STORE, 5000)
+    return db
+
+
+async def scans(db: Database, sql: str, *args: Any, analyzed: bool) -> set[tuple[str, str]]:
+    """(How, which table) of a plan for any values, as a prepared statement has it after a while."""
+    async with db.transaction() as tx:
+        if analyzed:
+            await tx.execute("ANALYZE account")
+            await tx.execute("ANALYZE identifier")
+        await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        rows = await tx.fetch(f"EXPLAIN (FORMAT JSON) {sql}", *args)
+    found: set[tuple[str, str]] = set()
+
+    def walk(node: dict[str, Any]) -> None:
+        if "Relation Name" in node:
+            found.add((node["Node Type"], node["Relation Name"]))
+        for child in node.get("Plans", ()):
+            walk(child)
+
+    walk(json.loads(rows[0]["QUERY PLAN"])[0]["Plan"])
+    return found
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+@pytest.mark.parametrize(
+    ("sql", "args"),
+    [
+        (accounts._FIND, ([0, 0], [STORE, STORE], ["email", "username"], ["mira@posteo.example", "mira"])),
+        (accounts._CLAIMS, (STORE, "email", "mira@posteo.example")),
+        (accounts._IDENTIFIERS, ([uuid4()],)),
+        (contacts._BY_ADDRESS, (STORE, "email", "mira@posteo.example")),
+        (contacts._BY_ATTRIBUTE, (STORE, "phone", "+493415000007", ["mobile"])),
+    ],
+    ids=["find", "claims", "identifiers", "by_address", "by_attribute"],
+)
+async def test_no_look_up_reads_a_whole_table(crowded: Database, sql: str, args: Sequence[Any], analyzed: bool) -> None:
+    found = await scans(crowded, sql, *args, analyzed=analyzed)
+    assert found
+    assert not {one for one in found if one[0] == "Seq Scan"}, found
+
+
+@pytest.mark.parametrize(
+    ("kind", "canonical", "attributes", "count"),
+    [
+        ("phone", "+493415000007", ["mobile"], 1),
+        ("phone", "+493415000007", ["work"], 0),
+        ("email", "work7@b.example", ["work"], 1),
+        ("email", "work7@b.example", [], 0),
+        ("email", "nobody@b.example", ["work", "mobile"], 0),
+    ],
+)
+async def test_by_what_stands_in_the_profile(
+    crowded: Database, kind: str, canonical: str, attributes: list[str], count: int
+) -> None:
+    """D7: only by the attributes that the policy lets count, and however they were spelled."""
+    async with crowded.read() as conn:
+        found = await contacts.with_address(conn, STORE, kind, canonical, attributes)
+    assert len(found) == count
+
+
+async def test_several_in_their_order(crowded: Database) -> None:
+    async with crowded.read() as conn:
+        ids = [row["id"] for row in await conn.fetch("SELECT id FROM account WHERE store_id = $1 LIMIT 2", STORE)]
+        asked: list[tuple[UUID, list[Any]]] = [
+            (STORE, [("email", f"email{ids[0]}"), ("username", "nobody")]),
+            (uuid4(), [("email", f"email{ids[0]}")]),
+            (STORE, []),
+            (STORE, [("username", f"username{ids[1]}")]),
+        ]
+        found = await accounts.find_several(conn, asked)
+    assert [row and row["id"] for row in found] == [ids[0], None, None, ids[1]]
