@@ -62,6 +62,18 @@ class TestConn:
         assert isinstance(conn, Conn)
 
 
+class TestPlans:
+    async def test_a_small_table_is_read_by_its_index_too(self, db):
+        """It is small until somebody fills it, and the planner hears of that late."""
+        async with db.read() as conn:
+            plan = await conn.fetchval("EXPLAIN SELECT id FROM work WHERE id = 7")
+        assert plan.startswith("Index")
+
+    async def test_nothing_is_compiled(self, db):
+        async with db.read() as conn:
+            assert await conn.fetchval("SHOW jit") == "off"
+
+
 class TestTransaction:
     async def test_execute_answers_how_many(self, db):
         async with db.transaction() as tx:

@@ -37,6 +37,9 @@ DatabaseUnavailable = (
 Contention = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 Record: TypeAlias = Mapping[str, Any]
+# Look-ups by key go by their index from the first row on. By its statistics the planner takes a table for small until it is
+# analyzed, and reads all of a queue for each message. Compiling queries pays for reports, never for these.
+_PLANS = {"enable_seqscan": "off", "jit": "off"}
 
 
 class HasNow(Protocol):
@@ -196,7 +199,12 @@ class Database:
             init=_prepare,
             command_timeout=15,
             timeout=5,
-            server_settings={"lock_timeout": "2000", "idle_in_transaction_session_timeout": "60000", "application_name": service},
+            server_settings={
+                **_PLANS,
+                "lock_timeout": "2000",
+                "idle_in_transaction_session_timeout": "60000",
+                "application_name": service,
+            },
         )
         return cls(pool, dsn, service=service, origin=origin, clock=clock, size=pool_size, topic_prefix=topic_prefix)
 
