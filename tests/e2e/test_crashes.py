@@ -148,6 +148,36 @@ class TestRecovery:
             assert len(self.resets(victim, email)) == counted[email] + 1, "INV-1, INV-17"
         check(victim, servers.kafka_bootstrap, acknowledged={})
 
+    @pytest.mark.parametrize("point", ["before_commit", "after_commit"])
+    def test_killed_while_several_share_a_transaction(self, victim: Product, servers: Infrastructure, point: str) -> None:
+        """INV-1: without a key starts are written down together. Who was answered 202 gets the mail; a crash leaves all of a
+        transaction or nothing, and nobody an answer that isn't true.
+        """
+        with victim.client() as client:
+            people = [Person(victim, client, new_email()).activate() for _ in range(12)]
+
+        def ask(one: Person) -> bool:
+            with victim.client() as client, contextlib.suppress(httpx.HTTPError):
+                body = {"identifier": one.email, "client": "api"}
+                return client.post(one.url("/password-resets"), json=body, timeout=10).status_code == 202
+            return False
+
+        victim.arm("recovery", point)
+        with ThreadPoolExecutor(12) as pool:
+            answered = list(pool.map(ask, people))
+        eventually(victim.all_ready, seconds=30, every=0.2)
+        assert not all(answered), "it died while they waited"
+        with ThreadPoolExecutor(12) as pool:
+            later = list(pool.map(ask, people[:3]))
+        assert all(later), "whoever asks again is answered"
+        victim.wait_quiet(seconds=60)
+        for one, told in zip(people, answered, strict=True):
+            mails = self.resets(victim, one.email)
+            assert len(mails) <= 1, "the 20 s rule counts what was written down"
+            assert mails or not told, "acknowledged and lost"
+        assert all(self.resets(victim, one.email) for one in people[:3])
+        check(victim, servers.kafka_bootstrap, acknowledged={})
+
     def test_killed_between_identitys_yes_and_its_own(self, victim: Product, servers: Infrastructure) -> None:
         """The password is set, recovery dies before it has noted so: the event completes the flow, once (REL-3)."""
         with victim.client() as client:
