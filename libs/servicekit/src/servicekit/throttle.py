@@ -77,14 +77,14 @@ class Throttle:
         if not several:
             return []
         keep: dict[bytes, datetime] = {}
-        refused: Counter[bytes] = Counter()
+        surplus: Counter[bytes] = Counter()  # what is counted for nobody who may
         for key, limits in chain.from_iterable(several):
             until = tx.now + timedelta(seconds=max(limit.seconds for limit in limits))
             keep[key] = max(until, keep.get(key, until))
-            refused[key] += 1
-        counts = [refused[key] for key in keep]
+            surplus[key] += 1
+        counts = [surplus[key] for key in keep]
         rows = await tx.fetch(_COUNT, list(keep), list(keep.values()), counts, tx.now)
-        hits = {row["key"]: row["hits"][: -refused[row["key"]]] for row in rows}
+        hits = {row["key"]: row["hits"][: -surplus[row["key"]]] for row in rows}
         decisions = []
         for wanted in several:
             available = next_at = _all_available(wanted, hits, tx.now)
@@ -92,10 +92,10 @@ class Throttle:
             if allowed:
                 for key, _ in wanted:
                     hits[key].append(tx.now)
-                refused.subtract(key for key, _ in wanted)
+                surplus.subtract(key for key, _ in wanted)
                 next_at = _all_available(wanted, hits, tx.now)
             decisions.append(Decision(allowed, available, tx.now, next_at))
-        if too_many := +refused:
+        if too_many := +surplus:
             await tx.execute(_TAKE_BACK, list(too_many), list(too_many.values()))
         return decisions
 
