@@ -36,7 +36,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure
 @pytest.fixture(scope="module")
 def victim(tmp_path_factory: pytest.TempPathFactory, servers: Infrastructure) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("victim")
-    with running(folder, servers, "crash-", configuration=configuration(folder)) as found:
+    # Clients that repeat until they are acknowledged are many starts from one network while a service is dead.
+    limits = {"LATCHKEY_STARTS_PER_MINUTE": "100000", "LATCHKEY_TRIES_PER_MINUTE": "100000"}
+    with running(folder, servers, "crash-", configuration=configuration(folder), **limits) as found:
         yield found
 
 
