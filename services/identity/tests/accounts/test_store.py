@@ -1,5 +1,6 @@
 """An account is found by an index, whatever the planner knows: a look-up that reads a whole store slows down with every customer."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from identity.accounts import store as accounts
+from identity.accounts.rules import Identifier
 from identity.contacts import store as contacts
 from servicekit.db import Database
 
@@ -87,6 +89,43 @@ async def test_by_what_stands_in_the_profile(
     async with crowded.read() as conn:
         found = await contacts.with_address(conn, STORE, kind, canonical, attributes)
     assert len(found) == count
+
+
+class TestClaim:
+    """One pending account for an address (INV-14), beside another account's unproven claim at most."""
+
+    ADDRESS = Identifier("phone", "+4915112345641", "+4915112345641")
+
+    async def pending(self, db: Database, store_id: UUID) -> bool:
+        async with db.transaction() as tx:
+            return await accounts.claim(tx, await accounts.insert(tx, store_id, "en"), store_id, self.ADDRESS)
+
+    async def claimed(self, db: Database, store_id: UUID, *, proven: bool) -> None:
+        """An active account that only typed the number; `proven`: it has another identifier that is proven."""
+        async with db.transaction() as tx:
+            account_id = await accounts.insert(tx, store_id, "en")
+            await accounts.set_status(tx, account_id, "active")
+            own = Identifier("email", "mira@posteo.example", "mira@posteo.example")
+            await accounts.add_identifier(tx, account_id, store_id, own, verified_at=tx.now if proven else None)
+            await accounts.add_identifier(tx, account_id, store_id, self.ADDRESS, verified_at=None)
+
+    async def test_the_first_attempt_has_it(self, db: Database) -> None:
+        store_id = uuid4()
+        assert [await self.pending(db, store_id) for _ in range(2)] == [True, False]
+
+    async def test_many_at_once(self, db: Database) -> None:
+        store_id = uuid4()
+        assert sum(await asyncio.gather(*(self.pending(db, store_id) for _ in range(8)))) == 1
+
+    async def test_beside_an_unproven_claim_once(self, db: Database) -> None:
+        store_id = uuid4()
+        await self.claimed(db, store_id, proven=True)
+        assert [await self.pending(db, store_id) for _ in range(2)] == [True, False]
+
+    async def test_who_has_proven_nothing_else_keeps_it(self, db: Database) -> None:
+        store_id = uuid4()
+        await self.claimed(db, store_id, proven=False)
+        assert not await self.pending(db, store_id)
 
 
 async def test_several_in_their_order(crowded: Database) -> None:

@@ -113,6 +113,17 @@ async def add_identifier(
     return await tx.fetchrow(_ADD, random_id(), account_id, store_id, *values, tx.now) is not None
 
 
+async def claim(tx: Tx, account_id: UUID, store_id: UUID, one: Identifier) -> bool:
+    """For a pending account, which is about to prove it. False if it has an owner (`find_owner`), such as an attempt that came
+    first; beside somebody's unproven claim both rows stand.
+    """
+    if await add_identifier(tx, account_id, store_id, one, verified_at=None):
+        return True
+    if await find_owner(tx, store_id, one) is not None:
+        return False
+    return await add_identifier(tx, account_id, store_id, one, verified_at=None, contested=True)
+
+
 async def verify_identifier(tx: Tx, account_id: UUID, one: Identifier) -> None:
     """Proof beats claims: whoever else only typed it has it no longer."""
     await tx.execute(_DROP_CLAIMS, account_id, one.kind, one.canonical)

@@ -54,12 +54,7 @@ class Messages:
     async def _pending_account(self, tx: Tx, app: Resolved, row: Record) -> Record:
         identifier = _recipient(row)
         account_id = await accounts.insert(tx, app.store.id, row["language"])
-        added = False
-        for contested in (False, True):
-            added = added or await accounts.add_identifier(
-                tx, account_id, app.store.id, identifier, verified_at=None, contested=contested
-            )
-        if not added:
+        if not await accounts.claim(tx, account_id, app.store.id, identifier):
             # Another attempt made it between our look and now; this transaction's snapshot sees it on the retry.
             raise RuntimeError("lost the race for a pending account")
         kinds = [one["kind"] for one in row["identifiers"]]
