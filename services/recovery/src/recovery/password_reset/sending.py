@@ -60,7 +60,7 @@ class Messages:
         )
 
     async def _send(self, tx: Tx, one: ToReach, issued: Issued) -> None:
-        row, app = one.row, one.app
+        row = one.row
         expires_at = issued.link_expires_at or issued.code_expires_at or tx.now
         secrets = Secrets(
             link=f"{self._t.db.origin}/{row['application']}/l/{issued.token}" if issued.token else None,
@@ -69,14 +69,4 @@ class Messages:
             code_expires_at=issued.code_expires_at,
             asked=self._requests.asked(row),
         )
-        event = ResetRequested(
-            account_id=one.account_id,
-            flow_id=row["id"],
-            application=row["application"],
-            channel=one.channel,
-            language=row["language"] or app.application.default_language,
-            contact=one.contact,
-            message=self._t.sealer.seal(secrets, expires_at=expires_at),
-            expires_at=expires_at,
-        )
-        await tx.emit(event, expirytime=expires_at)
+        await self._requests.publish(tx, ResetRequested, one, secrets, expires_at)

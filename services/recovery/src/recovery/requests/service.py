@@ -13,7 +13,8 @@ from uuid import UUID
 from latchkey_contracts.http.common import Channel, Resend
 from latchkey_contracts.http.contacts import ContactAsked, ContactsAnswer, ContactsRequest
 from latchkey_contracts.http.recovery import ReminderFlow, ResetFlow
-from latchkey_contracts.messages import Origin
+from latchkey_contracts.messages import Origin, Secrets
+from latchkey_contracts.recovery import RecoveryMessage
 from latchkey_contracts.sealed import Sealed
 from servicekit import work
 from servicekit.caller import Caller
@@ -180,6 +181,20 @@ class Requests:
                 to_reach.append(ToReach(trace, row, app, answer.account_id, answer.contact, answer.to, answer.channel or "email"))
         await store.reached(tx, [(one.row["id"], one.account_id, one.masked) for one in to_reach])
         return to_reach
+
+    async def publish(self, tx: Tx, event: type[RecoveryMessage], one: ToReach, secrets: Secrets, expires_at: datetime) -> None:
+        """What the notifier is to send, to whom identity has sealed."""
+        message = event(
+            account_id=one.account_id,
+            flow_id=one.row["id"],
+            application=one.row["application"],
+            channel=one.channel,
+            language=one.row["language"] or one.app.application.default_language,
+            contact=one.contact,
+            message=self.tools.sealer.seal(secrets, expires_at=expires_at),
+            expires_at=expires_at,
+        )
+        await tx.emit(message, expirytime=expires_at)
 
     def _asked(self, row: Record, payload: dict[str, Any]) -> ContactAsked:
         return ContactAsked(

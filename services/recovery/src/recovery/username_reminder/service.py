@@ -57,20 +57,10 @@ class Reminders:
                 await self._send(tx, one)
 
     async def _send(self, tx: Tx, one: ToReach) -> None:
-        row, app = one.row, one.app
+        row = one.row
         expires_at = min(one.contact.expires_at, tx.now + rules.REMINDER_LIFETIME)
         secrets = Secrets(link=f"{self._t.db.origin}/{row['application']}/sign-in", asked=self._requests.asked(row))
-        event = UsernameReminderRequested(
-            account_id=one.account_id,
-            flow_id=row["id"],
-            application=row["application"],
-            channel=one.channel,
-            language=row["language"] or app.application.default_language,
-            contact=one.contact,
-            message=self._t.sealer.seal(secrets, expires_at=expires_at),
-            expires_at=expires_at,
-        )
-        await tx.emit(event, expirytime=expires_at)
+        await self._requests.publish(tx, UsernameReminderRequested, one, secrets, expires_at)
 
     def _app(self, slug: str) -> Resolved:
         app = self._t.configuration.application(slug)
