@@ -52,10 +52,12 @@ def heading(page: Page) -> Locator:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds."""
+    """What axe finds, once the page is whole: a click only waits until the next one begins."""
+    page.wait_for_load_state()
     found = Axe().run(page).response["violations"]
     return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
 
 
 def narrow_enough(page: Page) -> bool:
+    page.wait_for_load_state()
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
