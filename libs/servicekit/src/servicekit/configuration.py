@@ -65,6 +65,9 @@ class Configuration:
             raise NotFound
         return found
 
+    def knows(self, slug: str | None) -> bool:
+        return slug in self._applications
+
     def friendly(self, slug: str) -> str | None:
         """The application's slug behind /go/<slug> (R31), however it was written."""
         return self._friendly.get(slug.lower())

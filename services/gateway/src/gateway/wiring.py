@@ -9,7 +9,8 @@ from servicekit.throttle import Throttle
 from gateway.api.service import Gateway
 from gateway.app import create_app
 from gateway.clients.channels import Channels
-from gateway.limits.service import NetworkLimits
+from gateway.limits.asn import open_asn
+from gateway.limits.service import Limits, Rates
 from gateway.sessions.cache import SessionCache
 from gateway.settings import GatewaySettings
 
@@ -22,9 +23,15 @@ async def build(r: Resources) -> Wired:
     notifier = InternalClient("notifier", settings.notifier_url or "http://notifier:8080", signer, r.clock, timeout=5.0)
     configuration = ConfigurationCopy(r.db, r.wakeups)
     sessions = SessionCache(identity, r.kafka, r.clock, size=settings.session_cache)
-    limits = NetworkLimits(
-        r.db, Throttle(r.keys), starts_per_minute=settings.starts_per_minute, tries_per_minute=settings.tries_per_minute
+    rates = Rates(
+        starts=settings.starts_per_minute,
+        tries=settings.tries_per_minute,
+        asn=settings.asn_times,
+        application=settings.application_times,
+        all=settings.all_times,
     )
+    systems = open_asn(settings.asn_database)
+    limits = Limits(r.db, Throttle(r.keys), rates, systems)
     gateway = Gateway(
         settings=settings,
         clock=r.clock,
@@ -40,7 +47,7 @@ async def build(r: Resources) -> Wired:
     return Wired(
         app=create_app(gateway),
         consumes={"identity": configuration.handlers},
-        sweeps=[("limits.purge", 60, limits.purge)],
+        sweeps=[("limits.purge", 60, limits.purge), ("limits.asn", 60, systems.look)],
         loops=[configuration.run, sessions.follower.run, sessions.touching.run],
         on_start=[lambda: first_load(configuration)],
         on_stop=[sessions.touch, identity.close, recovery.close, notifier.close],

@@ -218,6 +218,21 @@ class TestNumbers:
         waits = await book.ask("voice")
         assert waits.wait_until == clock.now() + timedelta(seconds=20)
 
+    async def test_the_account_waits_whichever_address_was_named(self, book: Book, clock: ManualClock) -> None:
+        """E1, THR-1: two addresses are no two budgets."""
+        await book.account(verified=("email", "phone"))
+        assert (await book.ask("email", typed=EMAIL)).channel == "email"
+        assert (await book.ask("sms")).wait_until == clock.now() + timedelta(seconds=20)
+
+    async def test_the_caps_hold_over_all_addresses(self, book: Book) -> None:
+        """E1, THR-1: five an hour for the account, three to the one and two to the other; the sixth leaves by no way."""
+        await book.account(verified=("email", "phone"))
+        sent = []
+        for channel in ("email", "sms", "email", "sms", "email", "sms", "email"):
+            sent.append((await book.ask(channel, application="loose")).channel)
+            book.clock.move(300)
+        assert sent == ["email", "sms", "email", "sms", "email", None, None]
+
 
 class TestReminder:
     async def test_by_text_message_to_a_proven_number(self, book: Book) -> None:

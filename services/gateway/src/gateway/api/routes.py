@@ -67,7 +67,7 @@ def router(gateway: Gateway) -> APIRouter:
         return response
 
     async def begin(request: Request, visitor: Visitor, body: Any) -> None:
-        await gateway.limits.check("start", visitor.ip)
+        await gateway.limit("start", request, visitor)
         await gateway.with_session(visitor)
         gateway.ensure_flow(request, visitor, api=getattr(body, "client", None) == "api")
 
@@ -80,7 +80,7 @@ def router(gateway: Gateway) -> APIRouter:
     async def go_on(
         request: Request, visitor: Visitor, path: str, body: Any, status: int = 200, peer: InternalClient | None = None
     ) -> Response:
-        await gateway.limits.check("try", visitor.ip)
+        await gateway.limit("try", request, visitor)
         await gateway.with_session(visitor)
         return await answer(visitor, await gateway.call(request, visitor, "POST", path, _body(body), peer=peer), status)
 
@@ -184,7 +184,7 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.post("/links/inspect", response_model=links.LinkInfo, tags=["links"])
     async def inspect(request: Request, app: Slug, body: links.InspectRequest, visitor: VisitorDep) -> Response:
         """What a link is for and whether it works; changes nothing."""
-        await gateway.limits.check("try", visitor.ip)
+        await gateway.limit("try", request, visitor)
         await gateway.with_session(visitor)
         return JSONResponse(await gateway.call_link(request, visitor, f"/v1/apps/{app}/links/inspect", _body(body)))
 
@@ -198,7 +198,7 @@ def router(gateway: Gateway) -> APIRouter:
         tags=["links"],
     )
     async def confirm(request: Request, app: Slug, body: links.ConfirmRequest, visitor: VisitorDep) -> Response:
-        await gateway.limits.check("try", visitor.ip)
+        await gateway.limit("try", request, visitor)
         await gateway.with_session(visitor)
         gateway.ensure_flow(request, visitor, api=visitor.api)
         return await answer(visitor, await gateway.call_link(request, visitor, f"/v1/apps/{app}/links/confirm", _body(body)))
@@ -242,7 +242,7 @@ def me_router(gateway: Gateway) -> APIRouter:
     @routes.put("/me/password", status_code=204)
     async def password(request: Request, body: account.PasswordChange, visitor: VisitorDep) -> Response:
         """The current password first; all other sessions end unless told otherwise."""
-        await gateway.limits.check("try", visitor.ip)
+        await gateway.limit("try", request, visitor)
         await gateway.call(request, await signed_in(visitor), "PUT", "/v1/me/password", _body(body))
         return Response(status_code=204)
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.clients.channels import Channels
-from gateway.limits.service import NetworkLimits
+from gateway.limits.service import Kind, Limits
 from gateway.sessions.cache import SessionCache
 from gateway.settings import GatewaySettings
 from gateway.web.visitor import FLOW, SESSION, Visitor, cookie_name, make_flow_token
@@ -36,7 +36,12 @@ class Gateway:
     configuration: ConfigurationCopy
     sessions: SessionCache
     channels: Channels
-    limits: NetworkLimits
+    limits: Limits
+
+    async def limit(self, kind: Kind, request: Request, visitor: Visitor) -> None:
+        """Counts it for its network and what that shares with others; raises TooManyRequests or Overloaded (THR-1, THR-3)."""
+        app = request.path_params.get("app")
+        await self.limits.check(kind, visitor.ip, app if self.configuration.knows(app) else None)
 
     # --- who is calling --------------------------------------------------------------------------------------------------
 

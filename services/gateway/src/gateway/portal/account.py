@@ -46,7 +46,7 @@ class AccountPages(PageTools):
         async def save(request: Request, app: Slug) -> Response:
             resolved, visitor = self.application(app), self.visitor(request)
             fields = await self.form(request, visitor)
-            await self.gateway.limits.check("try", visitor.ip)
+            await self.gateway.limit("try", request, visitor)
             if not await self.signed_in(visitor, app):
                 return self.to(f"/{app}/sign-in?ended=1")
             page = self.context(request, visitor, resolved.application)

@@ -49,7 +49,7 @@ class LinkPages(PageTools):
         async def press(request: Request, app: Slug) -> Response:
             resolved, visitor = self.application(app), self.visitor(request)
             fields = await self.form(request, visitor)
-            await self.gateway.limits.check("try", visitor.ip)
+            await self.gateway.limit("try", request, visitor)
             body: dict[str, Any] = {"token": self._token(visitor)}
             if "match" in fields:
                 digits = "".join(one for one in fields["match"] if one.isdigit())
@@ -74,7 +74,7 @@ class LinkPages(PageTools):
         async def renew(request: Request, app: Slug) -> Response:
             visitor = self.visitor(request)
             await self.form(request, visitor)
-            await self.gateway.limits.check("start", visitor.ip)
+            await self.gateway.limit("start", request, visitor)
             flow = await self.gateway.call_link(request, visitor, f"/v1/apps/{app}/links/renew", {"token": self._token(visitor)})
             return self.to(_waiting_page(app, flow))
 

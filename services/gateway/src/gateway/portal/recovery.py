@@ -55,7 +55,7 @@ class RecoveryPages(PageTools):
         async def start_lost(request: Request, app: Slug) -> Response:
             resolved, visitor = self.application(app), self.visitor(request)
             fields = await self.form(request, visitor)
-            await self.gateway.limits.check("start", visitor.ip)
+            await self.gateway.limit("start", request, visitor)
             page = self.context(request, visitor, resolved.application)
             try:
                 body = {"identifier": _typed(fields, "identifier"), "email": _typed(fields, "email")}
@@ -92,7 +92,7 @@ class RecoveryPages(PageTools):
             path = f"/v1/apps/{app}/username-reminders"
             if flow is not None:
                 return await self._again(request, visitor, resolved, path, flow, f"/{app}/help/username", "1")
-            await self.gateway.limits.check("start", visitor.ip)
+            await self.gateway.limit("start", request, visitor)
             page = self.context(request, visitor, resolved.application)
             try:
                 answer = await self._post(request, visitor, path, _reminded(fields, phone=_phone(resolved)))
@@ -134,7 +134,7 @@ class RecoveryPages(PageTools):
                 return await self._ask(request, visitor, resolved, path, fields)
             if "resend" in fields:
                 return await self._again(request, visitor, resolved, path, flow, f"/{app}/reset", fields["resend"])
-            await self.gateway.limits.check("try", visitor.ip)
+            await self.gateway.limit("try", request, visitor)
             page = self.context(request, visitor, resolved.application)
             try:
                 if "password" in fields:
@@ -155,7 +155,7 @@ class RecoveryPages(PageTools):
     async def _ask(
         self, request: Request, visitor: Visitor, resolved: Resolved, path: str, fields: Mapping[str, str]
     ) -> Response:
-        await self.gateway.limits.check("start", visitor.ip)
+        await self.gateway.limit("start", request, visitor)
         page = self.context(request, visitor, resolved.application)
         try:
             answer = await self._post(request, visitor, path, {"identifier": _typed(fields, "identifier")})
@@ -208,7 +208,7 @@ class RecoveryPages(PageTools):
         self, request: Request, visitor: Visitor, resolved: Resolved, path: str, flow: UUID, page: str, way: str
     ) -> Response:
         """`way`: a channel, or 1 for the way that it goes by itself."""
-        await self.gateway.limits.check("try", visitor.ip)
+        await self.gateway.limit("try", request, visitor)
         body = {"channel": way} if way in CHANNELS else {}
         try:
             await self._post(request, visitor, f"{path}/{flow}/resend", body)

@@ -31,7 +31,7 @@ class SignInPages(PageTools):
         async def name(request: Request, app: Slug) -> Response:
             resolved, visitor = self.application(app), self.visitor(request)
             fields = await self.form(request, visitor)
-            await self.gateway.limits.check("start", visitor.ip)
+            await self.gateway.limit("start", request, visitor)
             typed = fields.get("identifier", "").strip()
             page = self.context(request, visitor, resolved.application)
             body: dict[str, Any] = {"identifier": typed}
@@ -49,7 +49,7 @@ class SignInPages(PageTools):
         async def password(request: Request, app: Slug, flow: UUID) -> Response:
             resolved, visitor = self.application(app), self.visitor(request)
             fields = await self.form(request, visitor)
-            await self.gateway.limits.check("try", visitor.ip)
+            await self.gateway.limit("try", request, visitor)
             await self.gateway.with_session(visitor)
             typed = fields.get("identifier", "")
             body = {"password": fields.get("password") or " ", "remember_me": fields.get("remember_me") == "on"}

@@ -33,7 +33,7 @@ class SignUpPages(PageTools):
         async def register(request: Request, app: Slug) -> Response:
             resolved, visitor = self.application(app), self.visitor(request)
             fields = await self.form(request, visitor)
-            await self.gateway.limits.check("start", visitor.ip)
+            await self.gateway.limit("start", request, visitor)
             page = self.context(request, visitor, resolved.application)
             description = await self.gateway.call(request, visitor, "GET", f"/v1/apps/{app}")
             body = _registration(description, fields, page.language)
@@ -62,7 +62,7 @@ class SignUpPages(PageTools):
             """The code from the mail, "send again", or the password that a renewed activation needs; by the button pressed."""
             resolved, visitor = self.application(app), self.visitor(request)
             fields = await self.form(request, visitor)
-            await self.gateway.limits.check("try", visitor.ip)
+            await self.gateway.limit("try", request, visitor)
             path = f"/v1/apps/{app}/registrations/{flow}"
             page = self.context(request, visitor, resolved.application)
             try:

@@ -82,7 +82,8 @@ class Contacts:
             elif (way := self._way(body, person)) is not None:
                 ways[place] = way
         wanted = [
-            Message(self._app(asked[place]), asked[place].purpose, way.to.canonical, way.channel) for place, way in ways.items()
+            Message(self._app(asked[place]), asked[place].purpose, way.to.canonical, way.channel, _whose(people[place]))
+            for place, way in ways.items()
         ]
         for (place, way), turn in zip(ways.items(), await self._recipients.turns(tx, wanted), strict=True):
             person = people[place]
@@ -172,3 +173,8 @@ class Contacts:
 
     def _app(self, body: ContactRequest) -> Resolved:
         return self._configuration.application(body.application)
+
+
+def _whose(person: Person | None) -> UUID | None:
+    """A reminder goes to an address, and to all who share it."""
+    return person.account["id"] if person is not None and person.address is None else None
