@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,7 @@ def product(tmp_path_factory: pytest.TempPathFactory, infrastructure: Infrastruc
         found.wait_quiet()
         leaks = canaries(found, infrastructure.kafka_bootstrap)
         assert not leaks, f"secrets in clear (standards.md §0.2): {leaks}"
+        assert not faults(found), "whatever was asked, nothing is our own fault"
 
 
 @pytest.fixture
@@ -200,6 +202,17 @@ def canaries(found: Product, bootstrap: str) -> list[str]:
                 if re.search(pattern, haystack) and not (is_code and b"." + spelling in haystack):
                     leaks.append(f"{name}: {'code' if is_code else 'secret'} of {len(secret)} characters")
     return leaks
+
+
+def faults(found: Product) -> list[str]:
+    """What our own code has logged as an error: a request that ended as 500, a sweep that fails again and again."""
+    lines = [
+        line for child in found.stack.children.values() if child.name != "inbox" for line in child.log.read_text().splitlines()
+    ]
+    logged = [json.loads(line) for line in lines if '"level":"error"' in line]
+    return [
+        f"{one['service']}: {one['event']} {one.get('exception')}" for one in logged if not one["module"].startswith("aiokafka")
+    ]
 
 
 def dump(dsn: str) -> bytes:

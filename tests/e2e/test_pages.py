@@ -197,6 +197,27 @@ class TestStates:
         window.page.get_by_role("button", name="Sign in").click()
         expect(heading(window.page)).to_contain_text("Hello")
 
+    @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+    def test_a_known_browser_is_not_locked_out(self, product: Product, http: httpx.Client, open_window, script: bool) -> None:
+        """BRF-1, BRF-3: a stranger's guesses slow down whoever comes anew, not where its owner has signed in before."""
+        mira = person(product, http).activate()
+        own, fresh = open_window(script=script), open_window(PHONE, script=script)
+        own.sign_in(mira.email)
+        expect(heading(own.page)).to_contain_text("Hello")
+        own.keep_cookies()
+        own.page.get_by_role("button", name="Sign out").click()
+        expect(own.page.get_by_text("You're signed out")).to_be_visible()
+        for _ in range(5):
+            person(product, http, mira.email).sign_in("not the password at all")
+        fresh.sign_in(mira.email)
+        expect(heading(fresh.page)).to_have_text("Just a moment")
+        expect(fresh.page.locator(".lead")).to_contain_text("With a new password you needn't wait.")
+        expect(fresh.page.get_by_role("link", name="Set a new password")).to_have_attribute("href", "/demo/reset")
+        assert narrow_enough(fresh.page)
+        assert not script or not violations(fresh.page)
+        own.sign_in(mira.email)
+        expect(heading(own.page)).to_contain_text("Hello")
+
     def test_form_errors(self, window: Visitor) -> None:
         """WEB-4: summary with links to the fields, messages beside them, values kept, passwords not."""
         window.sign_up("nobody", "short")

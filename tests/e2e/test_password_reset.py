@@ -393,6 +393,17 @@ class TestNewPassword:
         assert mine.sign_in(NEW).status_code == 200
         assert http.get("/v1/me", headers=mine.bearer).json()["profile"] == {}
 
+    def test_ends_the_wait_after_wrong_passwords(self, product: Product, member: Person) -> None:
+        """BRF-1: who has tried in vain, and then has a new password, signs in with it at once."""
+        for _ in range(6):
+            tried = member.sign_in("not the password at all")
+        assert tried.status_code == 429
+        reset = forgetful(member)
+        reset.ask()
+        reset.confirm()
+        assert reset.choose().status_code == 200
+        assert member.sign_in(NEW).status_code == 200
+
 
 def start_by_rep(product: Product, account: object) -> httpx.Response:
     clock = FileClock(Path(product.stack.extra["LATCHKEY_CLOCK_FILE"]))

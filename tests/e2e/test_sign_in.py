@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from gateway.sessions.cache import TOUCH_SECONDS
 from testkit.stack import Person, Product, eventually, person
 
 from .test_registration import with_status
@@ -43,6 +44,19 @@ class TestSessions:
             product.move_clock(29 * 60)
             status = signed_in.http.get("/v1/session", headers=signed_in.bearer).status_code
         assert status == 401, "activity does not extend the absolute limit"
+
+    def test_used_at_one_gateway_it_lives_at_all(self, product: Product, signed_in: Person) -> None:
+        """SES-3: identity hears of what a gateway answers from memory, so another one, or a restarted one, knows of it, too."""
+        whoami = {"headers": signed_in.bearer}
+        signed_in.http.get("/v1/session", **whoami)
+        product.move_clock(20 * 60)
+        used_at = product.now()
+        assert signed_in.http.get("/v1/session", **whoami).status_code == 200
+        seen = "SELECT max(seen_at) FROM session s JOIN identifier i USING (account_id) WHERE i.canonical = %s"
+        eventually(lambda: product.rows("identity", seen, signed_in.email)[0][0] >= used_at, seconds=2 * TOUCH_SECONDS)
+        product.move_clock(20 * 60)
+        with product.client(1) as other:
+            assert other.get("/v1/session", **whoami).status_code == 200
 
     def test_signed_out_everywhere_at_once(self, product: Product, signed_in: Person) -> None:
         """SES-4: also at the gateway that did not take the sign-out and had the session in memory."""

@@ -29,7 +29,12 @@ class Visitor:
 
     def keep_cookies(self) -> None:
         for cookie in self.context.cookies():
-            if len(cookie["value"]) >= 40 and cookie["name"] in {"latchkey_session", "latchkey_flow", "latchkey_link"}:
+            if len(cookie["value"]) >= 40 and cookie["name"] in {
+                "latchkey_session",
+                "latchkey_flow",
+                "latchkey_link",
+                "latchkey_device",
+            }:
                 self.product.secrets.add(cookie["value"])
 
     def sign_up(self, email: str, password: str = PASSWORD) -> None:

@@ -277,7 +277,7 @@ class TestCleaning:
             left = {row["key"] for row in await tx.fetch("SELECT key FROM throttle")}
             assert old.key not in left
             assert fresh.key in left
-            await throttle.forget(tx, fresh.key)
+            await throttle.forget(tx, [fresh.key])
         assert (await fresh.peek()).allowed
 
     async def test_old_moments_are_dropped(self, recipient, db, clock):

@@ -25,6 +25,7 @@ SKEW = timedelta(seconds=30)  # REL-15
 class Caller:
     """`flow` is the hex SHA-256 of the flow token: "the browser that asked" (api.md §1).
 
+    `device` is the id of a browser in which somebody has signed in to `device_account_id` before (BRF-3), whoever uses it now.
     `idempotency_key` is already scoped by the gateway (caller, method, path); `fingerprint` stands for the body.
     """
 
@@ -38,10 +39,16 @@ class Caller:
     api_client: bool = False
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    device: str | None = None
+    device_account_id: UUID | None = None
 
     @property
     def browser(self) -> bytes | None:
         return bytes.fromhex(self.flow) if self.flow else None
+
+    def known_device(self, account_id: UUID | None) -> str | None:
+        """This browser's id, if that account was signed in to in it before."""
+        return self.device if account_id is not None and account_id == self.device_account_id else None
 
     def account(self) -> tuple[UUID, UUID]:
         """Account and session of a signed-in customer, or 401."""
@@ -81,7 +88,7 @@ def verify(token: str, audience: str, keys: Keys, clock: Clock) -> Caller:
         keys.caller_public(claims["service"]).verify(bytes.fromhex(signature), payload)
         if claims.pop("exp") < (clock.now() - SKEW).timestamp():
             raise CallerNotAllowed
-        for name in ("session_id", "account_id"):
+        for name in ("session_id", "account_id", "device_account_id"):
             if name in claims:
                 claims[name] = UUID(claims[name])
         # A newer gateway may say more than this release knows (REL-14).

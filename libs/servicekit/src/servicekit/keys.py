@@ -23,7 +23,7 @@ from latchkey_contracts.topics import RETENTION_MS, SERVICES
 from .clock import Clock
 
 CALLERS = (*SERVICES, "operator")
-SECRETS = ("lookup", "code", "idempotency", "csrf", "flow")
+SECRETS = ("lookup", "code", "idempotency", "csrf", "flow", "device")
 # A sealed envelope lies on a topic no longer than this; then its key has no use any more (design.md §3.5).
 KEEP_PRIVATE = timedelta(milliseconds=RETENTION_MS) + timedelta(days=1)
 

@@ -30,7 +30,7 @@ UPDATE throttle AS t SET hits = trim_array(t.hits, refused.count)
 FROM unnest($1::bytea[], $2::int[]) AS refused (key, count) WHERE t.key = refused.key
 """
 _PEEK = "SELECT key, hits FROM throttle WHERE key = ANY($1::bytea[])"
-_FORGET = "DELETE FROM throttle WHERE key = $1"
+_FORGET = "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE key = ANY($1::bytea[]) ORDER BY key FOR UPDATE)"
 # Passes over rows in use: whoever counts has several of them in an order of its own.
 _PURGE = "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE keep_until < $1 FOR UPDATE SKIP LOCKED)"
 
@@ -105,8 +105,8 @@ class Throttle:
         available = _all_available(wanted, {row["key"]: row["hits"] for row in rows}, conn.now)
         return Decision(available <= conn.now, available, conn.now, available)
 
-    async def forget(self, tx: Tx, key: bytes) -> None:
-        await tx.execute(_FORGET, key)
+    async def forget(self, tx: Tx, keys: Sequence[bytes]) -> None:
+        await tx.execute(_FORGET, list(keys))
 
     async def purge(self, tx: Tx) -> None:
         await tx.execute(_PURGE, tx.now)

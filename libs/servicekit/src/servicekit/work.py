@@ -213,6 +213,8 @@ class Periodic:
                 await self._sweep()
             except asyncio.CancelledError:
                 raise
-            except Exception:  # a sweep that fails is tried again next time
+            except (*DatabaseUnavailable, *Contention) as error:
+                log.warning("periodic.later", sweep=self.name, error=type(error).__name__)
+            except Exception:  # tried again next time, too, but somebody should look
                 log.exception("periodic.failed", sweep=self.name)
             await asyncio.sleep(self._seconds)

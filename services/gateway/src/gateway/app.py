@@ -47,6 +47,7 @@ def create_app(gateway: Gateway) -> ASGIApp:
 
     def before(scope: Scope) -> None:
         visitor = scope["latchkey.visitor"] = read_visitor(scope, proxies=settings.proxies, secure=settings.secure)
+        gateway.recognise(visitor)
         if not (settings.inbox_url and scope["path"].startswith("/inbox")):
             csrf.check(scope, visitor, settings.origin)
 

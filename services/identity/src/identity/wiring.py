@@ -19,6 +19,7 @@ from identity.contacts import routes as contact_routes
 from identity.contacts.service import Contacts
 from identity.credentials.breaches import open_breaches
 from identity.credentials.service import Passwords
+from identity.credentials.slowdown import Slowdown
 from identity.freeze.service import Freezes
 from identity.notices import service as notice_service
 from identity.notices.service import Notices
@@ -63,13 +64,14 @@ async def build(r: Resources) -> Wired:
     registrations = Registrations(tools)
     activations = Activations(tools, registrations)
     freezes = Freezes(r.db, configuration, onetime, sessions, notices, idempotency)
+    slowdown = Slowdown(throttle)
     changes = PasswordChanges(
         db=r.db,
         configuration=configuration,
         passwords=passwords,
         sessions=sessions,
         onetime=onetime,
-        throttle=throttle,
+        slowdown=slowdown,
         idempotency=idempotency,
         notices=notices,
     )
@@ -79,7 +81,7 @@ async def build(r: Resources) -> Wired:
         passwords=passwords,
         changes=changes,
         sessions=sessions,
-        throttle=throttle,
+        slowdown=slowdown,
         idempotency=idempotency,
     )
     links = Links(r.db, onetime, {PURPOSE: activations, notice_service.PURPOSE: freezes})

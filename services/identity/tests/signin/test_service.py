@@ -1,13 +1,16 @@
 """Sign-in against a real database: a second factor is asked after every right password (E6, REC-3)."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from identity.accounts import store as accounts
+from identity.accounts.rules import Identifier
 from identity.configuration.service import ConfigurationService
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
+from identity.credentials.slowdown import Slowdown
 from identity.notices.service import Notices
 from identity.password_change.service import PasswordChanges
 from identity.sessions.service import Sessions
@@ -15,6 +18,7 @@ from identity.signin.service import SignIns
 from latchkey_contracts.http.sign_in import PasswordRequest, SignInRequest
 from servicekit.caller import Caller
 from servicekit.db import Conn, Database
+from servicekit.errors import ServiceError
 from servicekit.idempotency import Idempotency
 from servicekit.ids import random_id
 from servicekit.keys import Keys
@@ -44,14 +48,14 @@ async def made(db: Database, wakeups: Wakeups, keys: Keys) -> tuple[SignIns, Pas
     configuration = ConfigurationService(db, wakeups)
     await configuration.apply(DOCUMENT)
     passwords, sessions = Passwords(threads=1), Sessions(db)
-    onetime, throttle, idempotency = OneTimeSecrets(keys), Throttle(keys), Idempotency(keys)
+    onetime, slowdown, idempotency = OneTimeSecrets(keys), Slowdown(Throttle(keys)), Idempotency(keys)
     changes = PasswordChanges(
         db=db,
         configuration=configuration,
         passwords=passwords,
         sessions=sessions,
         onetime=onetime,
-        throttle=throttle,
+        slowdown=slowdown,
         idempotency=idempotency,
         notices=Notices(db, onetime, Sealer(keys)),
     )
@@ -61,15 +65,13 @@ async def made(db: Database, wakeups: Wakeups, keys: Keys) -> tuple[SignIns, Pas
         passwords=passwords,
         changes=changes,
         sessions=sessions,
-        throttle=throttle,
+        slowdown=slowdown,
         idempotency=idempotency,
         factors=Totp(),
     )
     hashed = await passwords.hash(OLD)
     async with db.transaction() as tx:
         account_id = await accounts.insert(tx, configuration.application("demo").store.id, "en")
-        from identity.accounts.rules import Identifier
-
         address = Identifier("email", "mira@posteo.example", "mira@posteo.example")
         await accounts.add_identifier(tx, account_id, configuration.application("demo").store.id, address, verified_at=tx.now)
         await accounts.activate(tx, account_id, profile={}, consents=[], language="en")
@@ -80,6 +82,24 @@ async def made(db: Database, wakeups: Wakeups, keys: Keys) -> tuple[SignIns, Pas
 async def sign_in(sign_ins: SignIns, password: str) -> Any:
     flow = await sign_ins.start("demo", SignInRequest(identifier="mira@posteo.example"), CALLER)
     return await sign_ins.password("demo", flow.id, PasswordRequest(password=password), CALLER)
+
+
+def wrong(times: int) -> list[str]:
+    return ["not the password at all"] * times
+
+
+async def outcomes(sign_ins: SignIns, passwords: list[str], caller: Caller = CALLER) -> list[int]:
+    """Each in an attempt of its own: what they were told, 200 for a right one."""
+    found = []
+    for password in passwords:
+        flow = await sign_ins.start("demo", SignInRequest(identifier="mira@posteo.example"), caller)
+        try:
+            await sign_ins.password("demo", flow.id, PasswordRequest(password=password), caller)
+        except ServiceError as error:
+            found.append(error.status)
+        else:
+            found.append(200)
+    return found
 
 
 async def live_sessions(db: Database) -> int:
@@ -116,3 +136,50 @@ class TestReset:
             assert await credentials.get(conn, account_id) == stored
             told = await conn.fetchval("SELECT count(*) FROM outbox WHERE attributes->>'type' LIKE '%password_changed%'")
         assert told == 1
+
+    async def test_forgives_the_names_of_the_account(self, made):
+        """BRF-1: its owner has tried long enough."""
+        sign_ins, changes, account_id = made
+        assert await outcomes(sign_ins, wrong(6)) == [403] * 5 + [429]
+        assert await changes.reset(account_id, "demo", random_id(), NEW, CALLER)
+        assert await outcomes(sign_ins, [NEW]) == [200]
+
+    async def test_forgives_nobody_else(self, made, db):
+        """An address that the account only claims is counted for its owner."""
+        sign_ins, changes, _ = made
+        async with db.transaction() as tx:
+            store_id = changes.configuration.application("demo").store.id
+            other = await accounts.insert(tx, store_id, "en")
+            claimed = Identifier("email", "mira@posteo.example", "mira@posteo.example")
+            assert await accounts.add_identifier(tx, other, store_id, claimed, verified_at=None, contested=True)
+            await accounts.activate(tx, other, profile={}, consents=[], language="en")
+        assert await outcomes(sign_ins, wrong(5)) == [403] * 5
+        assert await changes.reset(other, "demo", random_id(), NEW, CALLER)
+        assert await outcomes(sign_ins, [OLD]) == [429]
+
+
+class TestKnownBrowser:
+    """BRF-3."""
+
+    async def test_its_owner_is_not_slowed_by_strangers(self, made, clock):
+        """BRF-1: 99 wrong ones from elsewhere, and she signs in at once; from an unknown browser she waits."""
+        sign_ins, _, account_id = made
+        own = replace(CALLER, device="5e" * 16, device_account_id=account_id)
+        for _ in range(20):
+            await outcomes(sign_ins, wrong(5))
+            clock.move(31)
+        assert (await outcomes(sign_ins, [OLD])) == [429]
+        assert (await outcomes(sign_ins, [OLD], own)) == [200]
+
+    async def test_has_the_same_limits(self, made):
+        sign_ins, _, account_id = made
+        own = replace(CALLER, device="5e" * 16, device_account_id=account_id)
+        assert await outcomes(sign_ins, wrong(6), own) == [403] * 5 + [429]
+        assert await outcomes(sign_ins, [OLD]) == [200], "what is counted for the browser is counted for nobody else"
+        assert await outcomes(sign_ins, [OLD], own) == [429], "and a right one elsewhere doesn't forgive it"
+
+    async def test_of_another_account_is_any(self, made):
+        sign_ins, _, _ = made
+        other = replace(CALLER, device="5e" * 16, device_account_id=random_id())
+        assert await outcomes(sign_ins, wrong(5)) == [403] * 5
+        assert await outcomes(sign_ins, [OLD], other) == [429]

@@ -20,7 +20,8 @@ from gateway.clients.channels import Channels
 from gateway.limits.service import Kind, Limits
 from gateway.sessions.cache import SessionCache
 from gateway.settings import GatewaySettings
-from gateway.web.visitor import FLOW, SESSION, Visitor, cookie_name, make_flow_token
+from gateway.web import device
+from gateway.web.visitor import DEVICE, FLOW, SESSION, Visitor, cookie_name, make_flow_token
 
 FLOW_COOKIE_SECONDS = 24 * 3600 * 5
 
@@ -53,6 +54,12 @@ class Gateway:
             except SessionRequired:
                 visitor.session_token = None
         return visitor
+
+    def recognise(self, visitor: Visitor) -> None:
+        """Whether somebody has signed in with this browser before (BRF-3)."""
+        cookie = visitor.cookies.get(cookie_name(DEVICE, secure=self.settings.secure))
+        if cookie is not None:
+            visitor.device = device.read(self.keys.secret("device"), cookie)
 
     def ensure_flow(self, request: Request, visitor: Visitor, *, api: bool = False) -> None:
         """A flow belongs to the browser that asked; a first-time visitor gets the token that says so."""
@@ -115,6 +122,7 @@ class Gateway:
                 flow["flow_token"] = visitor.new_flow_token
         elif session is not None and response is not None:
             self.set_session(response, session)
+            await self._remember_device(response, visitor, session["token"])
         if flow["status"] == "check_your_messages":
             flow["channels"] = await self.channels.states()
         return flow
@@ -128,6 +136,15 @@ class Gateway:
 
         expires = datetime.fromisoformat(session["expires_at"])
         self.set_cookie(response, SESSION, session["token"], max(int((expires - self.clock.now()).total_seconds()), 1))
+
+    async def _remember_device(self, response: Response, visitor: Visitor, token: str) -> None:
+        """Whose session that is, the next page asks anyway. If it can't be told now, this browser stays a stranger for once."""
+        try:
+            account_id = (await self.sessions.find(token)).info.account_id
+        except ServiceError:
+            return
+        value = device.write(self.keys.secret("device"), device.remembered(account_id, visitor.device))
+        self.set_cookie(response, DEVICE, value, device.SECONDS)
 
     def set_cookie(self, response: Response, name: str, value: str, seconds: int) -> None:
         secure = self.settings.secure

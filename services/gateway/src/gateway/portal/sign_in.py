@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from servicekit import errors
 from servicekit.configuration import Resolved
+from servicekit.http import request_id
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -65,6 +66,8 @@ class SignInPages(PageTools):
                     )
                     flow = UUID(fresh["id"])
                 return self._password(request, visitor, resolved, str(flow), typed, wrong=True)
+            except errors.TooManyRequests as error:
+                return self._wait(request, visitor, resolved, error)
             except (errors.FlowEnded, errors.NotFound):
                 return self._sign_in(request, visitor, resolved, values={"identifier": typed}, notice="attempt_over", status=410)
             return await self._signed_in(request, visitor, resolved, answer)
@@ -120,6 +123,17 @@ class SignInPages(PageTools):
             query=_carried(request),
             can_reset=resolved.policy.password_reset.enabled,
         )
+
+    def _wait(self, request: Request, visitor: Visitor, resolved: Resolved, error: errors.TooManyRequests) -> Response:
+        """Whoever no longer knows the password needn't wait for the next try (BRF-1): a reset forgets the wrong ones."""
+        seconds = error.extra["retry_after_seconds"]
+        response = self.page(
+            request, visitor, resolved.application, "password_wait.html", error.status,
+            error=error, seconds=seconds, reference=request_id(request.scope),
+            plain=False, can_reset=resolved.policy.password_reset.enabled,
+        )  # fmt: skip
+        response.headers["Retry-After"] = str(seconds)
+        return response
 
     def _action(
         self,

@@ -7,7 +7,6 @@ nothing here counts and identity is asked each time: the cache fails closed.
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from latchkey_contracts.event import Event
@@ -112,7 +111,7 @@ class SessionCache:
         used = [entry for entry in self._entries.values() if entry.touched]
         for start in range(0, len(used), 500):
             part = used[start : start + 500]
-            seen: list[Any] = [[str(entry.info.id), entry.seen_at.isoformat()] for entry in part]
+            seen = {str(entry.info.id): entry.seen_at.isoformat() for entry in part}
             try:
                 await self._identity.request("POST", "/internal/sessions/touch", caller=Caller("gateway"), json={"seen": seen})
             except (Overloaded, SessionRequired):

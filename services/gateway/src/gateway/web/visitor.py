@@ -13,7 +13,10 @@ from servicekit.caller import Caller
 from servicekit.http import header
 from starlette.types import Scope
 
+from .device import Device
+
 SESSION, FLOW, LINK, LANGUAGE = "latchkey_session", "latchkey_flow", "latchkey_link", "latchkey_language"
+DEVICE = "latchkey_device"  # see device.py
 APP = "latchkey_app"  # which application's portal this browser used last
 _TOKEN_LENGTH = range(40, 90)
 
@@ -30,6 +33,7 @@ class Visitor:
     api: bool
     language: str | None = None
     session: SessionInfo | None = None
+    device: Device | None = None
     new_flow_token: str | None = None
 
     def caller(self, *, idempotency_key: str | None = None, fingerprint: str | None = None) -> Caller:
@@ -44,6 +48,8 @@ class Visitor:
             api_client=self.api,
             idempotency_key=idempotency_key,
             fingerprint=fingerprint,
+            device=self.device.id if self.device else None,
+            device_account_id=self.device.account_id if self.device else None,
         )
 
 

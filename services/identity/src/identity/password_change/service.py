@@ -16,22 +16,20 @@ from servicekit.errors import (
     FieldError,
     FlowEnded,
     SessionRequired,
-    TooManyRequests,
     ValidationFailed,
 )
 from servicekit.idempotency import Idempotency
 from servicekit.logging import security_event
 from servicekit.onetime import OneTimeSecrets
-from servicekit.throttle import Throttle
 
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
+from identity.credentials.slowdown import Slowdown
 from identity.notices.service import Notices
 from identity.sessions import store as session_store
 from identity.sessions.service import Sessions
-from identity.signin.rules import FAILURES
 
 from . import store
 
@@ -45,16 +43,17 @@ class PasswordChanges:
     passwords: Passwords
     sessions: Sessions
     onetime: OneTimeSecrets
-    throttle: Throttle
+    slowdown: Slowdown
     idempotency: Idempotency
     notices: Notices
 
     async def change(self, body: PasswordChange, caller: Caller) -> None:
         """In the portal: the current password first; wrong ones are slowed down as at sign-in."""
         account_id, session_id = caller.account()
+        count = self.slowdown.signed_in(account_id)
         async with self.db.read() as conn:
+            await self.slowdown.check(conn, count)
             session = await session_store.get(conn, session_id)
-            slow = await self.throttle.peek(conn, [(self._key(account_id), FAILURES)])
             stored = await credentials.get(conn, account_id)
             texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
         if session is None:
@@ -62,12 +61,10 @@ class PasswordChanges:
         app = self.configuration.application(session["application"])
         if not app.policy.password_change.enabled:
             raise FeatureDisabled
-        if not slow.allowed:
-            raise TooManyRequests(slow.retry_after_seconds)
         set_tenant(str(app.store.id), "user")
         if not await self.passwords.verify(stored, body.current_password):
             async with self.db.transaction() as tx:
-                await self.throttle.take(tx, [(self._key(account_id), FAILURES)])
+                await self.slowdown.count(tx, count)
             security_event("authn_password_change", "fail", account_id=str(account_id), reason="credentials_wrong")
             raise CredentialsWrong
         fresh = await self._fresh(app, body.password, texts, stored)
@@ -75,7 +72,7 @@ class PasswordChanges:
             account = await self._lock(tx, account_id, ("active",))
             if await credentials.get(tx, account_id) != stored:
                 raise FlowEnded  # changed meanwhile, so what was proven is proven no more
-            await self.throttle.forget(tx, self._key(account_id))
+            await self.slowdown.forget(tx, count)
             if body.end_other_sessions:
                 ended = await self.sessions.revoke_others(tx, account_id, session_id, "password_changed")
             else:
@@ -100,9 +97,16 @@ class PasswordChanges:
                 await self._activate(tx, app, account, flow_id)
             elif account["status"] == "frozen":
                 await accounts.set_status(tx, account_id, "active")
+            await self._forget_tries(tx, app, account_id, caller)
             ended = await self.sessions.revoke_all(tx, account_id, "password_changed")
             await self._set(tx, app, account, fresh, "reset", caller, sessions_ended=ended, flow_id=flow_id)
         return True
+
+    async def _forget_tries(self, tx: Tx, app: Resolved, account_id: UUID, caller: Caller) -> None:
+        """Of names that are this account's for certain: an address that it only claims is counted for somebody else."""
+        rows = await accounts.identifiers(tx, account_id)
+        names = [row["canonical"] for row in rows if row["verified_at"] is not None or row["kind"] == "username"]
+        await self.slowdown.forget_all(tx, app.store.id, account_id, names, caller)
 
     async def forced(self, tx: Tx, app: Resolved, account_id: UUID, fresh: str, caller: Caller) -> None:
         """At sign-in, in its transaction: the old one is known from a leak (PWD-7), so whoever used it elsewhere is out."""
@@ -173,9 +177,6 @@ class PasswordChanges:
                 language=language,
             )
         )
-
-    def _key(self, account_id: UUID) -> bytes:
-        return self.throttle.key("current_password", str(account_id))
 
     @staticmethod
     async def _lock(tx: Tx, account_id: UUID, statuses: tuple[str, ...]) -> Record:

@@ -19,7 +19,9 @@ class LookUp(Request):
 
 
 class Touch(Request):
-    seen: list[tuple[str, str]] = Field(max_length=5000)
+    """`seen`: when each session was last used, by its id."""
+
+    seen: dict[str, str] = Field(max_length=5000)
 
 
 def router(sessions: Sessions) -> APIRouter:
@@ -31,7 +33,7 @@ def router(sessions: Sessions) -> APIRouter:
 
     @routes.post("/internal/sessions/touch", dependencies=[allow("gateway")])
     async def touch(body: Touch) -> dict[str, int]:
-        seen = [(UUID(session_id), datetime.fromisoformat(moment)) for session_id, moment in body.seen]
+        seen = [(UUID(session_id), datetime.fromisoformat(moment)) for session_id, moment in body.seen.items()]
         await sessions.touch(seen)
         return {"touched": len(seen)}
 

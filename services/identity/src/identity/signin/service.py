@@ -9,21 +9,21 @@ from servicekit.caller import Caller
 from servicekit.configuration import Configuration, Resolved
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Database, Record, Tx
-from servicekit.errors import CredentialsWrong, FieldError, FlowEnded, NotFound, StepMissing, TooManyRequests, ValidationFailed
+from servicekit.errors import CredentialsWrong, FieldError, FlowEnded, NotFound, StepMissing, ValidationFailed
 from servicekit.idempotency import Idempotency
 from servicekit.ids import random_id
 from servicekit.logging import security_event
 from servicekit.onetime import same_browser
-from servicekit.throttle import Throttle
 
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier, candidates, canonical_username
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
+from identity.credentials.slowdown import Slowdown
 from identity.password_change.service import PasswordChanges
 from identity.sessions.service import Sessions
 
-from . import rules, store
+from . import store
 from .factors import Factors, NoFactors
 
 KEEP_FLOWS = timedelta(days=1)
@@ -38,7 +38,7 @@ class SignIns:
         passwords: Passwords,
         changes: PasswordChanges,
         sessions: Sessions,
-        throttle: Throttle,
+        slowdown: Slowdown,
         idempotency: Idempotency,
         factors: Factors | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class SignIns:
         self._passwords = passwords
         self._changes = changes
         self._sessions = sessions
-        self._throttle = throttle
+        self._slowdown = slowdown
         self._idempotency = idempotency
 
     async def start(self, slug: str, body: SignInRequest, caller: Caller) -> SignInFlow:
@@ -88,16 +88,14 @@ class SignIns:
             row = await self._mine(conn, slug, flow_id, caller)
             typed = row["identifier"] or body.identifier
             self._check_step(conn, row, typed)
-            slow = await self._throttle.peek(conn, [(self._key(app, typed or ""), rules.FAILURES)])
             account = await accounts.find(conn, app.store.id, candidates(typed or "", app.store))
+            count = self._slowdown.at_sign_in(app, typed or "", account["id"] if account else None, caller)
+            await self._slowdown.check(conn, count)
             stored = await credentials.get(conn, account["id"] if account else random_id())
-        if not slow.allowed:
-            security_event("excess_rate_limit_exceeded", "fail", limit="password", flow_id=str(flow_id))
-            raise TooManyRequests(slow.retry_after_seconds)
         active = account is not None and account["status"] == "active"
         right = await self._passwords.verify(stored if active else None, body.password)
         if not right or account is None:
-            await self._failed(app, flow_id, typed or "", account["id"] if active and account else None)
+            await self._failed(app, flow_id, count, account["id"] if active and account else None)
             raise CredentialsWrong
         fresh = await self._passwords.hash(body.password) if stored and self._passwords.outdated(stored) else None
         async with self._db.transaction() as tx:
@@ -108,7 +106,7 @@ class SignIns:
             same = await credentials.get(tx, account["id"]) == stored
             if locked is None or locked["status"] != "password" or current is None or current["status"] != "active" or not same:
                 raise FlowEnded
-            await self._throttle.forget(tx, self._key(app, typed or ""))
+            await self._slowdown.forget(tx, count)
             if fresh is not None and stored is not None:
                 await credentials.replace(tx, account["id"], stored, fresh)
             if self._passwords.breached(body.password):
@@ -207,18 +205,14 @@ class SignIns:
             return_to=row["return_to"],
         )
 
-    async def _failed(self, app: Resolved, flow_id: UUID, typed: str, account_id: UUID | None) -> None:
+    async def _failed(self, app: Resolved, flow_id: UUID, count: bytes, account_id: UUID | None) -> None:
         """Counted for unknown identifiers, too; the event is for an account that exists."""
         async with self._db.transaction() as tx:
             await store.failed(tx, flow_id, app.policy.sign_in.max_failures)
-            await self._throttle.take(tx, [(self._key(app, typed), rules.FAILURES)])
+            await self._slowdown.count(tx, count)
             if account_id is not None:
                 await tx.emit(SignInFailed(account_id=account_id, application=app.application.slug, reason="credentials_wrong"))
         security_event("authn_login_fail", "fail", flow_id=str(flow_id), reason="credentials_wrong")
-
-    def _key(self, app: Resolved, typed: str) -> bytes:
-        known = candidates(typed, app.store)
-        return self._throttle.key("password", str(app.store.id), known[0][1] if known else typed.casefold())
 
     @staticmethod
     def _check_step(conn: Conn, row: Record, typed: str | None) -> None:

@@ -1,0 +1,64 @@
+"""Wrong passwords of one person are slowed down: growing, never for good (BRF-1, BRF-3, THR-2).
+
+Counted by the name that was typed, whether it exists or not. A browser in which somebody has signed in to that account before
+has a count of its own, so no stranger who guesses keeps the owner out of it.
+"""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from servicekit.caller import Caller
+from servicekit.configuration import Resolved
+from servicekit.db import Conn, Tx
+from servicekit.errors import TooManyRequests
+from servicekit.logging import security_event
+from servicekit.throttle import Limit, Throttle
+
+from identity.accounts.rules import candidates
+
+# Sliding windows: the sixth wrong password within 30 s of the first of five waits, and so on up to an hour.
+FAILURES: Sequence[Limit] = (Limit(5, 30), Limit(10, 300), Limit(20, 3600))
+
+
+class Slowdown:
+    """Each method that counts or looks wants one of the keys that `at_sign_in` and `signed_in` make."""
+
+    def __init__(self, throttle: Throttle) -> None:
+        self._throttle = throttle
+
+    def at_sign_in(self, app: Resolved, typed: str, account_id: UUID | None, caller: Caller) -> bytes:
+        device = caller.known_device(account_id)
+        if device is not None:
+            return self._of_device(account_id, device)
+        known = candidates(typed, app.store)
+        return self._of_name(app.store.id, known[0][1] if known else typed.casefold())
+
+    def signed_in(self, account_id: UUID) -> bytes:
+        return self._throttle.key("current_password", str(account_id))
+
+    async def check(self, conn: Conn, key: bytes) -> None:
+        """Raises TooManyRequests while the next try has to wait."""
+        slow = await self._throttle.peek(conn, [(key, FAILURES)])
+        if not slow.allowed:
+            security_event("excess_rate_limit_exceeded", "fail", limit="password")
+            raise TooManyRequests(slow.retry_after_seconds)
+
+    async def count(self, tx: Tx, key: bytes) -> None:
+        await self._throttle.take(tx, [(key, FAILURES)])
+
+    async def forget(self, tx: Tx, key: bytes) -> None:
+        """After a right one."""
+        await self._throttle.forget(tx, [key])
+
+    async def forget_all(self, tx: Tx, store_id: UUID, account_id: UUID, identifiers: Iterable[str], caller: Caller) -> None:
+        """After a new password was set by a reset: its owner has tried the old one long enough. `identifiers`: canonical."""
+        device = caller.known_device(account_id)
+        own = [self._of_device(account_id, device)] if device is not None else []
+        names = [self._of_name(store_id, one) for one in identifiers]
+        await self._throttle.forget(tx, [*names, *own, self.signed_in(account_id)])
+
+    def _of_name(self, store_id: UUID, canonical: str) -> bytes:
+        return self._throttle.key("password", str(store_id), canonical)
+
+    def _of_device(self, account_id: UUID | None, device: str) -> bytes:
+        return self._throttle.key("password", str(account_id), "device", device)
