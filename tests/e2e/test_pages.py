@@ -212,11 +212,26 @@ class TestStates:
         fresh.sign_in(mira.email)
         expect(heading(fresh.page)).to_have_text("Just a moment")
         expect(fresh.page.locator(".lead")).to_contain_text("With a new password you needn't wait.")
-        expect(fresh.page.get_by_role("link", name="Set a new password")).to_have_attribute("href", "/demo/reset")
         assert narrow_enough(fresh.page)
         assert not script or not violations(fresh.page)
+        fresh.page.get_by_role("button", name="Set a new password").click()
+        expect(fresh.page.get_by_label("E-mail or username")).to_have_value(mira.email)
+        assert "@" not in fresh.page.url
         own.sign_in(mira.email)
         expect(heading(own.page)).to_contain_text("Hello")
+
+    @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+    def test_a_typed_name_goes_along_to_the_reset(self, open_window, script: bool) -> None:
+        """D9: whoever it is, known or not; nothing is sent before the next press, and the name stands in no address."""
+        page, typed = open_window(NARROW, script=script).open("/demo/sign-in"), new_email()
+        page.get_by_label("E-mail or username").fill(typed)
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="I forgot my password").click()
+        expect(heading(page)).to_have_text("Set a new password")
+        expect(page.get_by_label("E-mail or username")).to_have_value(typed)
+        assert page.url.endswith("/demo/reset")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator(".lead")).to_contain_text(f"If {typed} belongs to an account")
 
     def test_form_errors(self, window: Visitor) -> None:
         """WEB-4: summary with links to the fields, messages beside them, values kept, passwords not."""

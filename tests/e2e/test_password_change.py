@@ -139,6 +139,29 @@ class TestPages:
         expect(page.get_by_role("status")).to_contain_text("Your new password is set")
         product.wait_mails(mira.email, subject="was changed")
 
+    def test_reset_from_the_portal(self, product: Product, mira: Person, open_window) -> None:
+        """D12, REC-6: who is signed in and doesn't know the password gets a new one by the mailbox, and is asked for it then."""
+        mira.activate()
+        window = open_window(NARROW)
+        window.sign_in(mira.email)
+        expect(heading(window.page)).to_contain_text("Hello")
+        page = window.open("/demo/account/security/password")
+        page.get_by_role("link", name="I don't know my current password").click()
+        expect(page.get_by_label("E-mail or username")).to_have_value(mira.email)
+        page.get_by_role("button", name="Continue").click()
+        expect(heading(page)).to_have_text("Check your mail")
+        tab = window.context.new_page()
+        token = LINK.findall(product.wait_mails(mira.email, subject="Set a new")[0]["text"])[0]
+        tab.goto(f"{product.origin}/demo/l/{token}")
+        tab.get_by_role("button", name="Set a new password").click()
+        product.secrets.add(NEW)
+        tab.get_by_label("New password").fill(NEW)
+        tab.get_by_label("Once more").fill(NEW)
+        tab.get_by_role("button", name="Save new password").click()
+        expect(heading(tab)).to_have_text("Your new password is set")
+        tab.goto(f"{product.origin}/demo/account")
+        expect(heading(tab)).to_have_text("Sign in")
+
     def test_well_known(self, http: httpx.Client) -> None:
         """PWD-9: a redirect to the change page."""
         answer = http.get("/.well-known/change-password")

@@ -12,7 +12,20 @@ import pytest
 from servicekit.clock import ManualClock
 from servicekit.db import Database, Tx
 from servicekit.keys import Keys
-from servicekit.onetime import MAX_WRONG, Issued, OneTimeSecrets, ToIssue, hash_token, new_code, new_match, new_token, typed_code
+from servicekit.onetime import (
+    KEEP_WRONG,
+    LONG_CODE,
+    MAX_IN_A_ROW,
+    MAX_WRONG,
+    Issued,
+    OneTimeSecrets,
+    ToIssue,
+    hash_token,
+    new_code,
+    new_match,
+    new_token,
+    typed_code,
+)
 
 from .conftest import race
 
@@ -470,3 +483,73 @@ class TestCode:
             counted = [await person.onetime.count_try(tx, flow_id=flow_id, purpose="activation.password") for _ in range(6)]
             assert counted == [1, 2, 3, 4, 5, 6]
             assert await person.onetime.tries_left(tx, flow_id=flow_id, purpose="activation.password") == 0
+
+
+class TestManyFlows:
+    """OTP-5: failures accumulate over flows, resends, browsers and restarts; a hundred in a row make a person's codes longer."""
+
+    async def guess(self, person: Person, tries: int, *, db: Database | None = None) -> None:
+        """In as many flows as it takes, five in each."""
+        for start in range(0, tries, MAX_WRONG):
+            flow_id, issued = await person.ask()
+            for _ in range(min(MAX_WRONG, tries - start)):
+                await person.type(flow_id, wrong(issued.code), db=db)
+
+    async def digits(self, person: Person) -> int:
+        _, issued = await person.ask()
+        return len(issued.code or "")
+
+    async def test_the_hundredth_lengthens_this_persons_codes(self, person, db):
+        await self.guess(person, MAX_IN_A_ROW - 1)
+        assert await self.digits(person) == 6
+        await self.guess(person, 1)
+        assert await self.digits(person) == LONG_CODE
+        assert await self.digits(Person(db, person.onetime)) == 6
+        other = Person(db, person.onetime, "password_reset")
+        other.subject = person.subject
+        assert await self.digits(other) == 6, "what is guessed at is one purpose's"
+
+    async def test_a_right_code_or_link_begins_anew(self, person):
+        for prove in (self.by_code, self.by_link):
+            await self.guess(person, MAX_IN_A_ROW)
+            assert await self.digits(person) == LONG_CODE
+            await prove(person)
+            assert await self.digits(person) == 6
+
+    async def by_code(self, person: Person) -> None:
+        flow_id, issued = await person.ask()
+        assert (await person.type(flow_id, issued.code)).outcome == "ok"
+
+    async def by_link(self, person: Person) -> None:
+        _, issued = await person.ask()
+        assert (await person.press(issued.token)).outcome == "ok"
+
+    async def test_nobody_is_locked_out(self, person):
+        """A stranger's guesses cost the owner two more digits and nothing else."""
+        await self.guess(person, MAX_IN_A_ROW + 50)
+        await self.by_code(person)
+
+    async def test_over_replicas_and_at_once(self, person, replica):
+        await self.guess(person, MAX_IN_A_ROW - 20)
+        flows = [await person.ask() for _ in range(4)]
+        await race(20, lambda number: person.type(flows[number % 4][0], wrong(flows[number % 4][1].code), db=replica))
+        assert await self.digits(person) == LONG_CODE
+
+    async def test_forgotten_after_a_month_of_calm(self, person, db, clock: ManualClock):
+        await self.guess(person, MAX_IN_A_ROW)
+        clock.move(KEEP_WRONG.total_seconds() + 1)
+        async with db.transaction() as tx:
+            await person.onetime.purge(tx, DAY)
+        assert await self.digits(person) == 6
+
+    async def test_the_same_is_written_for_unknown_people(self, person, db):
+        """ENU-1: a flow that no code was made for."""
+        flow_id = uuid4()
+        await person.type(flow_id, "123456")
+        async with db.read() as conn:
+            assert await conn.fetchval("SELECT wrong FROM one_time_wrong WHERE subject = $1", str(flow_id)) == 1
+
+    async def test_told_once(self, person, logged):
+        await self.guess(person, MAX_IN_A_ROW + 10)
+        told = [one for one in logged() if one["event"] == "authn_login_fail_max"]
+        assert [(one["account_id"], one["purpose"]) for one in told] == [(person.subject, "activation")]

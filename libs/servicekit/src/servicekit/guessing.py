@@ -15,12 +15,11 @@ from prometheus_client import Gauge
 
 from .db import Contention, Database, DatabaseUnavailable, Tx
 from .logging import get_logger, security_event
-from .onetime import CodeOutcome
+from .onetime import LONG_CODE, CodeOutcome
 
 WINDOW = timedelta(minutes=10)
 # So many guesses at six digits hit once in 2,000 such windows. People mistype: by far less than every second code.
 LEAST_WRONG, WRONG_SHARE = 500, 0.5
-LONG_CODE = 8
 CALM = timedelta(hours=1)
 KEEP = timedelta(days=1)
 LOOK_SECONDS = 5.0

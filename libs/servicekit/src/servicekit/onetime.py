@@ -30,8 +30,13 @@ from .errors import (
 )
 from .ids import random_id
 from .keys import Keys
+from .logging import security_event
 
 MAX_WRONG = 5
+# Over all flows of a person, without a right one between (63B-4 §3.2.2); then its codes are longer. Messages are capped, so it
+# takes days, and a stranger who does it locks nobody out.
+MAX_IN_A_ROW, LONG_CODE = 100, 8
+KEEP_WRONG = timedelta(days=30)  # after the last one
 _DASHES = "-\u2010\u2011\u2012\u2013"
 # consume_code: the use case has compared the flow's browser itself, before it came here.
 FLOW_CHECKED = b""
@@ -92,6 +97,19 @@ ON CONFLICT (flow_id, purpose) DO UPDATE SET wrong = one_time_tries.wrong + 1 RE
 """
 _FORGIVE_TRY = "UPDATE one_time_tries SET wrong = wrong - 1 WHERE flow_id = $1 AND purpose = $2"
 _TRIES = "SELECT wrong FROM one_time_tries WHERE flow_id = $1 AND purpose = $2"
+_COUNT_WRONG = """
+INSERT INTO one_time_wrong AS w (purpose, subject, wrong, last_at) VALUES ($1, $2, 1, $3)
+ON CONFLICT (purpose, subject) DO UPDATE SET wrong = w.wrong + 1, last_at = excluded.last_at RETURNING wrong
+"""
+_GUESSED = """
+SELECT purpose, subject FROM one_time_wrong JOIN unnest($1::text[], $2::text[]) AS one(purpose, subject) USING (purpose, subject)
+WHERE wrong >= $3
+"""
+_FORGIVE_WRONG = "DELETE FROM one_time_wrong WHERE subject = $1"
+_PURGE_WRONG = """
+DELETE FROM one_time_wrong WHERE (purpose, subject) IN
+    (SELECT purpose, subject FROM one_time_wrong WHERE last_at < $1 FOR UPDATE SKIP LOCKED)
+"""
 _END_FLOWS = """
 UPDATE one_time_secret SET ended_at = $2
 WHERE flow_id = ANY($1::uuid[]) AND used_at IS NULL AND ended_at IS NULL
@@ -214,11 +232,14 @@ class OneTimeSecrets:
             return []
         purposes, flow_ids = [one.purpose for one in several], [one.flow_id for one in several]
         await tx.execute(_LOCK_FLOW, flow_ids, purposes)
+        guessed = await self._guessed(tx, several)
         issued = [
             Issued(
                 id=random_id(),
                 token=new_token() if one.link_lifetime else None,
-                code=new_code(one.code_length) if one.code_lifetime else None,
+                code=new_code(max(one.code_length, LONG_CODE if (one.purpose, one.subject) in guessed else 0))
+                if one.code_lifetime
+                else None,
                 link_expires_at=tx.now + one.link_lifetime if one.link_lifetime else None,
                 code_expires_at=tx.now + one.code_lifetime if one.code_lifetime else None,
             )
@@ -245,6 +266,14 @@ class OneTimeSecrets:
             tx.now,
         )
         return issued
+
+    async def _guessed(self, conn: Conn, several: Sequence[ToIssue]) -> set[tuple[str, str]]:
+        """Whose codes somebody keeps guessing (OTP-5)."""
+        theirs = {(one.purpose, one.subject) for one in several if one.code_lifetime is not None and one.subject is not None}
+        if not theirs:
+            return set()
+        rows = await conn.fetch(_GUESSED, [purpose for purpose, _ in theirs], [subject for _, subject in theirs], MAX_IN_A_ROW)
+        return {(row["purpose"], row["subject"]) for row in rows}
 
     async def inspect(self, conn: Conn, token: str) -> Link:
         """Never writes (LNK-1)."""
@@ -287,12 +316,14 @@ class OneTimeSecrets:
     async def _use(self, tx: Tx, secret_id: UUID, subject: str | None) -> bool:
         if subject is not None:
             await tx.fetch(_LOCK_SUBJECT, subject)
+            await tx.execute(_FORGIVE_WRONG, subject)
         return await tx.fetchrow(_USE, secret_id, tx.now) is not None
 
     async def consume_code(
         self, tx: Tx, *, flow_id: UUID, purpose: str, code: str, browser: bytes | None = FLOW_CHECKED
     ) -> CodeResult:
-        """The try is counted before it is looked at, and the row lock makes parallel tries wait for one another.
+        """The try is counted before it is looked at, and the row lock makes parallel tries wait for one another. Wrong ones count
+        for the person, too, over all flows.
 
         Bound to flow, purpose and the browser that asked (OTP-4): elsewhere the right code is a wrong one.
         """
@@ -301,6 +332,10 @@ class OneTimeSecrets:
             return CodeResult("burned")
         row = await tx.fetchrow(_LATEST_CODE, flow_id, purpose)
         if row is None or row["ended_at"] is not None or not self._is_right(row, purpose, flow_id, code, browser):
+            subject = row["subject"] if row is not None else None
+            in_a_row = await tx.fetchval(_COUNT_WRONG, purpose, subject or str(flow_id), tx.now)
+            if in_a_row == MAX_IN_A_ROW:
+                security_event("authn_login_fail_max", "fail", purpose=purpose, account_id=subject)
             return CodeResult("burned") if wrong >= MAX_WRONG else CodeResult("wrong", MAX_WRONG - wrong)
         await tx.execute(_FORGIVE_TRY, flow_id, purpose)  # a right code is no wrong try, whatever became of it
         if row["used_at"] is not None:
@@ -333,6 +368,7 @@ class OneTimeSecrets:
 
     async def purge(self, tx: Tx, older_than: timedelta) -> None:
         await tx.execute(_PURGE, tx.now - older_than)
+        await tx.execute(_PURGE_WRONG, tx.now - KEEP_WRONG)
 
 
 def same_browser(asked: bytes | None, here: bytes | None) -> bool:

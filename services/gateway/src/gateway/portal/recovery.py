@@ -122,14 +122,16 @@ class RecoveryPages(PageTools):
                 return await self._state(request, visitor, resolved, flow)
             if not resolved.policy.password_reset.enabled:
                 raise errors.FeatureDisabled
-            return self.page(request, visitor, resolved.application, "reset.html", kinds=list(resolved.store.used()))
+            return self._name(request, visitor, resolved, values={"identifier": await self._own_name(request, visitor, app)})
 
         @routes.post("/{app}/reset")
         async def go_on(request: Request, app: Slug, flow: UUID | None = None) -> Response:
-            """Which step it is, the button tells: the name, "send again", the code, or the new password."""
+            """Which step it is, the button tells: a name typed elsewhere, the name, "send again", the code, or the new password."""
             resolved, visitor = self.application(app), self.visitor(request)
             fields = await self.form(request, visitor)
             path = f"/v1/apps/{app}/password-resets"
+            if flow is None and "typed" in fields:
+                return self._name(request, visitor, resolved, values={"identifier": fields["typed"]})
             if flow is None:
                 return await self._ask(request, visitor, resolved, path, fields)
             if "resend" in fields:
@@ -160,11 +162,29 @@ class RecoveryPages(PageTools):
         try:
             answer = await self._post(request, visitor, path, {"identifier": _typed(fields, "identifier")})
         except errors.ValidationFailed as error:
-            return self.page(
-                request, visitor, resolved.application, "reset.html", 422,
-                errors=self.field_errors(page, error), values=fields, kinds=list(resolved.store.used()),
-            )  # fmt: skip
+            return self._name(request, visitor, resolved, values=fields, found=self.field_errors(page, error))
         return self.to(f"/{resolved.application.slug}/reset?flow={answer['id']}")
+
+    def _name(
+        self,
+        request: Request,
+        visitor: Visitor,
+        resolved: Resolved,
+        *,
+        values: Mapping[str, str],
+        found: Mapping[str, str] | None = None,
+    ) -> Response:
+        return self.page(
+            request, visitor, resolved.application, "reset.html", 422 if found else 200,
+            errors=found or {}, values=values, kinds=list(resolved.store.used()),
+        )  # fmt: skip
+
+    async def _own_name(self, request: Request, visitor: Visitor, app: str) -> str:
+        """What a signed-in customer would type (D12)."""
+        if not await self.signed_in(visitor, app):
+            return ""
+        me = await self.gateway.call(request, visitor, "GET", "/v1/me")
+        return str(next((one["value"] for one in me["identifiers"]), ""))
 
     async def _state(
         self,

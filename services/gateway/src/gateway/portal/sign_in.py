@@ -67,7 +67,7 @@ class SignInPages(PageTools):
                     flow = UUID(fresh["id"])
                 return self._password(request, visitor, resolved, str(flow), typed, wrong=True)
             except errors.TooManyRequests as error:
-                return self._wait(request, visitor, resolved, error)
+                return self._wait(request, visitor, resolved, typed, error)
             except (errors.FlowEnded, errors.NotFound):
                 return self._sign_in(request, visitor, resolved, values={"identifier": typed}, notice="attempt_over", status=410)
             return await self._signed_in(request, visitor, resolved, answer)
@@ -124,13 +124,15 @@ class SignInPages(PageTools):
             can_reset=resolved.policy.password_reset.enabled,
         )
 
-    def _wait(self, request: Request, visitor: Visitor, resolved: Resolved, error: errors.TooManyRequests) -> Response:
+    def _wait(
+        self, request: Request, visitor: Visitor, resolved: Resolved, typed: str, error: errors.TooManyRequests
+    ) -> Response:
         """Whoever no longer knows the password needn't wait for the next try (BRF-1): a reset forgets the wrong ones."""
         seconds = error.extra["retry_after_seconds"]
         response = self.page(
             request, visitor, resolved.application, "password_wait.html", error.status,
             error=error, seconds=seconds, reference=request_id(request.scope),
-            plain=False, can_reset=resolved.policy.password_reset.enabled,
+            plain=False, typed=typed, can_reset=resolved.policy.password_reset.enabled,
         )  # fmt: skip
         response.headers["Retry-After"] = str(seconds)
         return response
