@@ -162,6 +162,20 @@ class TestPages:
         tab.goto(f"{product.origin}/demo/account")
         expect(heading(tab)).to_have_text("Sign in")
 
+    def test_a_reset_of_somebody_else_is_no_surprise(
+        self, product: Product, mira: Person, http: httpx.Client, open_window
+    ) -> None:
+        """LNK-4: whoever is signed in as another person stays so, and changes nobody's password by a press."""
+        mira.activate()
+        stranger = person(product, http).activate()
+        stranger.post("/password-resets", {"identifier": stranger.email, "client": "api"})
+        window = open_window()
+        window.sign_in(mira.email)
+        expect(heading(window.page)).to_contain_text("Hello")
+        token = LINK.findall(product.wait_mails(stranger.email, subject="Set a new")[0]["text"])[0]
+        page = window.open(f"/demo/l/{token}")
+        expect(heading(page)).to_have_text("You're signed in here already")
+
     def test_well_known(self, http: httpx.Client) -> None:
         """PWD-9: a redirect to the change page."""
         answer = http.get("/.well-known/change-password")

@@ -38,6 +38,7 @@ _LINK_PATH = re.compile(r"(/l/)(?!\{)[^\s/?#\"']+")
 SecurityEvent = Literal[
     "authn_login_success",
     "authn_login_fail",
+    "authn_login_fail_max",
     "authn_login_lock",
     "authn_password_change",
     "authn_token_created",

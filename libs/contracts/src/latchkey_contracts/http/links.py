@@ -29,7 +29,7 @@ class ConfirmRequest(Request):
 
 
 class LinkInfo(Response):
-    """What a landing page may say; reading it consumes nothing (LNK-1)."""
+    """What a landing page may say; reading it consumes nothing (LNK-1). `own`: of the account that is signed in here (LNK-4)."""
 
     purpose: LinkPurpose | None
     state: LinkStateName
@@ -39,6 +39,7 @@ class LinkInfo(Response):
     expires_at: datetime | None = None
     used_at: datetime | None = None
     superseded_at: datetime | None = None
+    own: bool = False
 
 
 class Frozen(Response):

@@ -95,7 +95,7 @@ class LinkPages(PageTools):
     async def _landing(
         self, request: Request, visitor: Visitor, resolved: Resolved, *, problem: str | None = None, tries: int | None = None
     ) -> Response:
-        """One page per state, each with a next step (E4); a signed-in browser must choose first (LNK-4)."""
+        """One page per state, each with a next step (E4); signed in as somebody else one must choose first (LNK-4)."""
         app = resolved.application
         await self.gateway.with_session(visitor)
         path, body = f"/v1/apps/{app.slug}/links/inspect", {"token": self._token(visitor)}
@@ -106,6 +106,7 @@ class LinkPages(PageTools):
         if (
             state in {"valid", "other_browser"}
             and visitor.session is not None
+            and not info.get("own")
             and info["purpose"] not in {"freeze", "recovery_cancel"}
         ):
             return self.page(request, visitor, app, "link_signed_in.html", info=info)

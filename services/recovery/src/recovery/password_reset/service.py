@@ -95,6 +95,7 @@ class Resets:
             expires_at=link.expires_at,
             used_at=link.used_at,
             superseded_at=link.superseded_at,
+            own=caller.account_id is not None and caller.account_id == row["account_id"],
         )
 
     async def confirm(self, slug: str, body: ConfirmRequest, caller: Caller) -> ResetFlow | ConfirmedElsewhere:
