@@ -46,7 +46,7 @@ def write_breaches(path: Path, passwords: list[str]) -> None:
 
 
 def configuration(folder: Path) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     document["identity_stores"] += [
@@ -60,6 +60,7 @@ def configuration(folder: Path) -> Path:
     document["self_service_policies"] += [
         {"name": "Open", "registration": {"activation": False}},
         {"name": "Lost", "total_loss_recovery": {"enabled": True}},
+        {"name": "Lost, open", "total_loss_recovery": {"enabled": True}, "registration": {"activation": False}},
         {"name": "Brief", "session": {"idle": "1 min"}},
         {"name": "Closed", "password_reset": {"enabled": False}, "username_reminder": {"enabled": False}},
     ]
@@ -68,6 +69,8 @@ def configuration(folder: Path) -> Path:
         ("names", "Names", "Default"),
         ("open", "Default", "Open"),
         ("lost", "Default", "Lost"),
+        ("lostopen", "Default", "Lost, open"),
+        ("lostcalls", "All three", "Lost"),
         ("brief", "Default", "Brief"),
         ("closed", "Default", "Closed"),
         ("zinnia", "Other", "Default"),

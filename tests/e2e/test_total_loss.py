@@ -1,10 +1,20 @@
 """Recovery without the mailbox: a delay, a notice every day, and one press in any of them ends it (REC-12)."""
 
+from pathlib import Path
+
 import httpx
 import pytest
+from latchkey_contracts import wire
+from latchkey_contracts.messages import Contact, Secrets
+from latchkey_contracts.recovery import TotalLossRecoveryAnnounced
 from playwright.sync_api import expect
+from servicekit.clock import FileClock
+from servicekit.keys import Keys
+from servicekit.sealing import Opener
 from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, person
 
+from .conftest import read_records
+from .phones import phoned
 from .test_password_reset import NEW, Recovering, shape
 from .window import NARROW, WIDE, heading, narrow_enough, violations
 
@@ -90,6 +100,29 @@ class TestDelay:
         product.move_clock(24 * HOUR)
         product.wait_quiet(seconds=30)
         assert not product.mails(second)
+
+    def test_a_number_alone_is_told_by_text_message(self, product: Product, http: httpx.Client) -> None:
+        """NOT-1: an account with nothing but a confirmed phone; one press in a text message ends it."""
+        kim, new_address = phoned(product, http, app="lostcalls").activate(), new_email()
+        assert start(kim, new_address, kim.number).status_code == 202
+        infrastructure = product.stack.infrastructure
+        account = product.rows("identity", "SELECT account_id FROM identifier WHERE canonical = %s", kim.number)[0][0]
+
+        def announced() -> list[TotalLossRecoveryAnnounced]:
+            read = read_records(infrastructure.kafka_bootstrap, product.stack.topic_prefix, "recovery")
+            events = [wire.decode(one.value, list(one.headers)) for one in read]
+            return [one for one in events if isinstance(one, TotalLossRecoveryAnnounced) and one.account_id == account]
+
+        (event,) = eventually(announced)
+        assert (len(event.contacts), len(event.sms_contacts)) == (0, 1)
+        queued = "SELECT channel FROM delivery WHERE flow_id = %s"
+        assert eventually(lambda: product.rows("notifier", queued, event.flow_id)) == [("sms",)]
+        opener = Opener(Keys(product.stack.data / "keys"), FileClock(Path(product.stack.extra["LATCHKEY_CLOCK_FILE"])))
+        assert opener.open(event.sms_contacts[0], Contact).to == kim.number
+        link = opener.open(event.message, Secrets).link or ""
+        with product.client() as anybody:
+            stop = Person(product, anybody, "", app="lostcalls").confirm(LINK.findall(link)[0])
+            assert stop.json() == {"state": "cancelled"}
 
 
 class TestAnswers:

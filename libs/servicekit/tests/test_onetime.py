@@ -377,6 +377,17 @@ class TestFlows:
         assert await person.state(issued.token) == "malformed"
         assert await person.state(fresh.token) == "valid"
 
+    async def test_purge_of_tries_without_a_secret(self, person, db, clock):
+        """A code typed in a flow that no message left for, by whoever likes: its row goes by its age."""
+        flow_id = uuid4()
+        await person.type(flow_id, "123456")
+        rows = "SELECT count(*) FROM one_time_tries WHERE flow_id = $1"
+        for days, left in ((29, 1), (2, 0)):
+            clock.move(days * 86400)
+            async with db.transaction() as tx:
+                await person.onetime.purge(tx, timedelta(days=30))
+                assert await tx.fetchval(rows, flow_id) == left
+
 
 class TestCode:
     async def test_right_once(self, person):

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from .event import AccountEvent, CodeGuessing
 from .sealed import Sealed
 
@@ -47,7 +49,7 @@ class ResetCompleted(AccountEvent):
 
 
 class TotalLossRecoveryAnnounced(AccountEvent):
-    """Somebody wants into the account without its mailbox (REC-12): told to every verified address at once and every day."""
+    """Somebody wants into the account without its mailbox (REC-12): told to every verified address and number at once and every day."""
 
     event_type = "latchkey.recovery.total_loss_recovery_announced.v1"
     flow_id: UUID
@@ -55,6 +57,7 @@ class TotalLossRecoveryAnnounced(AccountEvent):
     language: str
     takes_effect_at: datetime
     contacts: list[Sealed]
+    sms_contacts: list[Sealed] = Field(default_factory=list)
     message: Sealed
 
 

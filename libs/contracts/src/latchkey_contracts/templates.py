@@ -71,7 +71,7 @@ TEMPLATES: dict[str, Template] = {
     ),
     "account_frozen": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
     "total_loss_announced": _template(
-        "security", ("email",), _LINK | _ASKED | _DONE | {"takes_effect_at"}, text="link", html="link"
+        "security", ("email", "sms"), _LINK | _ASKED | _DONE | {"takes_effect_at"}, text="link", html="link", sms="link"
     ),
 }
 

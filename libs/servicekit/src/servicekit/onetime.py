@@ -87,13 +87,13 @@ ORDER BY created_at DESC LIMIT 1
 """
 # The row of tries is also the lock of its flow: issuing and trying wait for one another.
 _LOCK_FLOW = """
-INSERT INTO one_time_tries (flow_id, purpose, wrong)
-SELECT DISTINCT flow_id, purpose, 0 FROM unnest($1::uuid[], $2::text[]) AS one(flow_id, purpose) ORDER BY flow_id, purpose
-ON CONFLICT (flow_id, purpose) DO UPDATE SET wrong = one_time_tries.wrong
+INSERT INTO one_time_tries (flow_id, purpose, wrong, last_at)
+SELECT DISTINCT flow_id, purpose, 0, $3::timestamptz FROM unnest($1::uuid[], $2::text[]) AS one(flow_id, purpose) ORDER BY flow_id, purpose
+ON CONFLICT (flow_id, purpose) DO UPDATE SET last_at = excluded.last_at
 """
 _COUNT_TRY = """
-INSERT INTO one_time_tries (flow_id, purpose, wrong) VALUES ($1, $2, 1)
-ON CONFLICT (flow_id, purpose) DO UPDATE SET wrong = one_time_tries.wrong + 1 RETURNING wrong
+INSERT INTO one_time_tries (flow_id, purpose, wrong, last_at) VALUES ($1, $2, 1, $3)
+ON CONFLICT (flow_id, purpose) DO UPDATE SET wrong = one_time_tries.wrong + 1, last_at = excluded.last_at RETURNING wrong
 """
 _FORGIVE_TRY = "UPDATE one_time_tries SET wrong = wrong - 1 WHERE flow_id = $1 AND purpose = $2"
 _TRIES = "SELECT wrong FROM one_time_tries WHERE flow_id = $1 AND purpose = $2"
@@ -118,9 +118,11 @@ _END_SUBJECT = """
 UPDATE one_time_secret SET ended_at = $2
 WHERE subject = $1 AND used_at IS NULL AND ended_at IS NULL AND ($3::text[] IS NULL OR purpose = ANY($3::text[]))
 """
-_PURGE = """
-WITH old AS (DELETE FROM one_time_secret WHERE created_at < $1 RETURNING flow_id, purpose)
-DELETE FROM one_time_tries AS t USING old WHERE t.flow_id = old.flow_id AND t.purpose = old.purpose
+_PURGE = "DELETE FROM one_time_secret WHERE created_at < $1"
+# Passes over rows in use: a flow that goes on is not over.
+_PURGE_TRIES = """
+DELETE FROM one_time_tries WHERE (flow_id, purpose) IN
+    (SELECT flow_id, purpose FROM one_time_tries WHERE last_at < $1 FOR UPDATE SKIP LOCKED)
 """
 
 
@@ -231,7 +233,7 @@ class OneTimeSecrets:
         if not several:
             return []
         purposes, flow_ids = [one.purpose for one in several], [one.flow_id for one in several]
-        await tx.execute(_LOCK_FLOW, flow_ids, purposes)
+        await tx.execute(_LOCK_FLOW, flow_ids, purposes, tx.now)
         guessed = await self._guessed(tx, several)
         issued = [
             Issued(
@@ -327,7 +329,7 @@ class OneTimeSecrets:
 
         Bound to flow, purpose and the browser that asked (OTP-4): elsewhere the right code is a wrong one.
         """
-        wrong = await tx.fetchval(_COUNT_TRY, flow_id, purpose)
+        wrong = await tx.fetchval(_COUNT_TRY, flow_id, purpose, tx.now)
         if wrong > MAX_WRONG:
             return CodeResult("burned")
         row = await tx.fetchrow(_LATEST_CODE, flow_id, purpose)
@@ -350,7 +352,7 @@ class OneTimeSecrets:
 
     async def count_try(self, tx: Tx, *, flow_id: UUID, purpose: str) -> int:
         """Counts a try of another kind (a password on a link) by the same rule; answers how many there were."""
-        tried: int = await tx.fetchval(_COUNT_TRY, flow_id, purpose)
+        tried: int = await tx.fetchval(_COUNT_TRY, flow_id, purpose, tx.now)
         return tried
 
     async def tries_left(self, conn: Conn, *, flow_id: UUID, purpose: str) -> int:
@@ -368,6 +370,7 @@ class OneTimeSecrets:
 
     async def purge(self, tx: Tx, older_than: timedelta) -> None:
         await tx.execute(_PURGE, tx.now - older_than)
+        await tx.execute(_PURGE_TRIES, tx.now - older_than)
         await tx.execute(_PURGE_WRONG, tx.now - KEEP_WRONG)
 
 

@@ -234,6 +234,25 @@ class TestNumbers:
         assert sent == ["email", "sms", "email", "sms", "email", None, None]
 
 
+class TestTotalLoss:
+    async def test_all_proven_ways(self, book: Book) -> None:
+        """REC-12, NOT-1: addresses and numbers, each by its channel."""
+        await book.account(verified=("email", "phone"), unproven=("username",))
+        found = await book.ask(purpose="total_loss")
+        told = [book.opener.open(one, Contact) for one in (*found.contacts, *found.sms_contacts)]
+        assert [(one.channel, one.to) for one in told] == [("email", EMAIL), ("sms", CANONICAL)]
+
+    async def test_none_of_what_is_unproven(self, book: Book) -> None:
+        await book.account(unproven=("email", "phone"))
+        found = await book.ask(purpose="total_loss")
+        assert (found.contacts, found.sms_contacts) == ([], [])
+
+    @pytest.mark.parametrize("status", ["pending", "frozen", "disabled"])
+    async def test_of_an_active_account_only(self, book: Book, status: str) -> None:
+        await book.account(verified=("email", "phone"), status=status)
+        assert await book.ask(purpose="total_loss") == ContactAnswer()
+
+
 class TestReminder:
     async def test_by_text_message_to_a_proven_number(self, book: Book) -> None:
         """D8, REC-10."""

@@ -57,8 +57,10 @@ EVENTS = [
     (PasswordChanged(account_id=ACCOUNT, reason="change", application="demo", notices=[sealed()] * 2), ["password_changed"] * 2),
     (AccountFrozen(account_id=ACCOUNT, application="demo", language="en", notices=[sealed()]), ["account_frozen"]),
     (
-        TotalLossRecoveryAnnounced(**FLOWS, takes_effect_at=SOON, contacts=[sealed(), sealed()], message=sealed()),
-        ["total_loss_announced"] * 2,
+        TotalLossRecoveryAnnounced(
+            **FLOWS, takes_effect_at=SOON, contacts=[sealed(), sealed()], sms_contacts=[sealed()], message=sealed()
+        ),
+        ["total_loss_announced"] * 3,
     ),
 ]
 

@@ -15,7 +15,7 @@ from servicekit.sealing import Sealer
 from servicekit.throttle import Throttle
 from servicekit.work import Several
 
-from recovery.password_reset import consumers
+from recovery import consumers
 from recovery.password_reset import routes as reset_routes
 from recovery.password_reset.sending import Messages
 from recovery.password_reset.service import MESSAGE as RESET_MESSAGE
@@ -58,7 +58,7 @@ async def build(r: Resources) -> Wired:
     ]
     return Wired(
         app=create_internal_app("recovery", routers, keys=r.keys, clock=r.clock),
-        consumes={"identity": {**configuration.handlers, **consumers.handlers(resets)}},
+        consumes={"identity": {**configuration.handlers, **consumers.handlers(resets, total_loss)}},
         work={
             RESET_MESSAGE: Several(messages.send),
             REMINDER_MESSAGE: Several(reminders.messages),

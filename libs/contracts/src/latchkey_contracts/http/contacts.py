@@ -32,6 +32,7 @@ class ContactAnswer(Response):
     contact: Sealed | None = None
     wait_until: datetime | None = None
     contacts: list[Sealed] = Field(default_factory=list, description="total_loss: every verified address")
+    sms_contacts: list[Sealed] = Field(default_factory=list, description="total_loss: every verified number")
 
 
 class ContactAsked(ContactRequest):
@@ -51,11 +52,12 @@ class ContactsAnswer(Response):
 
 
 class PasswordReset(Request):
-    """The last step: this account's new password, proven by this flow."""
+    """The last step: this account's new password, proven by this flow. `requested_at`: when somebody asked for it (ISO 8601)."""
 
     application: str
     flow_id: str
     password: PasswordText
+    requested_at: str | None = None
 
 
 class PasswordResetDone(Response):

@@ -29,7 +29,11 @@ class ConfirmRequest(Request):
 
 
 class LinkInfo(Response):
-    """What a landing page may say; reading it consumes nothing (LNK-1). `own`: of the account that is signed in here (LNK-4)."""
+    """What a landing page may say; reading it consumes nothing (LNK-1).
+
+    `own`: of the account that is signed in here (LNK-4). `renewable`: whether links/renew can send a fresh one. `over`: how the
+    recovery ended that this link could have stopped (REC-12).
+    """
 
     purpose: LinkPurpose | None
     state: LinkStateName
@@ -40,6 +44,8 @@ class LinkInfo(Response):
     used_at: datetime | None = None
     superseded_at: datetime | None = None
     own: bool = False
+    renewable: bool = True
+    over: Literal["effective", "cancelled", "void"] | None = None
 
 
 class Frozen(Response):

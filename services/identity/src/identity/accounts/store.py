@@ -50,7 +50,7 @@ WHERE account_id = $1 AND kind = $2 AND canonical = $3
 _ACTIVATE = """
 UPDATE account SET status = 'active', activated_at = $2, profile = $3, consents = $4, language = $5 WHERE id = $1
 """
-_STATUS = "UPDATE account SET status = $2 WHERE id = $1"
+_STATUS = "UPDATE account SET status = $2, frozen_at = CASE WHEN $2 = 'frozen' THEN $3 ELSE frozen_at END WHERE id = $1"
 _IDENTIFIERS = """
 SELECT account_id, id, kind, value, canonical, verified_at FROM identifier WHERE account_id = ANY($1::uuid[]) ORDER BY created_at, kind
 """
@@ -135,7 +135,7 @@ async def activate(tx: Tx, account_id: UUID, *, profile: dict[str, Any], consent
 
 
 async def set_status(tx: Tx, account_id: UUID, status: str) -> None:
-    await tx.execute(_STATUS, account_id, status)
+    await tx.execute(_STATUS, account_id, status, tx.now)
 
 
 async def identifiers(conn: Conn, account_id: UUID) -> list[Record]:

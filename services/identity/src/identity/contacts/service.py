@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from latchkey_contracts.http.common import Channel
 from latchkey_contracts.http.contacts import ContactAnswer, ContactAsked, ContactRequest
 from latchkey_contracts.identity import IdentifierKind
 from latchkey_contracts.messages import Contact, Reach
+from latchkey_contracts.sealed import Sealed
 from servicekit.caller import Caller
 from servicekit.configuration import Configuration, Resolved
 from servicekit.db import Conn, Database, Record, Tx
@@ -139,17 +141,20 @@ class Contacts:
         return rules.reset_way(self._app(body), person.account, person.identifiers, body.channel)
 
     def _everywhere(self, tx: Tx, person: Person) -> ContactAnswer:
-        """All verified addresses of an active account: a security notice has no budget (NOT-1)."""
+        """All verified addresses and numbers of an active account: a security notice has no budget (NOT-1)."""
         account = person.account
         if account["status"] != "active":
             return ContactAnswer()
         name, until = account["profile"].get("given_name"), tx.now + LIFETIME
-        found = [
-            self._sealer.seal(Contact(channel="email", to=row["value"], given_name=name), expires_at=until)
-            for row in person.identifiers
-            if row["kind"] == "email" and row["verified_at"] is not None
-        ]
-        return ContactAnswer(account_id=account["id"], language=account["language"], contacts=found)
+        found: dict[Channel, list[Sealed]] = {"email": [], "sms": []}
+        for row in person.identifiers:
+            if row["kind"] in {"email", "phone"} and row["verified_at"] is not None:
+                to = Identifier(row["kind"], row["value"], row["canonical"])
+                contact = Contact(channel=channel_of(to.kind), to=to.address, given_name=name)
+                found[contact.channel].append(self._sealer.seal(contact, expires_at=until))
+        return ContactAnswer(
+            account_id=account["id"], language=account["language"], contacts=found["email"], sms_contacts=found["sms"]
+        )
 
     async def _answer(self, tx: Tx, person: Person, way: rules.Way) -> ContactAnswer:
         contact = Contact(

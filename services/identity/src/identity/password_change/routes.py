@@ -1,5 +1,6 @@
 """PUT /v1/me/password, and the reset's last step for recovery."""
 
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -19,7 +20,8 @@ def router(changes: PasswordChanges) -> APIRouter:
 
     @routes.post("/internal/accounts/{account_id}/password", dependencies=[allow("recovery")])
     async def reset(account_id: UUID, body: PasswordReset, caller: CallerDep) -> PasswordResetDone:
-        done = await changes.reset(account_id, body.application, UUID(body.flow_id), body.password, caller)
+        requested_at = datetime.fromisoformat(body.requested_at) if body.requested_at is not None else None
+        done = await changes.reset(account_id, body.application, UUID(body.flow_id), body.password, caller, requested_at)
         return PasswordResetDone(done=done)
 
     return routes

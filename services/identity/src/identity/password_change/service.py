@@ -1,6 +1,7 @@
 """A new password: chosen in the portal, after a reset, or because the old one is known from a leak (PWD-6, PWD-7, REC-3, 5, 6)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -79,9 +80,12 @@ class PasswordChanges:
                 ended = 0
             await self._set(tx, app, account, fresh, "change", caller, sessions_ended=ended)
 
-    async def reset(self, account_id: UUID, slug: str, flow_id: UUID, password: str, caller: Caller) -> bool:
+    async def reset(
+        self, account_id: UUID, slug: str, flow_id: UUID, password: str, caller: Caller, requested_at: datetime | None = None
+    ) -> bool:
         """After a reset's proof: ends every session, activates a pending account (D5), unlocks a frozen one.
 
+        A flow that was asked for before the last password change or freeze does nothing (LNK-7), however far recovery is behind.
         False: this flow has set a password before, and nothing was done again. Raises ValidationFailed, FlowEnded.
         """
         app = self.configuration.application(slug)
@@ -93,6 +97,9 @@ class PasswordChanges:
             account = await self._lock(tx, account_id, ("active", "pending", "frozen"))
             if not await store.first_time(tx, flow_id, account_id):
                 return False
+            secured_at = await credentials.secured_at(tx, account_id)
+            if requested_at is not None and secured_at is not None and requested_at < secured_at:
+                raise FlowEnded
             if account["status"] == "pending":
                 await self._activate(tx, app, account, flow_id)
             elif account["status"] == "frozen":

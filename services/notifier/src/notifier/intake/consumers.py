@@ -87,8 +87,10 @@ class Consumers:
                 )
 
     async def total_loss(self, tx: Tx, event: TotalLossRecoveryAnnounced) -> None:
-        """To every verified address, at once and every day until it takes effect or is cancelled (REC-12)."""
-        for number, contact in enumerate(event.contacts):
+        """To every verified address and number, at once and every day until it takes effect or is cancelled (REC-12)."""
+        told: list[tuple[Channel, Sealed]] = [("email", one) for one in event.contacts]
+        told += [("sms", one) for one in event.sms_contacts]
+        for number, (channel, contact) in enumerate(told):
             await self._queue(
                 tx,
                 event,
@@ -98,6 +100,7 @@ class Consumers:
                 language=event.language,
                 application=event.application,
                 number=number,
+                channel=channel,
             )
 
     @property

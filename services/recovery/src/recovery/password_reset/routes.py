@@ -1,12 +1,13 @@
 """/v1/apps/{app}/password-resets, and the console's start (REC-11)."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
 from latchkey_contracts.http.common import Request
 from latchkey_contracts.http.recovery import ResetFlow, ResetRequest, ResetResend
 from latchkey_contracts.http.registration import CodeRequest, NewPasswordRequest
+from pydantic import Strict
 from servicekit.caller import CallerDep, allow
 
 from .service import Resets
@@ -14,7 +15,7 @@ from .service import Resets
 
 class RepReset(Request):
     application: str
-    account_id: str
+    account_id: Annotated[UUID, Strict(False)]
 
 
 def router(resets: Resets) -> APIRouter:
@@ -43,7 +44,7 @@ def router(resets: Resets) -> APIRouter:
 
     @routes.post("/internal/password-resets", status_code=202, dependencies=[allow("gateway", "operator")])
     async def start_for_rep(body: RepReset, caller: CallerDep) -> dict[str, Any]:
-        return {"id": await resets.start_for_rep(body.application, UUID(body.account_id), caller)}
+        return {"id": await resets.start_for_rep(body.application, body.account_id, caller)}
 
     routes.include_router(public)
     return routes

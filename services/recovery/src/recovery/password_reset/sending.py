@@ -6,11 +6,11 @@ from uuid import UUID
 
 from latchkey_contracts.messages import Contact, Secrets
 from latchkey_contracts.recovery import ResetRequested
-from servicekit.context import Trace, current_trace, use_trace
+from servicekit.context import Trace, use_trace
 from servicekit.db import Conn, Tx
 from servicekit.onetime import Issued, ToIssue
 
-from recovery.requests import store
+from recovery.requests import rules
 from recovery.requests.service import Requests, Tools, ToReach
 
 from .service import MESSAGE, PURPOSE
@@ -33,12 +33,8 @@ class Messages:
     async def send_to(self, tx: Tx, slug: str, account_id: UUID, contact: Contact, language: str) -> None:
         """To an address that isn't identity's (REC-12); its link works from anywhere, like that of a rep's start."""
         app = self._t.configuration.application(slug)
-        row = await store.get(tx, await self._requests.start_for_rep(tx, app, account_id, language, send=False))
-        assert row is not None  # noqa: S101 - inserted above
-        sealed = self._t.sealer.seal(contact, expires_at=tx.now + app.policy.password_reset.link_lifetime)
-        await store.reached(tx, [(row["id"], account_id, None)])
-        one = ToReach(current_trace(), row, app, account_id, sealed, None, contact.channel)
-        await self._send(tx, one, await self._t.onetime.issue(tx, self._to_issue(one)))
+        sealed = self._t.sealer.seal(contact, expires_at=tx.now + rules.KEEP)  # as long as a fresh link can be asked for
+        await self._requests.start_for_rep(tx, app, account_id, language, sealed)
 
     async def _is_of_use(self, conn: Conn, one: ToReach) -> bool:
         """Five wrong tries burn all codes of a flow, so a code alone could do nothing (OTP-5)."""
@@ -47,13 +43,14 @@ class Messages:
     def _to_issue(self, one: ToReach) -> ToIssue:
         """D10: a link and a code in one mail; by SMS or voice a code alone."""
         policy, by_mail = one.app.policy.password_reset, one.channel == "email"
+        lifetime = policy.link_lifetime if one.row["contact"] is None else max(policy.link_lifetime, rules.LOST_LINK_LIFETIME)
         return ToIssue(
             purpose=PURPOSE,
             flow_id=one.row["id"],
             subject=str(one.account_id),
             tenant=str(one.app.store.id),
             browser=one.row["browser"],
-            link_lifetime=policy.link_lifetime if by_mail else None,
+            link_lifetime=lifetime if by_mail else None,
             code_lifetime=policy.passcode_lifetime if not (by_mail and one.row["started_by_rep"]) else None,
             code_length=self._t.guesses.code_length(policy.passcode_length),
             match=one.row["match"],

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from latchkey_contracts.event import AccountEvent
 from latchkey_contracts.http.common import Channel
 from latchkey_contracts.http.contacts import PasswordReset, PasswordResetDone
 from latchkey_contracts.http.links import ConfirmedElsewhere, ConfirmRequest, LinkInfo
 from latchkey_contracts.http.recovery import ResetFlow, ResetRequest
-from latchkey_contracts.identity import PasswordChanged
+from latchkey_contracts.identity import AccountDisabled, AccountFrozen, PasswordChanged
 from latchkey_contracts.recovery import ResetCompleted, ResetProven
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
@@ -22,6 +23,7 @@ from servicekit.errors import (
     CodeBurned,
     FeatureDisabled,
     FlowEnded,
+    LinkEnded,
     LinkMalformed,
     NotFound,
     StepMissing,
@@ -123,7 +125,7 @@ class Resets:
         if row is None or row["application"] != slug or link.purpose != PURPOSE:
             return LinkResult("malformed", Link("malformed")), None
         set_tenant(str(row["store_id"]), "unauthenticated")
-        if row["status"] != "check_your_messages" and link.state == "valid":
+        if (row["status"] != "check_your_messages" or row["voided_at"] is not None) and link.state == "valid":
             return LinkResult("ended", link), row
         result = await self._t.onetime.consume_link(
             tx,
@@ -147,9 +149,8 @@ class Resets:
             if mine and (row["status"] != "check_your_messages" or row["expires_at"] <= tx.now):
                 raise FlowEnded
             set_tenant(str(row["store_id"]), "unauthenticated")
-            result = await self._t.onetime.consume_code(
-                tx, flow_id=request_id, purpose=PURPOSE, code=code, browser=caller.browser
-            )
+            browser = caller.browser if row["voided_at"] is None else None  # then every code is a wrong one
+            result = await self._t.onetime.consume_code(tx, flow_id=request_id, purpose=PURPOSE, code=code, browser=browser)
             if result.outcome == "ok":
                 await self._prove(tx, row, row["browser"])
                 answer = await self._view(tx, self._t.configuration.application(slug), await self._row(tx, request_id))
@@ -169,13 +170,19 @@ class Resets:
             await self._t.idempotency.begin(tx, caller)
             link = await self._t.onetime.inspect(tx, token)
             row = await store.get(tx, link.flow_id) if link.flow_id else None
-            if row is None or row["application"] != slug or link.purpose != PURPOSE or row["identifier"] is None:
-                raise LinkMalformed if link.state in {"valid", "malformed"} or row is None else LINK_ERRORS[link.state]
+            if row is None or row["application"] != slug or link.purpose != PURPOSE or link.state in {"valid", "malformed"}:
+                raise LinkMalformed
             if link.state not in {"expired", "superseded"}:
-                raise LinkMalformed if link.state == "valid" else LINK_ERRORS[link.state]
-            asked = Asked.now(app, row["identifier"], caller, row["language"])
-            new, next_at = await self._requests.start(tx, asked, in_turn=False)
-            answer = await self._view(tx, app, new, typed=False, next_at=next_at)
+                raise LINK_ERRORS[link.state]
+            if row["voided_at"] is not None or (row["identifier"] is None and not row["started_by_rep"]):
+                raise LinkEnded
+            if row["started_by_rep"]:
+                new, next_at = await self._requests.again(tx, app, row, caller), None
+            else:
+                known = same_browser(row["browser"], caller.browser)
+                asked = Asked.now(app, row["identifier"], caller, row["language"], renewed=not known)
+                new, next_at = await self._requests.start(tx, asked, in_turn=False)
+            answer = await self._view(tx, app, new, next_at)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 
@@ -183,9 +190,8 @@ class Resets:
         """First success voids all other links and codes of the account (LNK-9)."""
         await store.proven(tx, row["id"], browser, tx.now + rules.PROOF_LIFETIME)
         if row["account_id"] is not None:
-            others = await store.end_others(tx, row["account_id"], row["id"])
+            await store.void(tx, row["account_id"], tx.now, but=row["id"])
             await self._t.onetime.end_subject(tx, str(row["account_id"]))
-            await self._t.onetime.end_flows(tx, others)
             await tx.emit(ResetProven(account_id=row["account_id"], flow_id=row["id"], application=row["application"]))
 
     # --- the new password --------------------------------------------------------------------------------------------------
@@ -200,7 +206,8 @@ class Resets:
             raise StepMissing
         if row["status"] != "new_password" or row["expires_at"] <= now or row["account_id"] is None:
             raise FlowEnded
-        body = PasswordReset(application=slug, flow_id=str(request_id), password=password)
+        asked_at = row["created_at"].isoformat()
+        body = PasswordReset(application=slug, flow_id=str(request_id), password=password, requested_at=asked_at)
         asker = replace(caller, service="recovery", idempotency_key=None, fingerprint=None)
         path = f"/internal/accounts/{row['account_id']}/password"
         found = await self._t.identity.request("POST", path, caller=asker, json=body.model_dump(mode="json"))
@@ -216,9 +223,19 @@ class Resets:
         return answer
 
     async def password_changed(self, tx: Tx, event: PasswordChanged) -> None:
-        """Completes a flow whose process died between identity's answer and its own commit."""
-        if event.reason == "reset" and event.flow_id is not None:
-            await self._complete(tx, event.flow_id)
+        """Completes a flow whose process died between identity's answer and its own commit; all others lead nowhere now."""
+        flow_id = event.flow_id if event.reason == "reset" else None
+        await self._secured(tx, event, but=flow_id)
+        if flow_id is not None:
+            await self._complete(tx, flow_id)
+
+    async def secured(self, tx: Tx, event: AccountFrozen | AccountDisabled) -> None:
+        """LNK-7: what was asked for before leads nowhere; what is asked for afterwards does."""
+        await self._secured(tx, event)
+
+    async def _secured(self, tx: Tx, event: AccountEvent, but: UUID | None = None) -> None:
+        voided = await store.void(tx, event.account_id, event.meta.time, but)
+        await self._t.onetime.end_flows(tx, voided)
 
     async def _complete(self, tx: Tx, request_id: UUID) -> None:
         """Once, whoever comes first: the customer's call or the event."""
@@ -235,9 +252,7 @@ class Resets:
             raise FeatureDisabled
         return app
 
-    async def _view(
-        self, conn: Conn, app: Resolved, row: Record, next_at: datetime | None = None, *, typed: bool = True
-    ) -> ResetFlow:
+    async def _view(self, conn: Conn, app: Resolved, row: Record, next_at: datetime | None = None) -> ResetFlow:
         """`delivery` is null and nothing else depends on what was found either (ENU-1). `next_at`: it has just begun, so that
         nothing was tried yet.
         """
@@ -259,7 +274,7 @@ class Resets:
             next=following,
             resend=resend,
             match=row["match"] if resend is not None and "email" in resend.channels and not row["link_ended"] else None,
-            typed=row["identifier"] if typed else None,
+            typed=row["identifier"] if not row["renewed"] else None,
             link_ended=row["link_ended"],
         )
 

@@ -14,6 +14,8 @@ Kind = Literal["password_reset", "username_reminder"]
 # Between the press or code and the new password.
 PROOF_LIFETIME = timedelta(minutes=15)
 REMINDER_LIFETIME = timedelta(minutes=60)
+# Of the link that follows a total-loss recovery: it comes at an hour that nobody chose, after days of waiting (REC-12).
+LOST_LINK_LIFETIME = timedelta(hours=24)
 KEEP = timedelta(days=7)
 
 

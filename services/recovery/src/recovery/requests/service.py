@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
+import orjson
 from latchkey_contracts.http.common import Channel, Resend
 from latchkey_contracts.http.contacts import ContactAsked, ContactsAnswer, ContactsRequest
 from latchkey_contracts.http.recovery import ReminderFlow, ResetFlow
@@ -76,11 +77,12 @@ class Asked:
     caller: Caller
     language: str | None
     trace: Trace
+    renewed: bool = False  # by somebody who holds an older link and may not know what was typed (ENU-3)
 
     @classmethod
-    def now(cls, app: Resolved, typed: str, caller: Caller, language: str | None) -> Self:
+    def now(cls, app: Resolved, typed: str, caller: Caller, language: str | None, *, renewed: bool = False) -> Self:
         set_tenant(str(app.store.id), "unauthenticated")
-        return cls(app, typed, caller, language, current_trace())
+        return cls(app, typed, caller, language, current_trace(), renewed)
 
 
 @dataclass
@@ -101,7 +103,7 @@ class Requests:
 
     async def start_several(self, tx: Tx, several: Sequence[Asked], *, in_turn: bool = True) -> list[tuple[Record, datetime]]:
         """The same, one after the other in this order, for the price of one."""
-        limits = [[self._spacing(one.app, one.typed), self._caps(one.app, one.typed)] for one in several]
+        limits = [self._limits(one.app, rules.folded(one.typed)) for one in several]
         decisions = await self.tools.throttle.take_several(tx, limits)
         for decision in decisions:
             if not decision.allowed and not in_turn:
@@ -109,13 +111,40 @@ class Requests:
         rows = await store.insert_several(tx, [self._new(tx, one) for one in several])
         messages = []
         for one, decision, row in zip(several, decisions, rows, strict=True):
-            if decision.allowed or (await self.tools.throttle.peek(tx, [self._caps(one.app, one.typed)])).allowed:
+            caps = self._limits(one.app, rules.folded(one.typed))[1:]
+            if decision.allowed or (await self.tools.throttle.peek(tx, caps)).allowed:
                 messages.append((one.trace, self._payload(row["id"]), decision.available_at))
         await work.enqueue_several(tx, self.work_kind, messages)
         return [(row, decision.next_at) for row, decision in zip(rows, decisions, strict=True)]
 
-    async def start_for_rep(self, tx: Tx, app: Resolved, account_id: UUID, language: str | None, *, send: bool = True) -> UUID:
-        """REC-11: nobody chooses or sees anything but the customer. Its link works from anywhere: no window waits for it."""
+    async def start_for_rep(
+        self, tx: Tx, app: Resolved, account_id: UUID, language: str | None, contact: Sealed | None = None
+    ) -> UUID:
+        """REC-11: nobody chooses or sees anything but the customer. Its link works from anywhere: no window waits for it.
+
+        `contact`: where it goes instead of the account's own addresses (REC-12).
+        """
+        sealed = contact.model_dump_json() if contact is not None else None
+        row = await self._insert_for_account(tx, app, account_id, language, contact=sealed)
+        await self._enqueue(tx, row["id"])
+        return UUID(str(row["id"]))
+
+    async def again(self, tx: Tx, app: Resolved, older: Record, caller: Caller) -> Record:
+        """A fresh link in place of one that nobody typed a name for; 429 by the 20 s rule."""
+        decision = await self.tools.throttle.take(tx, self._limits(app, *_whose(older)))
+        if not decision.allowed:
+            raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
+        contact = orjson.dumps(older["contact"]).decode() if older["contact"] is not None else None
+        row = await self._insert_for_account(
+            tx, app, older["account_id"], older["language"], contact=contact, browser=caller.browser
+        )
+        await self._enqueue(tx, row["id"])
+        return row
+
+    async def _insert_for_account(
+        self, tx: Tx, app: Resolved, account_id: UUID, language: str | None, *, contact: str | None, browser: bytes | None = None
+    ) -> Record:
+        lifetime = rules.lifetime(self.kind, app.policy)
         one = store.New(
             id=random_id(),
             kind=self.kind,
@@ -123,17 +152,15 @@ class Requests:
             application=app.application.slug,
             identifier=None,
             language=language or app.application.default_language,
-            browser=None,
+            browser=browser,
             match=new_match(),
             requested_from=None,
-            expires_at=tx.now + rules.lifetime(self.kind, app.policy),
+            expires_at=tx.now + (max(lifetime, rules.LOST_LINK_LIFETIME) if contact is not None else lifetime),
             started_by_rep=True,
             account_id=account_id,
+            contact=contact,
         )
-        await store.insert(tx, one)
-        if send:
-            await self._enqueue(tx, one.id)
-        return one.id
+        return await store.insert(tx, one)
 
     async def resend(self, tx: Tx, app: Resolved, row: Record, channel: Channel | None) -> None:
         """In its own flow, by the way that is wanted: 429 when too early or above a cap. Whether that person has such a way is
@@ -143,7 +170,7 @@ class Requests:
             raise ValidationFailed([FieldError("/channel", "not_an_option", "This way isn't offered here")])
         if row["status"] != "check_your_messages" or row["expires_at"] <= tx.now:
             raise FlowEnded
-        decision = await self._take(tx, app, row["identifier"] or "")
+        decision = await self.tools.throttle.take(tx, self._limits(app, *_whose(row)))
         if not decision.allowed:
             security_event("excess_rate_limit_exceeded", "fail", limit="resend", flow_id=str(row["id"]))
             raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
@@ -151,7 +178,8 @@ class Requests:
         await self._enqueue(tx, row["id"], channel)
 
     async def contacts(self, tx: Tx, items: Sequence[tuple[Trace, dict[str, Any]]]) -> list["ToReach"]:
-        """Whom to write to, asked of identity in one call; left out are those where there is nobody, or nothing to write any more.
+        """Whom to write to, asked of identity in one call, where it isn't known already; left out are those where there is nobody, or
+        nothing to write any more.
 
         The call happens inside the work's transaction, which holds no locks but those of its own rows, so nobody waits for it.
         A message's id makes a repetition after a crash count once.
@@ -162,8 +190,19 @@ class Requests:
             for trace, payload in items
             if (row := rows.get(UUID(payload["flow_id"]))) is not None
             and row["status"] == "check_your_messages"
+            and row["voided_at"] is None
             and row["expires_at"] > tx.now
         ]
+        known = [self._known(trace, row) for trace, _, row in waiting if row["contact"] is not None]
+        to_reach = known + await self._ask(tx, [one for one in waiting if one[2]["contact"] is None])
+        await store.reached(tx, [(one.row["id"], one.account_id, one.masked) for one in to_reach])
+        return to_reach
+
+    def _known(self, trace: Trace, row: Record) -> "ToReach":
+        app, contact = self.tools.configuration.application(row["application"]), Sealed.model_validate(row["contact"])
+        return ToReach(trace, row, app, row["account_id"], contact, None, "email")
+
+    async def _ask(self, tx: Tx, waiting: Sequence[tuple[Trace, dict[str, Any], Record]]) -> list["ToReach"]:
         if not waiting:
             return []
         body = ContactsRequest(items=[self._asked(row, payload) for _, payload, row in waiting])
@@ -179,7 +218,6 @@ class Requests:
             elif answer.account_id is not None and answer.contact is not None:
                 app = self.tools.configuration.application(row["application"])
                 to_reach.append(ToReach(trace, row, app, answer.account_id, answer.contact, answer.to, answer.channel or "email"))
-        await store.reached(tx, [(one.row["id"], one.account_id, one.masked) for one in to_reach])
         return to_reach
 
     async def publish(self, tx: Tx, event: type[RecoveryMessage], one: ToReach, secrets: Secrets, expires_at: datetime) -> None:
@@ -219,9 +257,7 @@ class Requests:
     async def resend_state(self, conn: Conn, app: Resolved, row: Record, next_at: datetime | None = None) -> Resend:
         """From the typed identifier alone, so that known and unknown ones are alike. `next_at`: as `start` has just said."""
         if next_at is None:
-            typed = row["identifier"] or ""
-            found = await self.tools.throttle.peek(conn, [self._spacing(app, typed), self._caps(app, typed)])
-            next_at = found.next_at
+            next_at = (await self.tools.throttle.peek(conn, self._limits(app, *_whose(row)))).next_at
         available = max(next_at, row["created_at"] + app.policy.resend.spacing)
         seconds = Decision(False, available, conn.now, available).retry_after_seconds
         return Resend(available_at=available, retry_after_seconds=seconds, channels=rules.channels(self.kind, app))
@@ -241,6 +277,7 @@ class Requests:
             match=new_match(),
             requested_from=in_words(one.caller.user_agent),
             expires_at=tx.now + rules.lifetime(self.kind, one.app.policy),
+            renewed=one.renewed,
         )
 
     async def _enqueue(self, tx: Tx, request_id: UUID, channel: Channel | None = None) -> None:
@@ -250,15 +287,13 @@ class Requests:
     def _payload(request_id: UUID, channel: Channel | None = None) -> dict[str, Any]:
         return {"flow_id": str(request_id), "message_id": str(random_id()), "channel": channel}
 
-    async def _take(self, tx: Tx, app: Resolved, typed: str) -> Decision:
-        return await self.tools.throttle.take(tx, [self._spacing(app, typed), self._caps(app, typed)])
-
-    def _spacing(self, app: Resolved, typed: str) -> tuple[bytes, list[Limit]]:
-        return self.tools.throttle.key("spacing", self.kind, str(app.store.id), rules.folded(typed)), rules.spacing(app.policy)
-
-    def _caps(self, app: Resolved, typed: str) -> tuple[bytes, list[Limit]]:
-        """Of what was typed, reset and reminder together; identity has the recipient's own budget beside it (REG-9)."""
-        return self.tools.throttle.key("recipient", str(app.store.id), rules.folded(typed)), rules.caps(app.policy)
+    def _limits(self, app: Resolved, *whose: str) -> list[tuple[bytes, list[Limit]]]:
+        """The spacing, and the caps for reset and reminder together; identity has the recipient's own budget beside them (REG-9)."""
+        key, tenant = self.tools.throttle.key, str(app.store.id)
+        return [
+            (key("spacing", self.kind, tenant, *whose), rules.spacing(app.policy)),
+            (key("recipient", tenant, *whose), rules.caps(app.policy)),
+        ]
 
     async def purge(self) -> None:
         async with self.tools.db.transaction() as tx:
@@ -297,3 +332,8 @@ class Starts(Generic[Flow]):
     async def _begin(self, tx: Tx, several: Sequence[Asked]) -> list[Flow]:
         begun = await self._requests.start_several(tx, several)
         return [await self._view(tx, one.app, row, next_at) for one, (row, next_at) in zip(several, begun, strict=True)]
+
+
+def _whose(row: Record) -> tuple[str, ...]:
+    """What its messages are counted for: what was typed, or the account where nobody typed anything."""
+    return (rules.folded(row["identifier"]),) if row["identifier"] is not None else ("account", str(row["account_id"]))

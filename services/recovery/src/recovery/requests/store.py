@@ -8,29 +8,44 @@ from uuid import UUID
 from servicekit.db import Conn, Record, Tx
 
 _COLUMNS = """id, kind, store_id, application, identifier, language, browser, match, requested_from, started_by_rep, account_id, recipient,
-status, link_ended, created_at, expires_at"""
+status, link_ended, created_at, expires_at, voided_at, renewed, contact"""
 _INSERT = f"""
 INSERT INTO request ({_COLUMNS})
 SELECT id, kind, store_id, application, identifier, language, browser, match, requested_from, started_by_rep, account_id, NULL,
-    'check_your_messages', false, $12, expires_at
+    'check_your_messages', false, $14, expires_at, NULL, renewed, contact::jsonb
 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::bool[],
-    $11::uuid[], $13::timestamptz[]) AS one(id, kind, store_id, application, identifier, language, browser, match, requested_from,
-    started_by_rep, account_id, expires_at)
+    $11::uuid[], $12::bool[], $13::text[], $15::timestamptz[]) AS one(id, kind, store_id, application, identifier, language, browser,
+    match, requested_from, started_by_rep, account_id, renewed, contact, expires_at)
 RETURNING {_COLUMNS}
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM request WHERE id = $1"  # noqa: S608
 _GET_SEVERAL = f"SELECT {_COLUMNS} FROM request WHERE id = ANY($1::uuid[])"  # noqa: S608
-_LOCK = f"SELECT {_COLUMNS} FROM request WHERE id = $1 FOR UPDATE"  # noqa: S608
+# With all open ones of the same account, always in the same order: two presses at once wait for one another and never deadlock.
+_LOCK = f"""
+SELECT {_COLUMNS} FROM request WHERE id IN (
+    SELECT id FROM request WHERE id = $1 UNION
+    SELECT other.id FROM request AS one JOIN request AS other ON other.account_id = one.account_id AND other.kind = one.kind
+    WHERE one.id = $1 AND other.status IN ('check_your_messages', 'new_password')
+) ORDER BY id FOR UPDATE
+"""  # noqa: S608
 _REACHED = """
+WITH locked AS (SELECT id FROM request WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE)
 UPDATE request AS r SET account_id = one.account_id, recipient = one.recipient, link_ended = false
-FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS one(id, account_id, recipient) WHERE r.id = one.id
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS one(id, account_id, recipient)
+WHERE r.id = one.id AND r.id IN (SELECT id FROM locked)
 """
 _PROLONG = "UPDATE request SET expires_at = GREATEST(expires_at, $2) WHERE id = $1"
 _PROVEN = "UPDATE request SET status = 'new_password', browser = $2, expires_at = $3 WHERE id = $1"
 _COMPLETE = "UPDATE request SET status = 'complete', identifier = NULL WHERE id = $1 AND status = 'new_password' RETURNING account_id, application"
-_END_OTHERS = """
-UPDATE request SET status = 'ended', identifier = NULL
-WHERE account_id = $1 AND id <> $2 AND status IN ('check_your_messages', 'new_password') RETURNING id
+# One that was proven ends in the sight of whoever proved it; the others go on waiting in theirs (ENU-1).
+_VOID = """
+UPDATE request SET voided_at = $4, status = CASE status WHEN 'new_password' THEN 'ended' ELSE status END
+WHERE id IN (
+    SELECT id FROM request
+    WHERE account_id = $1 AND kind = 'password_reset' AND status IN ('check_your_messages', 'new_password') AND voided_at IS NULL
+        AND id IS DISTINCT FROM $2 AND created_at <= $3
+    ORDER BY id FOR UPDATE
+) RETURNING id
 """
 _LINK_ENDED = "UPDATE request SET link_ended = true WHERE id = $1"
 _PURGE = "DELETE FROM request WHERE expires_at < $1"
@@ -38,7 +53,9 @@ _PURGE = "DELETE FROM request WHERE expires_at < $1"
 
 @dataclass(frozen=True, kw_only=True)
 class New:
-    """What a request starts with. `account_id` is known only where a rep started it."""
+    """What a request starts with. `account_id` is known only where a rep started it, or a total-loss recovery took effect: then
+    `contact`, sealed and as JSON, is where it goes.
+    """
 
     id: UUID
     kind: str
@@ -51,6 +68,8 @@ class New:
     requested_from: str | None
     started_by_rep: bool = False
     account_id: UUID | None = None
+    renewed: bool = False
+    contact: str | None = None
     expires_at: datetime
 
 
@@ -77,7 +96,7 @@ async def get_several(conn: Conn, request_ids: Sequence[UUID]) -> dict[UUID, Rec
 
 
 async def lock(tx: Tx, request_id: UUID) -> Record | None:
-    return await tx.fetchrow(_LOCK, request_id)
+    return next((row for row in await tx.fetch(_LOCK, request_id) if row["id"] == request_id), None)
 
 
 async def reached(tx: Tx, found: Sequence[tuple[UUID, UUID, str | None]]) -> None:
@@ -100,8 +119,9 @@ async def complete(tx: Tx, request_id: UUID) -> Record | None:
     return await tx.fetchrow(_COMPLETE, request_id)
 
 
-async def end_others(tx: Tx, account_id: UUID, but: UUID) -> list[UUID]:
-    return [row["id"] for row in await tx.fetch(_END_OTHERS, account_id, but)]
+async def void(tx: Tx, account_id: UUID, before: datetime, but: UUID | None = None) -> list[UUID]:
+    """All resets of the account that were asked for until then. Answers which."""
+    return [row["id"] for row in await tx.fetch(_VOID, account_id, but, before, tx.now)]
 
 
 async def set_link_ended(tx: Tx, request_id: UUID) -> None:

@@ -1,13 +1,16 @@
 """Total-loss recovery: for who can't read the account's mailbox any more (REC-12). Switched by policy, off by default.
 
-A delay, a notice to every verified address at once and every day, and one press in any of them ends it for good. When the
-time is over, a reset link goes to the address that was given. Until then nobody is told anything: known and unknown are alike.
+A delay, a notice to every verified address and number at once and every day, and one press in any of them ends it for good. So does
+whatever secures the account meanwhile: a new password, a freeze. Where nobody can be told there is no such recovery. When the time is
+over, a reset link goes to the address that was given. Until then nobody is told anything: known and unknown are alike.
 """
 
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from email_validator import EmailNotValidError, validate_email
+from latchkey_contracts.event import AccountEvent
 from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
 from latchkey_contracts.http.links import Cancelled, ConfirmRequest, LinkInfo
 from latchkey_contracts.http.recovery import TotalLossFlow, TotalLossRequest
@@ -49,8 +52,10 @@ class TotalLoss:
         app = self._t.configuration.application(slug)
         if not app.policy.total_loss_recovery.enabled:
             raise FeatureDisabled
-        if "@" not in body.email.strip("@"):
-            raise ValidationFailed([FieldError("/email", "email_not_valid", "This is not an e-mail address")])
+        try:
+            validate_email(body.email, check_deliverability=False, allow_smtputf8=True, test_environment=True)
+        except EmailNotValidError:
+            raise ValidationFailed([FieldError("/email", "email_not_valid", "This is not an e-mail address")]) from None
         set_tenant(str(app.store.id), "unauthenticated")
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
@@ -85,8 +90,9 @@ class TotalLoss:
             return
         answer = await self._contacts(row, payload["message_id"])
         first = row["account_id"] is None
-        if answer.account_id is None or (first and not await store.found(tx, row["id"], answer.account_id)):
-            await store.end(tx, row["id"], "void")  # nobody's, or one is on its way already
+        told = answer.contacts or answer.sms_contacts
+        if answer.account_id is None or not told or (first and not await store.found(tx, row["id"], answer.account_id)):
+            await store.end(tx, row["id"], "void")  # nobody's, nobody could stop it, or one is on its way already
             return
         notice_id = random_id()
         await store.add_notice(tx, row["id"], notice_id)
@@ -114,6 +120,7 @@ class TotalLoss:
                 language=answer.language or row["language"],
                 takes_effect_at=row["takes_effect_at"],
                 contacts=answer.contacts,
+                sms_contacts=answer.sms_contacts,
                 message=self._t.sealer.seal(secrets, expires_at=tx.now + EVERY),
             )
         )
@@ -123,6 +130,9 @@ class TotalLoss:
         """The delay is over and nobody has cancelled: a reset link to the new address, usable in any browser."""
         row = await store.lock(tx, UUID(payload["case_id"]))
         if row is None or row["status"] != "waiting" or row["account_id"] is None:
+            return
+        if (await self._contacts(row, payload["message_id"])).account_id is None:
+            await store.end(tx, row["id"], "void")  # frozen or disabled since the last notice
             return
         contact = Contact(channel="email", to=row["new_address"])
         await store.end(tx, row["id"], "effective")
@@ -150,14 +160,16 @@ class TotalLoss:
             row = await store.by_notice(conn, link.flow_id) if link.flow_id else None
         if row is None or row["application"] != slug:
             return LinkInfo(purpose=None, state="malformed")
-        state = "ended" if link.state == "valid" and row["status"] != "waiting" else link.state
+        over = row["status"] if row["status"] != "waiting" else None
         return LinkInfo(
             purpose=PURPOSE,
-            state=state,
+            state="ended" if link.state == "valid" and over else link.state,
             requested_at=row["created_at"],
             requested_from=row["requested_from"],
             expires_at=row["takes_effect_at"],
             used_at=link.used_at,
+            renewable=False,
+            over=over,
         )
 
     async def confirm(self, slug: str, body: ConfirmRequest, caller: Caller) -> Cancelled:
@@ -186,6 +198,10 @@ class TotalLoss:
             raise LINK_ERRORS.get(outcome, LinkMalformed)
         security_event("sensitive_update", "success", what="total_loss.cancelled", account_id=str(row["account_id"]))
         return answer
+
+    async def secured(self, tx: Tx, event: AccountEvent) -> None:
+        """Whoever has just set the password, or frozen the account, has not lost everything."""
+        await store.void(tx, event.account_id, event.meta.time)
 
     async def purge(self) -> None:
         async with self._t.db.transaction() as tx:

@@ -16,6 +16,10 @@ _BY_NOTICE = f"SELECT {_COLUMNS} FROM total_loss_case WHERE notices @> ARRAY[$1:
 _FOUND = "UPDATE total_loss_case SET account_id = $2, identifier = NULL WHERE id = $1"
 _NOTICE = "UPDATE total_loss_case SET notices = notices || $2::uuid WHERE id = $1"
 _END = "UPDATE total_loss_case SET status = $2, identifier = NULL, new_address = NULL WHERE id = $1 AND status = 'waiting'"
+_VOID = """
+UPDATE total_loss_case SET status = 'void', identifier = NULL, new_address = NULL
+WHERE account_id = $1 AND status = 'waiting' AND created_at <= $2
+"""
 _PURGE = "DELETE FROM total_loss_case WHERE created_at < $1"
 
 
@@ -60,6 +64,11 @@ async def add_notice(tx: Tx, case_id: UUID, notice_id: UUID) -> None:
 async def end(tx: Tx, case_id: UUID, status: str) -> bool:
     """Once: whichever of cancel and effect comes first."""
     return await tx.execute(_END, case_id, status) == 1
+
+
+async def void(tx: Tx, account_id: UUID, before: datetime) -> None:
+    """The account's own, if it was asked for until then."""
+    await tx.execute(_VOID, account_id, before)
 
 
 async def purge(tx: Tx, before: datetime) -> None:
