@@ -41,7 +41,7 @@ class Messages:
         return one.channel == "email" or bool(await self._t.onetime.tries_left(conn, flow_id=one.row["id"], purpose=PURPOSE))
 
     def _to_issue(self, one: ToReach) -> ToIssue:
-        """D10: a link and a code in one mail; by SMS or voice a code alone."""
+        """D10: a link and a code in one mail; by SMS or voice a code alone. No code where no window waits to take it."""
         policy, by_mail = one.app.policy.password_reset, one.channel == "email"
         lifetime = policy.link_lifetime if one.row["contact"] is None else max(policy.link_lifetime, rules.LOST_LINK_LIFETIME)
         return ToIssue(
@@ -51,7 +51,7 @@ class Messages:
             tenant=str(one.app.store.id),
             browser=one.row["browser"],
             link_lifetime=lifetime if by_mail else None,
-            code_lifetime=policy.passcode_lifetime if not (by_mail and one.row["started_by_rep"]) else None,
+            code_lifetime=policy.passcode_lifetime if not by_mail or one.row["browser"] is not None else None,
             code_length=self._t.guesses.code_length(policy.passcode_length),
             match=one.row["match"],
         )
