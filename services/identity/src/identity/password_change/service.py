@@ -52,7 +52,6 @@ class PasswordChanges:
         account_id, session_id = caller.account()
         count = self.slowdown.signed_in(account_id)
         async with self.db.read() as conn:
-            await self.slowdown.check(conn, count)
             session = await session_store.get(conn, session_id)
             stored = await credentials.get(conn, account_id)
             texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
@@ -62,17 +61,17 @@ class PasswordChanges:
         if not app.policy.password_change.enabled:
             raise FeatureDisabled
         set_tenant(str(app.store.id), "user")
+        await self.slowdown.take(self.db, count)
         if not await self.passwords.verify(stored, body.current_password):
-            async with self.db.transaction() as tx:
-                await self.slowdown.count(tx, count)
             security_event("authn_password_change", "fail", account_id=str(account_id), reason="credentials_wrong")
             raise CredentialsWrong
+        async with self.db.transaction() as tx:
+            await self.slowdown.forget(tx, count)  # now, whatever becomes of the new one
         fresh = await self._fresh(app, body.password, texts, stored)
         async with self.db.transaction() as tx:
             account = await self._lock(tx, account_id, ("active",))
             if await credentials.get(tx, account_id) != stored:
                 raise FlowEnded  # changed meanwhile, so what was proven is proven no more
-            await self.slowdown.forget(tx, count)
             if body.end_other_sessions:
                 ended = await self.sessions.revoke_others(tx, account_id, session_id, "password_changed")
             else:

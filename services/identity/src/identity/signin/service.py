@@ -90,12 +90,12 @@ class SignIns:
             self._check_step(conn, row, typed)
             account = await accounts.find(conn, app.store.id, candidates(typed or "", app.store))
             count = self._slowdown.at_sign_in(app, typed or "", account["id"] if account else None, caller)
-            await self._slowdown.check(conn, count)
             stored = await credentials.get(conn, account["id"] if account else random_id())
+        await self._slowdown.take(self._db, count)
         active = account is not None and account["status"] == "active"
         right = await self._passwords.verify(stored if active else None, body.password)
         if not right or account is None:
-            await self._failed(app, flow_id, count, account["id"] if active and account else None)
+            await self._failed(app, flow_id, account["id"] if active and account else None)
             raise CredentialsWrong
         fresh = await self._passwords.hash(body.password) if stored and self._passwords.outdated(stored) else None
         async with self._db.transaction() as tx:
@@ -205,11 +205,10 @@ class SignIns:
             return_to=row["return_to"],
         )
 
-    async def _failed(self, app: Resolved, flow_id: UUID, count: bytes, account_id: UUID | None) -> None:
-        """Counted for unknown identifiers, too; the event is for an account that exists."""
+    async def _failed(self, app: Resolved, flow_id: UUID, account_id: UUID | None) -> None:
+        """For unknown identifiers, too; the event is for an account that exists."""
         async with self._db.transaction() as tx:
             await store.failed(tx, flow_id, app.policy.sign_in.max_failures)
-            await self._slowdown.count(tx, count)
             if account_id is not None:
                 await tx.emit(SignInFailed(account_id=account_id, application=app.application.slug, reason="credentials_wrong"))
         security_event("authn_login_fail", "fail", flow_id=str(flow_id), reason="credentials_wrong")

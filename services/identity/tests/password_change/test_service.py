@@ -1,0 +1,42 @@
+"""A password changed in the portal, against a real database: what is counted, and what is done once (PWD-6, BRF-1)."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from identity.sessions import store as sessions
+from latchkey_contracts.http.account import PasswordChange
+from servicekit.caller import Caller
+from servicekit.errors import ServiceError
+
+
+@pytest.fixture
+async def mira(customers, db) -> Caller:
+    """Signed in."""
+    account_id = await customers.join(email="mira@posteo.example", username="mira")
+    await customers.sign_in("mira@posteo.example")
+    async with db.read() as conn:
+        (session,) = await sessions.live(conn, account_id)
+    return replace(customers.here, account_id=account_id, session_id=session["id"])
+
+
+async def change(customers: Any, caller: Caller, current: str, password: str) -> int:
+    """What the customer is told; 204: done."""
+    try:
+        await customers.changes.change(PasswordChange(current_password=current, password=password), caller)
+    except ServiceError as error:
+        return error.status
+    return 204
+
+
+class TestSlowedDown:
+    async def test_twenty_at_once(self, customers, mira):
+        """BRF-1, INV-13: as many are looked at as one after the other would be."""
+        tries = (change(customers, mira, "not the password at all", customers.new) for _ in range(20))
+        assert sorted(await asyncio.gather(*tries)) == [403] * 5 + [429] * 15
+
+    async def test_right_ones_are_not_counted(self, customers, mira):
+        """PWD-4: whoever looks for a password that will do may look as long as it takes."""
+        assert [await change(customers, mira, customers.old, "short") for _ in range(7)] == [422] * 7
+        assert await change(customers, mira, customers.old, customers.new) == 204
