@@ -130,8 +130,7 @@ class SignIns:
         async with self._db.read() as conn:
             await self._idempotency.recall(conn, caller)
             row = await self._mine(conn, slug, flow_id, caller)
-        if row["account_id"] is None:
-            raise StepMissing
+            await self._check_waiting(conn, row, "password")  # else it would tell whether this is the account's new one
         fresh = await self._changes.fresh_for(app, row["account_id"], password)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
@@ -141,15 +140,24 @@ class SignIns:
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
-    @staticmethod
-    async def _waiting(tx: Tx, flow_id: UUID, action: str) -> Record:
-        """The flow, locked, if this is what it waits for."""
+    async def _waiting(self, tx: Tx, flow_id: UUID, action: str) -> Record:
+        """The flow, locked with its account, if this is what it waits for."""
         row = await store.lock(tx, flow_id)
-        if row is None or row["status"] != "needs_action" or row["expires_at"] <= tx.now:
+        if row is None or row["account_id"] is None:
             raise StepMissing
-        if action not in await accounts.required(tx, row["account_id"]):
-            raise StepMissing
+        await accounts.lock(tx, row["account_id"])
+        await self._check_waiting(tx, row, action)
         return row
+
+    @staticmethod
+    async def _check_waiting(conn: Conn, row: Record, action: str) -> None:
+        """Whatever has ended the sessions of the account has ended this, too: a reset, a change, a freeze (REC-6, LNK-7)."""
+        if row["status"] != "needs_action" or row["expires_at"] <= conn.now:
+            raise StepMissing
+        if not await store.still_proven(conn, row["id"]):
+            raise FlowEnded
+        if action not in await accounts.required(conn, row["account_id"]):
+            raise StepMissing
 
     async def choose_username(self, slug: str, flow_id: UUID, username: str, caller: Caller) -> SignInFlow:
         """D32: the username of the registration was taken; another is asked before the first session."""
