@@ -9,6 +9,7 @@ from identity.sessions import store as sessions
 from latchkey_contracts.http.account import PasswordChange
 from servicekit.caller import Caller
 from servicekit.errors import ServiceError
+from servicekit.idempotency import Replay
 
 
 @pytest.fixture
@@ -28,6 +29,39 @@ async def change(customers: Any, caller: Caller, current: str, password: str) ->
     except ServiceError as error:
         return error.status
     return 204
+
+
+class TestOnce:
+    """API-4, E19."""
+
+    @pytest.fixture
+    def keyed(self, mira) -> Caller:
+        return replace(mira, idempotency_key="11" * 32, fingerprint="body-1")
+
+    async def test_a_repetition_gets_the_first_answer(self, customers, keyed):
+        """Also where the current password isn't any more; and it is no wrong one that would count."""
+        assert await change(customers, keyed, customers.old, customers.new) == 204
+        for _ in range(7):
+            with pytest.raises(Replay) as again:
+                await change(customers, keyed, customers.old, customers.new)
+            assert (again.value.status, again.value.body) == (204, None)
+        assert len(await customers.told("password_changed")) == 1
+
+    async def test_twins_at_once(self, customers, keyed):
+        """Each is done or told what was done."""
+        twins = (change(customers, keyed, customers.old, customers.new) for _ in range(4))
+        found = await asyncio.gather(*twins, return_exceptions=True)
+        assert found.count(204) == 1
+        assert all(one == 204 or isinstance(one, Replay) for one in found), found
+        assert len(await customers.told("password_changed")) == 1
+
+    async def test_a_refusal_is_not_kept(self, customers, keyed):
+        assert await change(customers, keyed, "not the password at all", customers.new) == 403
+        assert await change(customers, keyed, customers.old, customers.new) == 204
+
+    async def test_another_body_is_another_request(self, customers, keyed):
+        assert await change(customers, keyed, customers.old, customers.new) == 204
+        assert await change(customers, replace(keyed, fingerprint="body-2"), customers.new, customers.old) == 409
 
 
 class TestSlowedDown:

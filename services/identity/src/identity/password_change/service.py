@@ -55,6 +55,8 @@ class PasswordChanges:
             session = await session_store.get(conn, session_id)
             stored = await credentials.get(conn, account_id)
             texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
+            # After what was read: if a twin has changed that already, its answer is here.
+            await self.idempotency.recall(conn, caller)
         if session is None:
             raise SessionRequired
         app = self.configuration.application(session["application"])
@@ -69,6 +71,7 @@ class PasswordChanges:
             await self.slowdown.forget(tx, count)  # now, whatever becomes of the new one
         fresh = await self._fresh(app, body.password, texts, stored)
         async with self.db.transaction() as tx:
+            await self.idempotency.begin(tx, caller)
             account = await self._lock(tx, account_id, ("active",))
             if await credentials.get(tx, account_id) != stored:
                 raise FlowEnded  # changed meanwhile, so what was proven is proven no more
@@ -77,6 +80,7 @@ class PasswordChanges:
             else:
                 ended = 0
             await self._set(tx, app, account, fresh, "change", caller, sessions_ended=ended)
+            await self.idempotency.store(tx, caller, 204, None)
 
     async def reset(self, account_id: UUID, slug: str, flow_id: UUID, password: str, caller: Caller) -> bool:
         """After a reset's proof: ends every session, activates a pending account (D5), unlocks a frozen one.
