@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from latchkey_contracts.http.account import PasswordChange
 from servicekit.caller import Caller
 from servicekit.errors import ServiceError
 from servicekit.idempotency import Replay
+from servicekit.ids import random_id
 
 
 @pytest.fixture
@@ -62,6 +64,21 @@ class TestOnce:
     async def test_another_body_is_another_request(self, customers, keyed):
         assert await change(customers, keyed, customers.old, customers.new) == 204
         assert await change(customers, replace(keyed, fingerprint="body-2"), customers.new, customers.old) == 409
+
+
+class TestPurge:
+    async def test_resets_are_remembered_for_30_days(self, customers, mira, clock):
+        """A flow's last call may be repeated as long as the flow lives, not for ever."""
+        assert mira.account_id is not None
+        flow_id, reset = random_id(), partial(customers.changes.reset, mira.account_id, "demo")
+        await reset(flow_id, customers.new, customers.elsewhere)
+        clock.move(29 * 86400)
+        await customers.changes.purge()
+        assert await reset(flow_id, customers.old, customers.elsewhere) is False
+        clock.move(86401)
+        await customers.changes.purge()
+        async with customers.db.read() as conn:
+            assert await conn.fetchval("SELECT count(*) FROM completed_reset") == 0
 
 
 class TestSlowedDown:

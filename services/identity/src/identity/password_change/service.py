@@ -1,6 +1,7 @@
 """A new password: chosen in the portal, after a reset, or because the old one is known from a leak (PWD-6, PWD-7, REC-3, 5, 6)."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from identity.sessions.service import Sessions
 from . import store
 
 Reason = Literal["change", "reset", "forced"]
+KEEP_RESETS = timedelta(days=30)  # no reset flow lives as long
 
 
 @dataclass
@@ -104,6 +106,10 @@ class PasswordChanges:
             ended = await self.sessions.revoke_all(tx, account_id, "password_changed")
             await self._set(tx, app, account, fresh, "reset", caller, sessions_ended=ended, flow_id=flow_id)
         return True
+
+    async def purge(self) -> None:
+        async with self.db.transaction() as tx:
+            await store.purge(tx, tx.now - KEEP_RESETS)
 
     async def _forget_tries(self, tx: Tx, app: Resolved, account_id: UUID, caller: Caller) -> None:
         """Of names that are this account's for certain: an address that it only claims is counted for somebody else."""
