@@ -62,6 +62,7 @@ def service() -> str:
 class Customers:
     """Two browsers (`here`, `elsewhere`) and two passwords; all that they do is at the application `demo`."""
 
+    document = DOCUMENT
     here = Caller(service="gateway", flow="ab" * 32)
     elsewhere = Caller(service="gateway", flow="cd" * 32)
     old, new = "correct horse staple battery", "seven copper lanterns drifting north"

@@ -1,6 +1,7 @@
 """A password changed in the portal, against a real database: what is counted, and what is done once (PWD-6, BRF-1)."""
 
 import asyncio
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from identity.sessions import store as sessions
 from latchkey_contracts.http.account import PasswordChange
+from latchkey_contracts.http.sign_in import RequiredActionRequest
 from servicekit.caller import Caller
 from servicekit.errors import ServiceError
 from servicekit.idempotency import Replay
@@ -64,6 +66,29 @@ class TestOnce:
     async def test_another_body_is_another_request(self, customers, keyed):
         assert await change(customers, keyed, customers.old, customers.new) == 204
         assert await change(customers, replace(keyed, fingerprint="body-2"), customers.new, customers.old) == 409
+
+
+class TestReset:
+    async def test_a_pending_account_lacks_its_username(self, customers):
+        """D5, D32: nothing of the attempt is taken over, so what the store requires is asked for at the first sign-in."""
+        await customers.register(email="mira@posteo.example", username="mira")
+        await customers.changes.reset(
+            await customers.account("mira@posteo.example"), "demo", random_id(), customers.new, customers.elsewhere
+        )
+        flow = await customers.sign_in("mira@posteo.example", customers.new)
+        assert (flow.status, flow.actions) == ("needs_action", ["username"])
+        done = await customers.sign_ins.act("demo", flow.id, RequiredActionRequest(username="mira"), customers.here)
+        assert done.status == "complete"
+
+    async def test_nothing_is_asked_of_whom_the_store_asks_nothing(self, customers):
+        document = deepcopy(customers.document)
+        document["identity_stores"][0]["identifiers"]["username"] = {"use": "optional"}
+        await customers.configuration.apply(document)
+        await customers.register(email="mira@posteo.example")
+        await customers.changes.reset(
+            await customers.account("mira@posteo.example"), "demo", random_id(), customers.new, customers.elsewhere
+        )
+        assert (await customers.sign_in("mira@posteo.example", customers.new)).status == "complete"
 
 
 class TestPurge:

@@ -168,9 +168,15 @@ class PasswordChanges:
         security_event("authn_password_change", "success", account_id=str(account["id"]), reason=reason)
 
     async def _activate(self, tx: Tx, app: Resolved, account: Record, flow_id: UUID) -> None:
-        """The mailbox is proven; nothing that a registration attempt brought along is taken over (REG-3)."""
+        """The mailbox is proven; nothing that a registration attempt brought along is taken over (REG-3). So a username that the
+        store requires is asked for at the first sign-in (D32).
+        """
         language = account["language"] or app.application.default_language
-        for row in await accounts.identifiers(tx, account["id"]):
+        rows = await accounts.identifiers(tx, account["id"])
+        username = app.store.used().get("username")
+        if username is not None and username.use == "required" and all(row["kind"] != "username" for row in rows):
+            await accounts.require(tx, account["id"], "username")
+        for row in rows:
             if row["kind"] in {"email", "phone"}:
                 await accounts.verify_identifier(tx, account["id"], Identifier(row["kind"], row["value"], row["canonical"]))
         await accounts.activate(tx, account["id"], profile={}, consents=[], language=language)
