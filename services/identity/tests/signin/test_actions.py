@@ -37,6 +37,19 @@ class TestUsername:
         """D32."""
         assert (await choose(customers, waiting, username="other")).status == "complete"
 
+    async def test_read_again_it_says_what_it_waits_for(self, customers, waiting):
+        found = await customers.sign_ins.read("demo", waiting.id, customers.here)
+        assert (found.status, found.next, found.actions) == ("needs_action", ["action"], ["username"])
+        await choose(customers, waiting, username="other")
+        found = await customers.sign_ins.read("demo", waiting.id, customers.here)
+        assert (found.status, found.next, found.actions) == ("complete", [], [])
+
+    async def test_read_after_a_reset_it_has_ended(self, customers, waiting):
+        """REC-6: nor does it tell what is required of the account since."""
+        await customers.changes.reset(await customers.account(EMAIL), "demo", random_id(), customers.new, customers.elsewhere)
+        found = await customers.sign_ins.read("demo", waiting.id, customers.here)
+        assert (found.status, found.next, found.actions) == ("ended", [], [])
+
     async def test_not_after_a_reset(self, customers, waiting):
         """REC-6, LNK-7: whoever knows the old password alone is out, wherever they had got to."""
         await customers.changes.reset(await customers.account(EMAIL), "demo", random_id(), customers.new, customers.elsewhere)

@@ -71,13 +71,15 @@ class SignIns:
             )
             row = await store.get(tx, flow_id)
             assert row is not None  # noqa: S101 - inserted above
-            answer = _view(tx, row)
+            answer = _view(tx, row, [])
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
     async def read(self, slug: str, flow_id: UUID, caller: Caller) -> SignInFlow:
         async with self._db.read() as conn:
-            return _view(conn, await self._mine(conn, slug, flow_id, caller))
+            row = await self._mine(conn, slug, flow_id, caller)
+            waits = row["status"] == "needs_action" and await store.still_proven(conn, flow_id)
+            return _view(conn, row, await accounts.required(conn, row["account_id"]) if waits else [])
 
     async def password(self, slug: str, flow_id: UUID, body: PasswordRequest, caller: Caller) -> SignInFlow:
         """One try. The third wrong one ends the attempt; many wrong ones for one identifier are slowed down."""
@@ -238,11 +240,18 @@ class SignIns:
         return row
 
 
-def _view(conn: Conn, row: Record) -> SignInFlow:
-    status = (
-        "ended"
-        if row["status"] in {"password", "needs_factor", "needs_action"} and row["expires_at"] <= conn.now
-        else row["status"]
-    )
+def _view(conn: Conn, row: Record, actions: list[str]) -> SignInFlow:
+    """`actions`: what it still waits for, if its proof stands; with none it can't go on."""
+    status = row["status"]
+    if status in {"password", "needs_factor", "needs_action"} and row["expires_at"] <= conn.now:
+        status = "ended"
+    if status == "needs_action" and not actions:
+        status = "ended"
     following = {"password": ["password"], "needs_action": ["action"]}.get(status, [])
-    return SignInFlow(id=row["id"], status=status, expires_at=row["expires_at"], next=following)
+    return SignInFlow(
+        id=row["id"],
+        status=status,
+        expires_at=row["expires_at"],
+        next=following,
+        actions=actions if status == "needs_action" else [],
+    )
