@@ -1,6 +1,7 @@
 """A new password in the portal, and one that a leak forces (PWD-6, PWD-7, PWD-9, NOT-1)."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,10 +17,10 @@ from .window import NARROW, WIDE, heading, narrow_enough, violations
 NEW = "seven copper lanterns drifting north"
 
 
-def change(one: Person, **body: object) -> httpx.Response:
+def change(one: Person, headers: dict[str, str] | None = None, /, **body: object) -> httpx.Response:
     one.product.secrets.add(NEW)
     body = {"current_password": PASSWORD, "password": NEW, **body}
-    return one.http.put("/v1/me/password", json=body, headers=one.bearer)
+    return one.http.put("/v1/me/password", json=body, headers={**one.bearer, **(headers or {})})
 
 
 @pytest.fixture
@@ -40,6 +41,14 @@ class TestChange:
         notice = product.wait_mails(member.email, subject="was changed")[0]
         assert NEW not in notice["text"]
         assert LINK.findall(notice["text"])
+
+    def test_repeated_with_its_key_it_is_done_once(self, product: Product, member: Person) -> None:
+        """API-4, E19: the second answer is the first one, though its current password isn't any more."""
+        key = {"Idempotency-Key": uuid4().hex}
+        answers = [change(member, key) for _ in range(2)]
+        assert [(one.status_code, one.content) for one in answers] == [(204, b"")] * 2
+        assert member.sign_in(NEW).status_code == 200
+        assert len(product.wait_mails(member.email, subject="was changed")) == 1
 
     def test_other_sessions_end_or_stay(self, product: Product, member: Person) -> None:
         """PWD-6: as the customer wants."""

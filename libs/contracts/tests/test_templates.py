@@ -23,6 +23,11 @@ class TestRegistry:
             "total_loss_announced",
         }
 
+    def test_both_messages_of_a_registration_are_alike(self) -> None:
+        """REG-1: else the waiting page would tell known addresses from new ones by what became of the message."""
+        new, known = TEMPLATES["activation"], TEMPLATES["account_exists"]
+        assert (known.lane, known.essential, known.channels) == (new.lane, True, new.channels)
+
 
 @pytest.mark.parametrize(
     "text",

@@ -82,6 +82,7 @@ def routes() -> APIRouter:
             "database": ConnectionRefusedError("10.0.0.1:5432"),
             "code": errors.CodeWrong(tries_left=3),
             "replay": Replay(202, {"stored": True}),
+            "replay_empty": Replay(204, None),
         }
         raise found[how]
 
@@ -389,6 +390,12 @@ class TestAnswers:
         """API-4."""
         response = await api.get("/v1/apps/demo/fails/replay")
         assert (response.status_code, response.json()) == (202, {"stored": True})
+
+    async def test_a_stored_answer_without_a_body_has_none(self, api):
+        """API-4: a 204 with one would be no HTTP."""
+        response = await api.get("/v1/apps/demo/fails/replay_empty")
+        assert (response.status_code, response.content) == (204, b"")
+        assert "content-type" not in response.headers
 
     async def test_nothing_is_documented_inside(self, api):
         for path in ("/docs", "/redoc", "/openapi.json"):

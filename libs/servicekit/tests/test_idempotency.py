@@ -110,6 +110,17 @@ class TestOnce:
 
 
 class TestKept:
+    async def test_nothing_to_say_is_an_answer_too(self, shop, db):
+        """Of a 204."""
+        mine = caller()
+        async with db.transaction() as tx:
+            await shop.idempotency.begin(tx, mine)
+            await shop.idempotency.store(tx, mine, 204, None)
+        async with db.read() as conn:
+            with pytest.raises(Replay) as again:
+                await shop.idempotency.recall(conn, mine)
+        assert (again.value.status, again.value.body) == (204, None)
+
     async def test_for_24_hours(self, shop, clock):
         mine = caller()
         await shop.buy(mine)

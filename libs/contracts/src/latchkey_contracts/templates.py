@@ -49,7 +49,8 @@ TEMPLATES: dict[str, Template] = {
     "activation": _template(
         "activation", ("email", "sms"), _LINK | _CODE | _ASKED, text="link code", html="link code", sms="code"
     ),
-    "account_exists": _template("other", ("email", "sms"), _LINK | _ASKED, text="link", html="link"),
+    # Like an activation in all that its asker can see of it (REG-1).
+    "account_exists": _template("activation", ("email", "sms"), _LINK | _ASKED, text="link", html="link"),
     "welcome": _template("other", ("email",), _LINK, text="link", html="link"),
     "username_reminder": _template(
         "code", ("email", "sms"), _LINK | _ASKED | {"usernames"}, text="usernames", html="usernames", sms="usernames"

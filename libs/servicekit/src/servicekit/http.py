@@ -89,7 +89,7 @@ def install_handlers(app: FastAPI, render: Render = _as_problem) -> None:
 
     async def replay(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Replay)  # noqa: S101 - registered for it alone
-        return JSONResponse(error.body, error.status)
+        return Response(status_code=error.status) if error.body is None else JSONResponse(error.body, error.status)
 
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, validation)

@@ -85,16 +85,16 @@ class Idempotency:
         except InvalidTag:  # the key file was replaced; the answer can't be had any more
             raise IdempotencyKeyReused from None
 
-    async def store(self, tx: Tx, caller: Caller, status: int, answer: BaseModel) -> None:
-        """Last thing in the transaction."""
+    async def store(self, tx: Tx, caller: Caller, status: int, answer: BaseModel | None) -> None:
+        """Last thing in the transaction. None: an answer without a body (204)."""
         if caller.idempotency_key is None:
             return
         key = self._row_key(caller.idempotency_key)
         await tx.execute(_STORE, key, status, self._sealed(answer, key))
 
-    def _sealed(self, answer: BaseModel, key: bytes) -> bytes:
-        nonce = os.urandom(12)
-        return nonce + AESGCM(self._keys.secret("idempotency")).encrypt(nonce, answer.model_dump_json().encode(), key)
+    def _sealed(self, answer: BaseModel | None, key: bytes) -> bytes:
+        nonce, text = os.urandom(12), answer.model_dump_json() if answer is not None else "null"
+        return nonce + AESGCM(self._keys.secret("idempotency")).encrypt(nonce, text.encode(), key)
 
     async def begin_many(self, tx: Tx, names: Sequence[str]) -> dict[str, Any]:
         """As `begin`, for several between services, whose names say all there is: answers what was answered before."""

@@ -103,6 +103,7 @@ async def build(r: Resources) -> Wired:
         sweeps=[
             ("registration.purge", settings.sweep_seconds, registrations.purge),
             ("sign_in.purge", settings.sweep_seconds, sign_ins.purge),
+            ("password_change.purge", settings.sweep_seconds, changes.purge),
             ("notices.purge", settings.sweep_seconds, notices.purge),
             ("sessions.purge", settings.sweep_seconds, sessions.purge),
             ("configuration.republish", settings.sweep_seconds, configuration.republish),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -89,6 +90,29 @@ async def test_by_what_stands_in_the_profile(
     async with crowded.read() as conn:
         found = await contacts.with_address(conn, STORE, kind, canonical, attributes)
     assert len(found) == count
+
+
+class TestLongProfile:
+    """No address is as long as a key of PostgreSQL's indexes may be; a profile's text is."""
+
+    async def holding(self, db: Database, value: str) -> int:
+        """How many are found by what their profile holds, among them one with this value."""
+        async with db.transaction() as tx:
+            account_id = await accounts.insert(tx, STORE, "en")
+            await accounts.add_identifier(tx, account_id, STORE, Identifier("username", "mira", "mira"), verified_at=None)
+            await accounts.activate(tx, account_id, profile={"about": value}, consents=[], language="en")
+        async with db.read() as conn:
+            return len(await contacts.with_address(conn, STORE, "email", value.lower(), ["about"]))
+
+    async def test_can_be_kept(self, db: Database) -> None:
+        """6000 bytes that don't compress."""
+        text = "".join(map(chr, Random(3).choices(range(0x4E00, 0x9FA5), k=1990)))
+        assert await self.holding(db, f"me@home {text}") == 0
+
+    @pytest.mark.parametrize(("length", "found"), [(320, 1), (321, 0)])
+    async def test_the_longest_address_is_found(self, db: Database, length: int, found: int) -> None:
+        """D7: index and query agree on what is one."""
+        assert await self.holding(db, "M" * (length - len("@b.example")) + "@b.example") == found
 
 
 class TestClaim:

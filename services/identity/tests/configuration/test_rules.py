@@ -291,7 +291,7 @@ class TestTexts:
         for place, reason in told:
             assert any(where == place and reason in why for where, why in found), (place, reason, found)
 
-    @pytest.mark.parametrize("template", ["reset_succeeded", "password_reset", "activation"])
+    @pytest.mark.parametrize("template", ["reset_succeeded", "password_reset", "activation", "account_exists"])
     def test_what_is_needed_stays_on(self, template: str):
         """NOT-3."""
         given = document(notification_policies=[{"name": "Default", "templates": {template: {"enabled": False}}}])

@@ -1,5 +1,7 @@
 """Sign-in against a real database: a second factor is asked after every right password (E6, REC-3)."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -183,3 +185,34 @@ class TestKnownBrowser:
         other = replace(CALLER, device="5e" * 16, device_account_id=random_id())
         assert await outcomes(sign_ins, wrong(5)) == [403] * 5
         assert await outcomes(sign_ins, [OLD], other) == [429]
+
+
+class TestManyAtOnce:
+    """BRF-1, INV-13: as many are looked at as one after the other would be, wherever they arrive."""
+
+    async def tries(self, replicas: Sequence[Any], typed: str) -> list[int]:
+        async def one(customers: Any) -> int:
+            try:
+                await customers.sign_in(typed, "not the password at all")
+            except ServiceError as error:
+                return error.status
+            return 200
+
+        return sorted(await asyncio.gather(*(one(customers) for customers in replicas for _ in range(10))))
+
+    @pytest.mark.parametrize("typed", ["mira@posteo.example", "nobody@posteo.example"])
+    async def test_five_of_twenty_on_two_replicas(self, customers, another_replica, dsn, clock, typed: str):
+        await customers.join(email="mira@posteo.example", username="mira")
+        other = await Database.connect(dsn, service="identity", origin="https://id.example", clock=clock, pool_size=5)
+        try:
+            replicas = [customers, another_replica(other)]
+            assert await self.tries(replicas, typed) == [403] * 5 + [429] * 15
+            clock.move(31)
+            assert await self.tries(replicas, typed) == [403] * 5 + [429] * 15, "another five, as one after the other"
+        finally:
+            await other.close()
+
+    async def test_right_ones_are_not_counted(self, customers):
+        await customers.join(email="mira@posteo.example", username="mira")
+        for _ in range(7):
+            assert (await customers.sign_in("mira@posteo.example")).status == "complete"

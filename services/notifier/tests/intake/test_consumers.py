@@ -93,6 +93,7 @@ class TestEveryEvent:
         lanes = {row["template"]: row["lane"] for row in await notifier.rows()}
         assert lanes["reset_succeeded"] == lanes["account_frozen"] == 0
         assert lanes["reset_succeeded"] < lanes["password_reset"] < lanes["activation"] < lanes["welcome"]
+        assert lanes["account_exists"] == lanes["activation"], "REG-1"
 
 
 class TestNotNow:

@@ -73,8 +73,8 @@ class TestList:
     def test_one_line_each(self, latchkey):
         code, out, _ = latchkey("list")
         assert code == 0
-        assert "welcome               email  own words in email: de\n" in out
-        assert "account_exists        email, sms  off\n" in out
+        assert "welcome               email  off  own words in email: de\n" in out
+        assert "account_exists        email, sms\n" in out
         assert "password_reset        email, sms, voice\n" in out
 
     def test_json(self, latchkey):

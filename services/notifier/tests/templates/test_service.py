@@ -16,7 +16,7 @@ from servicekit.http import create_internal_app
 
 from .conftest import ORIGIN
 
-GERMAN = {"welcome": {"texts": {"de": {"subject": "Servus, {{ name }}"}}}, "account_exists": {"enabled": False}}
+GERMAN = {"welcome": {"texts": {"de": {"subject": "Servus, {{ name }}"}}, "enabled": False}}
 
 
 class Provider:
@@ -75,7 +75,7 @@ class TestListing:
         assert found["password_reset"]["channels"] == ["email", "sms", "voice"]
         assert found["password_reset"]["required"]["voice"] == ["digits"]
         assert found["welcome"]["own"] == {"email": ["de"]}
-        assert (found["welcome"]["enabled"], found["account_exists"]["enabled"]) == (True, False)
+        assert (found["welcome"]["enabled"], found["account_exists"]["enabled"]) == (False, True)
 
     async def test_an_application_that_is_none(self, call):
         answer = await call("GET", "", params={"application": "nowhere"})

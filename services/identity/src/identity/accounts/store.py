@@ -57,9 +57,13 @@ SELECT account_id, id, kind, value, canonical, verified_at FROM identifier WHERE
 _REQUIRE = "INSERT INTO required_action (account_id, action) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _REQUIRED = "SELECT action FROM required_action WHERE account_id = $1 ORDER BY action"
 _DONE = "DELETE FROM required_action WHERE account_id = $1 AND action = $2"
+# An attempt that somebody may still finish keeps it, whoever began it when.
 _NEVER_ACTIVATED = """
 DELETE FROM account WHERE id IN (
-    SELECT id FROM account WHERE status = 'pending' AND created_at < $1 ORDER BY created_at LIMIT 200 FOR UPDATE SKIP LOCKED
+    SELECT id FROM account AS a WHERE status = 'pending' AND created_at < $1 AND NOT EXISTS (
+        SELECT FROM registration_attempt AS r
+        WHERE r.account_id = a.id AND r.status IN ('check_your_messages', 'password') AND r.expires_at > $2
+    ) ORDER BY created_at LIMIT 200 FOR UPDATE SKIP LOCKED
 ) RETURNING id, store_id
 """
 
@@ -162,4 +166,4 @@ async def no_longer_required(tx: Tx, account_id: UUID, action: str) -> None:
 
 
 async def delete_never_activated(tx: Tx, before: datetime) -> list[Record]:
-    return await tx.fetch(_NEVER_ACTIVATED, before)
+    return await tx.fetch(_NEVER_ACTIVATED, before, tx.now)

@@ -247,8 +247,10 @@ class Activations:
         for one in store.identifiers_of(row):
             if one.canonical == row["recipient"] and one.kind == row["recipient_kind"]:
                 await accounts.verify_identifier(tx, account_id, one)
-            elif not await accounts.add_identifier(tx, account_id, row["store_id"], one, verified_at=None):
-                await accounts.require(tx, account_id, one.kind)  # taken: another is asked at the first sign-in (D32)
+            elif await accounts.add_identifier(tx, account_id, row["store_id"], one, verified_at=None):
+                continue
+            elif one.kind == "username":  # taken: another is asked for at the first sign-in (D32); a taken number is left out
+                await accounts.require(tx, account_id, "username")
         others = await store.end_others(tx, row["store_id"], row["recipient"], row["id"])
         await self._t.onetime.end_subject(tx, str(account_id))
         await self._t.onetime.end_flows(tx, others)

@@ -15,7 +15,8 @@ _BY_ATTRIBUTE = """
 SELECT a.id AS account_id, u.value AS username, p.value AS address
 FROM account a JOIN identifier u ON u.account_id = a.id AND u.kind = 'username'
 CROSS JOIN LATERAL jsonb_each_text(a.profile) AS p
-WHERE profile_addresses(a.profile) @> ARRAY[$3::text] AND a.store_id = $1 AND p.key = ANY($4::text[]) AND CASE $2 WHEN 'phone' THEN regexp_replace(p.value, '[^0-9+]', '', 'g') ELSE lower(p.value) END = $3
+WHERE profile_addresses(a.profile) @> ARRAY[$3::text] AND a.store_id = $1 AND p.key = ANY($4::text[])
+    AND char_length(p.value) <= 320 AND CASE $2 WHEN 'phone' THEN regexp_replace(p.value, '[^0-9+]', '', 'g') ELSE lower(p.value) END = $3
     AND a.status IN ('active', 'frozen')
 LIMIT 20
 """

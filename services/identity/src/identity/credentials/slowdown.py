@@ -9,7 +9,7 @@ from uuid import UUID
 
 from servicekit.caller import Caller
 from servicekit.configuration import Resolved
-from servicekit.db import Conn, Tx
+from servicekit.db import Database, Tx
 from servicekit.errors import TooManyRequests
 from servicekit.logging import security_event
 from servicekit.throttle import Limit, Throttle
@@ -21,7 +21,7 @@ FAILURES: Sequence[Limit] = (Limit(5, 30), Limit(10, 300), Limit(20, 3600))
 
 
 class Slowdown:
-    """Each method that counts or looks wants one of the keys that `at_sign_in` and `signed_in` make."""
+    """Each method that counts or forgets wants one of the keys that `at_sign_in` and `signed_in` make."""
 
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
@@ -36,15 +36,16 @@ class Slowdown:
     def signed_in(self, account_id: UUID) -> bytes:
         return self._throttle.key("current_password", str(account_id))
 
-    async def check(self, conn: Conn, key: bytes) -> None:
-        """Raises TooManyRequests while the next try has to wait."""
-        slow = await self._throttle.peek(conn, [(key, FAILURES)])
-        if not slow.allowed:
+    async def take(self, db: Database, key: bytes) -> None:
+        """Counts a try before its password is looked at: of many at once no more are looked at than one after the other (INV-13).
+        Raises TooManyRequests while the next try has to wait. Whoever is right forgets it.
+        """
+        # Between the count and its taking back, where it is refused, another may be refused, too: that is no harm here.
+        async with db.single() as tx:
+            decision = await self._throttle.take(tx, [(key, FAILURES)])
+        if not decision.allowed:
             security_event("excess_rate_limit_exceeded", "fail", limit="password")
-            raise TooManyRequests(slow.retry_after_seconds)
-
-    async def count(self, tx: Tx, key: bytes) -> None:
-        await self._throttle.take(tx, [(key, FAILURES)])
+            raise TooManyRequests(decision.retry_after_seconds)
 
     async def forget(self, tx: Tx, key: bytes) -> None:
         """After a right one."""

@@ -1,7 +1,7 @@
 """A new password: chosen in the portal, after a reset, or because the old one is known from a leak (PWD-6, PWD-7, REC-3, 5, 6)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -35,6 +35,7 @@ from identity.sessions.service import Sessions
 from . import store
 
 Reason = Literal["change", "reset", "forced"]
+KEEP_RESETS = timedelta(days=30)  # no reset flow lives as long
 
 
 @dataclass
@@ -53,32 +54,35 @@ class PasswordChanges:
         account_id, session_id = caller.account()
         count = self.slowdown.signed_in(account_id)
         async with self.db.read() as conn:
-            await self.slowdown.check(conn, count)
             session = await session_store.get(conn, session_id)
             stored = await credentials.get(conn, account_id)
             texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
+            # After what was read: if a twin has changed that already, its answer is here.
+            await self.idempotency.recall(conn, caller)
         if session is None:
             raise SessionRequired
         app = self.configuration.application(session["application"])
         if not app.policy.password_change.enabled:
             raise FeatureDisabled
         set_tenant(str(app.store.id), "user")
+        await self.slowdown.take(self.db, count)
         if not await self.passwords.verify(stored, body.current_password):
-            async with self.db.transaction() as tx:
-                await self.slowdown.count(tx, count)
             security_event("authn_password_change", "fail", account_id=str(account_id), reason="credentials_wrong")
             raise CredentialsWrong
+        async with self.db.transaction() as tx:
+            await self.slowdown.forget(tx, count)  # now, whatever becomes of the new one
         fresh = await self._fresh(app, body.password, texts, stored)
         async with self.db.transaction() as tx:
+            await self.idempotency.begin(tx, caller)
             account = await self._lock(tx, account_id, ("active",))
             if await credentials.get(tx, account_id) != stored:
                 raise FlowEnded  # changed meanwhile, so what was proven is proven no more
-            await self.slowdown.forget(tx, count)
             if body.end_other_sessions:
                 ended = await self.sessions.revoke_others(tx, account_id, session_id, "password_changed")
             else:
                 ended = 0
             await self._set(tx, app, account, fresh, "change", caller, sessions_ended=ended)
+            await self.idempotency.store(tx, caller, 204, None)
 
     async def reset(
         self, account_id: UUID, slug: str, flow_id: UUID, password: str, caller: Caller, requested_at: datetime | None = None
@@ -108,6 +112,10 @@ class PasswordChanges:
             ended = await self.sessions.revoke_all(tx, account_id, "password_changed")
             await self._set(tx, app, account, fresh, "reset", caller, sessions_ended=ended, flow_id=flow_id)
         return True
+
+    async def purge(self) -> None:
+        async with self.db.transaction() as tx:
+            await store.purge(tx, tx.now - KEEP_RESETS)
 
     async def _forget_tries(self, tx: Tx, app: Resolved, account_id: UUID, caller: Caller) -> None:
         """Of names that are this account's for certain: an address that it only claims is counted for somebody else."""
@@ -166,9 +174,15 @@ class PasswordChanges:
         security_event("authn_password_change", "success", account_id=str(account["id"]), reason=reason)
 
     async def _activate(self, tx: Tx, app: Resolved, account: Record, flow_id: UUID) -> None:
-        """The mailbox is proven; nothing that a registration attempt brought along is taken over (REG-3)."""
+        """The mailbox is proven; nothing that a registration attempt brought along is taken over (REG-3). So a username that the
+        store requires is asked for at the first sign-in (D32).
+        """
         language = account["language"] or app.application.default_language
-        for row in await accounts.identifiers(tx, account["id"]):
+        rows = await accounts.identifiers(tx, account["id"])
+        username = app.store.used().get("username")
+        if username is not None and username.use == "required" and all(row["kind"] != "username" for row in rows):
+            await accounts.require(tx, account["id"], "username")
+        for row in rows:
             if row["kind"] in {"email", "phone"}:
                 await accounts.verify_identifier(tx, account["id"], Identifier(row["kind"], row["value"], row["canonical"]))
         await accounts.activate(tx, account["id"], profile={}, consents=[], language=language)

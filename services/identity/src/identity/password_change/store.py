@@ -1,5 +1,6 @@
 """SQL of password changes."""
 
+from datetime import datetime
 from uuid import UUID
 
 from servicekit.db import Tx
@@ -8,6 +9,7 @@ _FIRST = "INSERT INTO completed_reset (flow_id, account_id, completed_at) VALUES
 _END_ATTEMPTS = """
 UPDATE registration_attempt SET status = 'ended' WHERE account_id = $1 AND status IN ('check_your_messages', 'password')
 """
+_PURGE = "DELETE FROM completed_reset WHERE completed_at < $1"
 
 
 async def first_time(tx: Tx, flow_id: UUID, account_id: UUID) -> bool:
@@ -17,3 +19,7 @@ async def first_time(tx: Tx, flow_id: UUID, account_id: UUID) -> bool:
 
 async def end_attempts(tx: Tx, account_id: UUID) -> None:
     await tx.execute(_END_ATTEMPTS, account_id)
+
+
+async def purge(tx: Tx, before: datetime) -> None:
+    await tx.execute(_PURGE, before)

@@ -32,7 +32,7 @@ def check_profile(given: dict[str, Any], store: IdentityStore) -> list[FieldErro
     ]
     for name, attribute in shown.items():
         value = given.get(name)
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             if attribute.required:
                 errors.append(FieldError(f"/profile/{name}", "required", "This is needed"))
         elif (problem := _attribute_problem(value, attribute)) is not None:

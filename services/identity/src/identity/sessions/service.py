@@ -90,11 +90,13 @@ class Sessions:
         return live
 
     async def revoke_others(self, tx: Tx, account_id: UUID, but: UUID, reason: str) -> int:
-        """Every live one but the caller's own. Answers how many."""
-        others = [row["id"] for row in await store.live(tx, account_id) if row["id"] != but]
-        for session_id in others:
+        """Every one but the caller's own. Idle ones, too: their last use may still be on its way from a gateway, and would bring them
+        back. Answers how many places were signed in.
+        """
+        live = [row for row in await store.live(tx, account_id) if row["id"] != but]
+        for session_id in await store.others(tx, account_id, but):
             await self.revoke(tx, session_id, reason)
-        return len(others)
+        return len(live)
 
     async def disable_account(self, account_id: UUID) -> None:
         """SES-4: no session of a disabled account lives on."""

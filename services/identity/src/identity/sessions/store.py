@@ -20,6 +20,9 @@ _LIVE = f"""
 SELECT {_COLUMNS} FROM session s
 WHERE s.account_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND s.seen_at + s.idle > $2 ORDER BY s.created_at
 """  # noqa: S608
+_OTHERS = """
+SELECT id FROM session WHERE account_id = $1 AND id <> $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY created_at
+"""
 _GET = f"""
 SELECT {_COLUMNS} FROM session s WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2
 """  # noqa: S608
@@ -63,6 +66,11 @@ async def get(conn: Conn, session_id: UUID) -> Record | None:
 async def live(conn: Conn, account_id: UUID) -> list[Record]:
     """Oldest first."""
     return await conn.fetch(_LIVE, account_id, conn.now)
+
+
+async def others(conn: Conn, account_id: UUID, but: UUID) -> list[UUID]:
+    """Not ended, idle ones among them."""
+    return [row["id"] for row in await conn.fetch(_OTHERS, account_id, but, conn.now)]
 
 
 async def touch(tx: Tx, seen: Sequence[tuple[UUID, datetime]]) -> None:

@@ -71,13 +71,15 @@ class SignIns:
             )
             row = await store.get(tx, flow_id)
             assert row is not None  # noqa: S101 - inserted above
-            answer = _view(tx, row)
+            answer = _view(tx, row, [])
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
     async def read(self, slug: str, flow_id: UUID, caller: Caller) -> SignInFlow:
         async with self._db.read() as conn:
-            return _view(conn, await self._mine(conn, slug, flow_id, caller))
+            row = await self._mine(conn, slug, flow_id, caller)
+            waits = row["status"] == "needs_action" and await store.still_proven(conn, flow_id)
+            return _view(conn, row, await accounts.required(conn, row["account_id"]) if waits else [])
 
     async def password(self, slug: str, flow_id: UUID, body: PasswordRequest, caller: Caller) -> SignInFlow:
         """One try. The third wrong one ends the attempt; many wrong ones for one identifier are slowed down."""
@@ -90,12 +92,12 @@ class SignIns:
             self._check_step(conn, row, typed)
             account = await accounts.find(conn, app.store.id, candidates(typed or "", app.store))
             count = self._slowdown.at_sign_in(app, typed or "", account["id"] if account else None, caller)
-            await self._slowdown.check(conn, count)
             stored = await credentials.get(conn, account["id"] if account else random_id())
+        await self._slowdown.take(self._db, count)
         active = account is not None and account["status"] == "active"
         right = await self._passwords.verify(stored if active else None, body.password)
         if not right or account is None:
-            await self._failed(app, flow_id, count, account["id"] if active and account else None)
+            await self._failed(app, flow_id, account["id"] if active and account else None)
             raise CredentialsWrong
         fresh = await self._passwords.hash(body.password) if stored and self._passwords.outdated(stored) else None
         async with self._db.transaction() as tx:
@@ -130,8 +132,7 @@ class SignIns:
         async with self._db.read() as conn:
             await self._idempotency.recall(conn, caller)
             row = await self._mine(conn, slug, flow_id, caller)
-        if row["account_id"] is None:
-            raise StepMissing
+            await self._check_waiting(conn, row, "password")  # else it would tell whether this is the account's new one
         fresh = await self._changes.fresh_for(app, row["account_id"], password)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
@@ -141,15 +142,24 @@ class SignIns:
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
-    @staticmethod
-    async def _waiting(tx: Tx, flow_id: UUID, action: str) -> Record:
-        """The flow, locked, if this is what it waits for."""
+    async def _waiting(self, tx: Tx, flow_id: UUID, action: str) -> Record:
+        """The flow, locked with its account, if this is what it waits for."""
         row = await store.lock(tx, flow_id)
-        if row is None or row["status"] != "needs_action" or row["expires_at"] <= tx.now:
+        if row is None or row["account_id"] is None:
             raise StepMissing
-        if action not in await accounts.required(tx, row["account_id"]):
-            raise StepMissing
+        await accounts.lock(tx, row["account_id"])
+        await self._check_waiting(tx, row, action)
         return row
+
+    @staticmethod
+    async def _check_waiting(conn: Conn, row: Record, action: str) -> None:
+        """Whatever has ended the sessions of the account has ended this, too: a reset, a change, a freeze (REC-6, LNK-7)."""
+        if row["status"] != "needs_action" or row["expires_at"] <= conn.now:
+            raise StepMissing
+        if not await store.still_proven(conn, row["id"]):
+            raise FlowEnded
+        if action not in await accounts.required(conn, row["account_id"]):
+            raise StepMissing
 
     async def choose_username(self, slug: str, flow_id: UUID, username: str, caller: Caller) -> SignInFlow:
         """D32: the username of the registration was taken; another is asked before the first session."""
@@ -205,11 +215,10 @@ class SignIns:
             return_to=row["return_to"],
         )
 
-    async def _failed(self, app: Resolved, flow_id: UUID, count: bytes, account_id: UUID | None) -> None:
-        """Counted for unknown identifiers, too; the event is for an account that exists."""
+    async def _failed(self, app: Resolved, flow_id: UUID, account_id: UUID | None) -> None:
+        """For unknown identifiers, too; the event is for an account that exists."""
         async with self._db.transaction() as tx:
             await store.failed(tx, flow_id, app.policy.sign_in.max_failures)
-            await self._slowdown.count(tx, count)
             if account_id is not None:
                 await tx.emit(SignInFailed(account_id=account_id, application=app.application.slug, reason="credentials_wrong"))
         security_event("authn_login_fail", "fail", flow_id=str(flow_id), reason="credentials_wrong")
@@ -231,11 +240,18 @@ class SignIns:
         return row
 
 
-def _view(conn: Conn, row: Record) -> SignInFlow:
-    status = (
-        "ended"
-        if row["status"] in {"password", "needs_factor", "needs_action"} and row["expires_at"] <= conn.now
-        else row["status"]
-    )
+def _view(conn: Conn, row: Record, actions: list[str]) -> SignInFlow:
+    """`actions`: what it still waits for, if its proof stands; with none it can't go on."""
+    status = row["status"]
+    if status in {"password", "needs_factor", "needs_action"} and row["expires_at"] <= conn.now:
+        status = "ended"
+    if status == "needs_action" and not actions:
+        status = "ended"
     following = {"password": ["password"], "needs_action": ["action"]}.get(status, [])
-    return SignInFlow(id=row["id"], status=status, expires_at=row["expires_at"], next=following)
+    return SignInFlow(
+        id=row["id"],
+        status=status,
+        expires_at=row["expires_at"],
+        next=following,
+        actions=actions if status == "needs_action" else [],
+    )
