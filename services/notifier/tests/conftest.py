@@ -174,6 +174,7 @@ class Notifier:
         lifetime: timedelta = timedelta(hours=1),
         two_envelopes: bool = False,
         code: str | None = None,
+        code_lifetime: timedelta | None = None,
         others: Sequence[Reach] = (),
         to: str | None = None,
         application: str = "demo",
@@ -185,7 +186,8 @@ class Notifier:
             address = to or (MAIL if channel == "email" else PHONE)
             whom = Contact(channel=channel, to=address, given_name="Mira", others=list(others))
             link = LINK if channel == "email" else None
-            secrets = Secrets(link=link, link_expires_at=until, code=code, code_expires_at=until if code else None)
+            code_until = tx.now + (code_lifetime or lifetime) if code else None
+            secrets = Secrets(link=link, link_expires_at=until, code=code, code_expires_at=code_until)
             both = MessageContent(**whom.model_dump(), **secrets.model_dump())
             sealed = sealer.seal(secrets if two_envelopes else both, expires_at=until)
             contact = sealer.seal(whom, expires_at=until) if two_envelopes else None

@@ -157,6 +157,18 @@ class TestOtherWays:
             "message_failed", "message_queued", "message_failed", "message_queued", "message_handed_over",
         ]  # fmt: skip
 
+    async def test_it_lives_no_longer_than_its_code(self, notifier, clock, provider, phones, backup):
+        """EVT-9, OTP-2: the mail's link lives for an hour, the code in the text message for six minutes."""
+        provider.always, phones.always, backup.always = Refused("smtp 550"), Transient("refused", down=True), Refused("no")
+        first = await notifier.queue(
+            template="password_reset", code="482193", code_lifetime=CODE, others=[Reach(channel="sms", to=PHONE)]
+        )
+        began = clock.now()
+        async with notifier.running():
+            await notifier.wait(first, "failed")
+        found = await self.rows(notifier)
+        assert (found["email"]["expires_at"] - began, found["sms"]["expires_at"] - began) == (timedelta(hours=1), CODE)
+
     async def test_no_word_of_it_in_time(self, notifier, clock, phones):
         """Handed over, and no receipt after 30 s: the phone rings."""
         await code(notifier, others=OTHERS)

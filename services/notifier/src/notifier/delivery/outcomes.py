@@ -144,7 +144,9 @@ class Outcomes:
         if way is None or (content.code_expires_at is not None and content.code_expires_at <= tx.now):
             return False
         one = uuid5(_NAMESPACE, f"{row['id']}/{way.channel}")
-        if await store.insert(tx, store.other_way(row, one, way.channel)) is None:
+        # The link may live longer, but a code's message is never of use after it (EVT-9, OTP-2).
+        expires_at = min(row["expires_at"], content.code_expires_at or row["expires_at"])
+        if await store.insert(tx, store.other_way(row, one, way.channel, expires_at)) is None:
             return False
         await tx.emit(MessageQueued(**{**head(row), "message_id": one, "channel": way.channel}, at=tx.now))
         tx.signal("delivery")

@@ -145,10 +145,14 @@ class New:
     suppressed: str | None = None
 
 
-def other_way(row: Record, message_id: UUID, channel: str) -> New:
+_OWN = frozenset({"id", "channel", "expires_at", "short", "went", "suppressed"})
+
+
+def other_way(row: Record, message_id: UUID, channel: str, expires_at: datetime) -> New:
     """The same content by another channel; what goes a second way is of use for minutes only."""
-    same = {one.name: row[one.name] for one in fields(New) if one.name not in {"id", "channel", "short", "went", "suppressed"}}
-    return New(**same, id=message_id, channel=channel, short=True, went=[*row["went"], row["channel"]])
+    same = {one.name: row[one.name] for one in fields(New) if one.name not in _OWN}
+    went = [*row["went"], row["channel"]]
+    return New(**same, id=message_id, channel=channel, expires_at=expires_at, short=True, went=went)
 
 
 async def insert(tx: Tx, one: New) -> Record | None:
