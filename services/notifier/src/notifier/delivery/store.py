@@ -77,7 +77,9 @@ FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[]) AS one(id, le
 WHERE d.id = one.id AND d.lease = one.lease RETURNING d.id, d.attempts
 """
 _TAKEN = """
-UPDATE delivery SET state = 'handed_over', reason = NULL, finished_at = $2, watch_at = $3, lease = NULL, leased_until = NULL
+UPDATE delivery SET state = 'handed_over', reason = NULL, finished_at = $2, watch_at = $3,
+    sealed = CASE WHEN $3::timestamptz IS NULL THEN NULL ELSE sealed END, contact = CASE WHEN $3::timestamptz IS NULL THEN NULL ELSE contact END,
+    lease = NULL, leased_until = NULL
 WHERE id = $1 RETURNING attempts
 """
 _OVER_WHILE_WAITING = """
@@ -242,8 +244,8 @@ async def handed_over(tx: Tx, done: Sequence[HandedOver]) -> dict[UUID, int]:
     return {row["id"]: row["attempts"] for row in await tx.fetch(_HANDED_OVER, *columns, tx.now)}
 
 
-async def taken(tx: Tx, message_id: UUID, watch_at: datetime) -> int:
-    """Its provider has it, whoever holds it at the moment: that one changes nothing any more."""
+async def taken(tx: Tx, message_id: UUID, watch_at: datetime | None) -> int:
+    """Its provider has it, whoever holds it at the moment: that one changes nothing any more. Not watched: its content is forgotten."""
     attempts: int = await tx.fetchval(_TAKEN, message_id, tx.now, watch_at)
     return attempts
 

@@ -78,6 +78,7 @@ class Receipts:
         if receipt.state == "complained":
             return  # it arrived, or there would be no complaint
         with use_trace(Trace(**row["trace"])):
+            held = row  # with its content, which is of use where this very receipt sends it another way
             row = await self._outcomes.taken(tx, row)
             state = "failed" if receipt.state == "bounced" else receipt.state
             # A bounce takes back even what was told as delivered: the last server knows best.
@@ -85,7 +86,7 @@ class Receipts:
             if not taken_back and _RANK[state] <= _RANK.get(row["state"], 9):
                 return
             if state == "failed":
-                await self._outcomes.not_delivered(tx, row, receipt.reason or receipt.state)
+                await self._outcomes.not_delivered(tx, held, receipt.reason or receipt.state)
             elif state == "delivered":
                 await self._outcomes.delivered(tx, row)
             else:
