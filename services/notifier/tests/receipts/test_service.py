@@ -49,6 +49,26 @@ class TestReceipts:
         assert (await notifier.row(one))["state"] == "delivered"
         assert await notifier.told() == ["message_handed_over", "message_delivered"]
 
+    async def test_nothing_moves_a_bounce(self, notifier: Notifier, provider: Provider):
+        """REL-8: it takes back what was told as delivered; the same words once more, in any order, tell nothing new."""
+        one = await sent(notifier, "email")
+        for state in ("delivered", "bounced", "delivered", "bounced", "accepted", "failed", "delivered"):
+            await tell(notifier, provider, [Receipt(one, state)])
+        assert (await notifier.row(one))["state"] == "failed"
+        assert await notifier.told() == ["message_handed_over", "message_delivered", "message_failed"]
+
+    async def test_nor_one_that_was_told_as_failed_before(self, notifier: Notifier, provider: Provider):
+        one = await sent(notifier, "email")
+        for state in ("failed", "bounced", "delivered"):
+            await tell(notifier, provider, [Receipt(one, state)])
+        assert await notifier.told() == ["message_handed_over", "message_failed"]
+
+    async def test_a_late_delivered_takes_back_a_failed(self, notifier: Notifier, phones: Provider):
+        one = await sent(notifier, others=[])
+        for state in ("failed", "delivered"):
+            await tell(notifier, phones, [Receipt(one, state)])
+        assert (await notifier.row(one))["state"] == "delivered"
+
     async def test_not_delivered_goes_another_way(self, notifier: Notifier, phones: Provider):
         """E15."""
         one = await sent(notifier)

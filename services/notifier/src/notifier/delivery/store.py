@@ -22,7 +22,7 @@ ON CONFLICT (id) DO NOTHING RETURNING id, account_id, flow_id, template, channel
 ) AS has_older
 """
 _COLUMNS = """d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.lane, d.sealed, d.contact, d.trace, d.went, d.state,
-    d.attempts, d.tries, d.provider, d.heard, d.caused_at, d.expires_at, d.created_at"""
+    d.attempts, d.tries, d.provider, d.heard, d.bounced, d.caused_at, d.expires_at, d.created_at"""
 # First what a dead process left behind, then of each channel the upper lanes first, as many as it has room for in all.
 _CLAIM = f"""
 WITH left_behind AS MATERIALIZED (
@@ -105,6 +105,7 @@ UPDATE delivery SET state = $2, reason = $3, watch_at = CASE WHEN $4 THEN watch_
     sealed = CASE WHEN $4 THEN sealed END, contact = CASE WHEN $4 THEN contact END
 WHERE id = $1
 """
+_BOUNCED = "UPDATE delivery SET bounced = true WHERE id = $1"
 _HEARD = "UPDATE delivery SET heard = heard + 1 WHERE id = $1"
 _RECIPIENT = "SELECT recipient FROM delivery WHERE id = $1"
 _OLDEST = """
@@ -283,6 +284,10 @@ async def get(tx: Tx, message_id: UUID) -> Record | None:
 async def received(tx: Tx, message_id: UUID, state: str, reason: str | None, *, keep: bool) -> None:
     """A receipt. `keep`: the content may still be needed."""
     await tx.execute(_RECEIVED, message_id, state, reason, keep)
+
+
+async def bounced(tx: Tx, message_id: UUID) -> None:
+    await tx.execute(_BOUNCED, message_id)
 
 
 async def heard(tx: Tx, message_id: UUID) -> None:
