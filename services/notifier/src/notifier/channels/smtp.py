@@ -10,6 +10,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import format_datetime, formataddr
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
@@ -22,6 +23,7 @@ from .base import Callback, CallStep, Mail, Message, Receipt, Refused, Transient
 
 IDLE_SECONDS = 30.0
 LONGEST_LINE = 990  # RFC 5322: 998
+LONGEST_WORD = 75  # RFC 2047
 LOGIN_FIRST = 530  # RFC 4954 §6: our credentials, so every message's trouble and not this one's
 WIRE = compat32.clone(linesep="\r\n")
 _BREAKS = re.compile(r"[\r\n\x00]+")
@@ -30,6 +32,16 @@ _BREAKS = re.compile(r"[\r\n\x00]+")
 def _line(text: str) -> str:
     """A header is one line, whatever a name contains (header injection)."""
     return _BREAKS.sub(" ", text).strip()
+
+
+def _encoded(text: str, header: str) -> str:
+    """Encoded words of at most 75 characters, each on a line of its own (RFC 2047 §2)."""
+    return Header(text, "utf-8", header_name=header).encode(maxlinelen=LONGEST_WORD)
+
+
+@lru_cache(maxsize=256)
+def _sender(name: str, address: str) -> str:
+    return formataddr((name, address)) if name.isascii() else f"{_encoded(name, 'From')} <{address}>"
 
 
 def on_the_wire(address: str) -> str:
@@ -50,11 +62,11 @@ def compose(mail: Mail, at: datetime) -> bytes:
     """
     # 128 random bits are in no part; the library would look through all parts for its own.
     message = MIMEMultipart("alternative", boundary=f"=_{secrets.token_hex(16)}")
-    message["From"] = formataddr((_line(mail.sender_name), mail.sender_address))
+    message["From"] = _sender(_line(mail.sender_name), mail.sender_address)
     # A mailbox beyond ASCII goes as it is (SMTPUTF8, RFC 6532); surrogates are how the library carries its bytes.
     message["To"] = _line(mail.to).encode().decode("ascii", "surrogateescape")
     subject = _line(mail.subject)
-    message["Subject"] = subject if subject.isascii() else Header(subject, "utf-8", header_name="Subject").encode()
+    message["Subject"] = subject if subject.isascii() else _encoded(subject, "Subject")
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{mail.message_id}@{mail.sender_address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
