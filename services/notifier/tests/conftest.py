@@ -15,7 +15,7 @@ from latchkey_contracts.configuration import Application, IdentityStore, SelfSer
 from latchkey_contracts.messages import Contact, MessageContent, Reach, Secrets
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.templates import LANES, TEMPLATES
-from notifier.channels.base import Callback, CallStep, Forged, Message, Receipt, Unknown
+from notifier.channels.base import Callback, CallStep, Forged, Message, Receipt, Refused, Unknown
 from notifier.channels.chain import Chain
 from notifier.delivery import store
 from notifier.delivery.outcomes import Outcomes
@@ -75,6 +75,12 @@ class Provider:
         self.told: list[Receipt] | CallStep | None = None
         self.urls: list[str] = []
         self.during: Callable[[], Any] | None = None
+        self.unwritable: Refused | None = None
+
+    def written(self, message: Message) -> Message:
+        if self.unwritable is not None:
+            raise self.unwritable
+        return message
 
     async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
         assert expires_in > 0

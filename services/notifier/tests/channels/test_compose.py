@@ -8,8 +8,9 @@ from email.policy import default
 from email.utils import parseaddr
 
 import pytest
-from notifier.channels.base import Mail
-from notifier.channels.smtp import LONGEST_LINE, compose
+from notifier.channels.base import Mail, Refused
+from notifier.channels.smtp import LONGEST_LINE, SmtpProvider, compose
+from servicekit.clock import Clock
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -76,6 +77,12 @@ class TestHeaders:
         said = parseaddr(found["From"])[0] if field == "sender_name" else found["Subject"]
         assert str(make_header(decode_header(said))) == text.strip()
         assert parseaddr(found["From"])[1] == "account@elmstead.example"
+
+    def test_what_cant_be_written_is_told_by_its_kind_alone(self):
+        """REL-7: told before a row is marked as being with the provider; nobody's address stands in the reason."""
+        provider = SmtpProvider("smtp://127.0.0.1", clock=Clock())
+        with pytest.raises(Refused, match=r"^the mail can't be written: UnicodeEncodeError$"):
+            provider.written(mail(sender_address="größe@elmstead.example"))
 
     def test_an_address_beyond_ascii_goes_as_it_is(self):
         """RFC 6532, with SMTPUTF8."""

@@ -128,6 +128,23 @@ class TestFailOver:
             assert (await other.wait(message_id, "suppressed"))["reason"] == "no_provider"
 
 
+class TestWhatCantBeWritten:
+    async def test_it_ends_before_anybody_is_asked(self, notifier, provider, phones):
+        """REL-7: told as what it is, never as one that may have gone out; the phone is tried (E15)."""
+        provider.unwritable = Refused("the mail can't be written: UnicodeEncodeError")
+        first = await notifier.queue(template="password_reset", code="482193", others=[Reach(channel="sms", to=PHONE)])
+        async with notifier.running():
+            found = await notifier.wait(first, "failed")
+            await until(lambda: asyncio.sleep(0, bool(phones.sent)))
+        assert (found["reason"], found["attempts"], found["provider"]) == (
+            "the mail can't be written: UnicodeEncodeError",
+            0,
+            None,
+        )
+        assert provider.urls == []
+        assert notifier.chain.breaker(provider).is_closed
+
+
 class TestOtherWays:
     async def rows(self, notifier: Notifier) -> dict[str, Any]:
         return {row["channel"]: row for row in await notifier.rows()}

@@ -5,6 +5,7 @@ import re
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -115,13 +116,22 @@ class SmtpProvider:
         self._timeout = timeout_seconds
         self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
 
-    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:  # noqa: ARG002 - SMTP has neither
+    def written(self, message: Message) -> Mail:
         assert isinstance(message, Mail)  # noqa: S101 - its only channel
+        if message.content is not None:
+            return message
         mail = replace(message, to=on_the_wire(message.to))
-        content = compose(mail, datetime.now(UTC))
+        try:
+            return replace(mail, content=compose(mail, datetime.now(UTC)))
+        except (ValueError, MessageError) as error:
+            raise Refused(f"the mail can't be written: {type(error).__name__}") from None
+
+    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:  # noqa: ARG002 - SMTP has neither
+        mail = self.written(message)
+        assert mail.content is not None  # noqa: S101 - written
         client = await self._begin(mail)
         try:
-            await client.data(content)
+            await client.data(mail.content)
         except aiosmtplib.SMTPResponseException as error:
             client.close()
             raise self._refusal(error.code) from None
