@@ -5,11 +5,13 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from latchkey_contracts.messages import Reach
 from notifier.channels.base import Mail, Refused, Transient, Unknown
 from notifier.channels.chain import Chain
+from notifier.delivery import store
 from notifier.spending import store as spending
 from notifier.suppression import store as suppression
 from notifier.suppression.rules import fingerprint
@@ -219,6 +221,35 @@ class TestOtherWays:
             clock.move(seconds)
 
         return move
+
+    async def test_where_a_newer_one_of_its_flow_has_begun_nobody_is_told_of_another_way(self, notifier, clock, phones):
+        """D16: its code is dead; a word of it after the newer one's would show the newer one as not sent (E33)."""
+        row = await notifier.row(await code(notifier, others=OTHERS))
+
+        async def newer() -> None:
+            phones.during = None
+            clock.move(20)
+            same = (
+                "account_id",
+                "flow_id",
+                "application",
+                "language",
+                "template",
+                "channel",
+                "lane",
+                "short",
+                "sealed",
+                "contact",
+            )
+            async with notifier.db.transaction() as tx:
+                values = {**{name: row[name] for name in same}, "trace": dict(row["trace"])}
+                await store.insert(tx, store.New(**values, id=uuid4(), caused_at=tx.now, expires_at=tx.now + CODE))
+
+        phones.during, phones.trouble = newer, [Refused("twilio 21211")]
+        async with notifier.running():
+            await notifier.wait(row["id"], "failed")
+        assert "message_queued" not in await notifier.told()
+        assert "voice" not in {one["channel"] for one in await notifier.rows() if one["state"] != "suppressed"}
 
     async def test_a_mailbox_that_bounced_is_not_tried_and_the_phone_is(self, notifier, provider, phones):
         """REL-8."""

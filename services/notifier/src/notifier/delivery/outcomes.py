@@ -158,7 +158,9 @@ class Outcomes:
         one = uuid5(_NAMESPACE, f"{row['id']}/{way.channel}")
         # The link may live longer, but a code's message is never of use after it (EVT-9, OTP-2).
         expires_at = min(row["expires_at"], content.code_expires_at or row["expires_at"])
-        if await store.insert(tx, store.other_way(row, one, way.channel, expires_at)) is None:
+        found = await store.insert(tx, store.other_way(row, one, way.channel, expires_at))
+        # Superseded already: nobody hears of it, since a word of it now would stand for the newer one of its flow (E33).
+        if found is None or found["state"] != "queued":
             return False
         await tx.emit(MessageQueued(**{**head(row), "message_id": one, "channel": way.channel}, at=tx.now))
         tx.signal("delivery")
