@@ -11,7 +11,7 @@ import pytest
 from latchkey_contracts.messages import Reach
 from notifier.channels.base import Mail, Refused, Transient, Unknown
 from notifier.channels.chain import Chain
-from notifier.delivery import store
+from notifier.delivery import sending, store
 from notifier.spending import store as spending
 from notifier.suppression import store as suppression
 from notifier.suppression.rules import fingerprint
@@ -104,6 +104,33 @@ class TestFailOver:
         assert (found["attempts"], found["cost"], found["provider"]) == (1, 800, "backup")
         async with notifier.db.read() as conn:
             assert {row["amount"] for row in await conn.fetch("SELECT amount FROM spending")} == {800}
+
+    async def test_what_was_refused_cost_nothing(self, notifier, phones):
+        """FRD-3: a refusal is no crash; the provider said that it sends nothing."""
+        phones.always = Refused("twilio 21211")
+        message_id = await code(notifier)
+        async with notifier.running():
+            found = await notifier.wait(message_id, "failed")
+        assert (found["attempts"], found["cost"], found["reason"]) == (0, 0, "twilio 21211")
+        async with notifier.db.read() as conn:
+            assert {row["amount"] for row in await conn.fetch("SELECT amount FROM spending")} == {0}
+
+    async def test_a_refusal_gives_back_its_own_price_only(self, notifier, phones, backup):
+        """FRD-3, FRD-10: the first may have sent it."""
+        phones.always, backup.always = Unknown("cut"), Refused("http 400")
+        message_id = await code(notifier)
+        async with notifier.running():
+            found = await notifier.wait(message_id, "failed")
+        assert (found["attempts"], found["cost"]) == (1, 800)
+
+    async def test_what_ran_out_at_the_last_moment_cost_nothing(self, notifier, clock, phones, monkeypatch):
+        """EVT-9: its price was reserved already."""
+        notifier.lease_seconds = 600
+        message_id = await code(notifier)
+        monkeypatch.setattr(sending, "failpoint", lambda _name: clock.move(361))
+        async with notifier.running():
+            found = await notifier.wait(message_id, "expired")
+        assert (found["attempts"], found["cost"], phones.sent) == (0, 0, [])
 
     async def test_the_policy_names_the_order(self, notifier, phones, backup, policy):
         changed = Configuration()

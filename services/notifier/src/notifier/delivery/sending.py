@@ -119,7 +119,7 @@ class Sending:
 
     async def _attempt(self, ready: Ready, provider: Provider) -> Taken | Transient | Unknown | None:
         """What the provider has made of it. None: the lease was lost. Raises Over where it is refused or must not go."""
-        breaker = self._chain.breaker(provider)
+        breaker, reserved_at = self._chain.breaker(provider), None
         try:
             message = self._written(ready, provider)
             if (reserved_at := await self._submitting(ready, provider)) is None:
@@ -130,15 +130,20 @@ class Sending:
         except Refused as error:
             breaker.succeeded()  # it answers; it just won't take this one
             self._count(ready, provider, "refused")
+            await self._not_sent(ready, reserved_at)
             if error.opted_out:
                 await self._outcomes.opted_out(ready)
             raise Over("failed", str(error), ready.content) from None
         except (Transient, Unknown) as error:
             breaker.judge(there=not error.down)
             self._count(ready, provider, "unknown" if error.counted else "not_taken")
-            if not error.counted and reserved_at is not None:
+            if not error.counted:
                 await self._not_sent(ready, reserved_at)
             return error
+        except Over:
+            breaker.undecided()
+            await self._not_sent(ready, reserved_at)
+            raise
         except BaseException:
             breaker.undecided()
             raise
@@ -206,8 +211,10 @@ class Sending:
             return False, rules.SPENT, tx.now
         return moved, blocked, tx.now
 
-    async def _not_sent(self, ready: Ready, reserved_at: datetime) -> None:
-        """It is known to have sent nothing, so it was no attempt and cost nothing."""
+    async def _not_sent(self, ready: Ready, reserved_at: datetime | None) -> None:
+        """It is known to have sent nothing, so it was no attempt and cost nothing. A crash knows nothing of the kind (FRD-3)."""
+        if reserved_at is None:
+            return
         async with self._db.transaction() as tx:
             if await store.not_sent(tx, ready.row["id"], ready.lease, ready.cost) and ready.cost:
                 await spending.give_back(tx, ready.row["application"], ready.cost, reserved_at)
