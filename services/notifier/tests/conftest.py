@@ -15,7 +15,7 @@ from latchkey_contracts.configuration import Application, IdentityStore, SelfSer
 from latchkey_contracts.messages import Contact, MessageContent, Reach, Secrets
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.templates import LANES, TEMPLATES
-from notifier.channels.base import Callback, CallStep, Forged, Message, Receipt, Unknown
+from notifier.channels.base import Callback, CallStep, Forged, Message, Receipt, Refused, Unknown
 from notifier.channels.chain import Chain
 from notifier.delivery import store
 from notifier.delivery.outcomes import Outcomes
@@ -75,6 +75,12 @@ class Provider:
         self.told: list[Receipt] | CallStep | None = None
         self.urls: list[str] = []
         self.during: Callable[[], Any] | None = None
+        self.unwritable: Refused | None = None
+
+    def written(self, message: Message) -> Message:
+        if self.unwritable is not None:
+            raise self.unwritable
+        return message
 
     async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
         assert expires_in > 0
@@ -174,6 +180,7 @@ class Notifier:
         lifetime: timedelta = timedelta(hours=1),
         two_envelopes: bool = False,
         code: str | None = None,
+        code_lifetime: timedelta | None = None,
         others: Sequence[Reach] = (),
         to: str | None = None,
         application: str = "demo",
@@ -185,7 +192,8 @@ class Notifier:
             address = to or (MAIL if channel == "email" else PHONE)
             whom = Contact(channel=channel, to=address, given_name="Mira", others=list(others))
             link = LINK if channel == "email" else None
-            secrets = Secrets(link=link, link_expires_at=until, code=code, code_expires_at=until if code else None)
+            code_until = tx.now + (code_lifetime or lifetime) if code else None
+            secrets = Secrets(link=link, link_expires_at=until, code=code, code_expires_at=code_until)
             both = MessageContent(**whom.model_dump(), **secrets.model_dump())
             sealed = sealer.seal(secrets if two_envelopes else both, expires_at=until)
             contact = sealer.seal(whom, expires_at=until) if two_envelopes else None

@@ -26,6 +26,17 @@ def refusal(**more: Any) -> str:
     return str(caught.value)
 
 
+class TestSenderAddress:
+    """NOT-4: what no mail server takes is refused at the start, not mail by mail."""
+
+    def test_a_domain_is_its_a_label(self):
+        assert NotifierSettings(**GOOD, sender_address="konto@bücher.example").sender_address == "konto@xn--bcher-kva.example"
+
+    @pytest.mark.parametrize("address", ["größe@elmstead.example", "konto"])
+    def test_what_is_none(self, address: str):
+        assert "sender_address" in refusal(sender_address=address)
+
+
 class TestProviders:
     def test_one_of_both(self):
         assert NotifierSettings(**GOOD).providers()[0].name == "smtp"

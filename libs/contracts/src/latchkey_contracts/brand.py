@@ -4,10 +4,12 @@ Colours are compared by WCAG 2.2 contrast; derived ones are made in OKLCH, so th
 """
 
 import math
+import re
+import unicodedata
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Hex = str
 HEX_PATTERN = r"^#[0-9a-fA-F]{6}$"
@@ -22,6 +24,36 @@ FIXED_DARK = {
     "paper": "#141a1b", "wash": "#1b2223", "sunk": "#2a3334", "ink": "#e8eeed", "ink-2": "#a9b6b4", "line": "#2c3738", "edge": "#748280",
     "good": "#86d3a0", "good-t": "#14271c", "warn": "#f0c06a", "warn-t": "#2b2313", "bad": "#ff9d92", "bad-t": "#311b19", "focus": "#8fbaff",
 }  # fmt: skip
+
+
+LONGEST_ADDRESS, LONGEST_LABEL = 200, 63
+_ADDRESS = re.compile(r"([^@\s<>\"]+)@([^@\s<>\"]+)")
+
+
+def mail_sender(text: str) -> str:
+    """As every mail server takes it: plain ASCII, the domain by its A-labels (RFC 5890). Raises ValueError."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        raise ValueError("must be written as in somebody@elmstead.example")
+    mailbox, domain = found.groups()
+    if not mailbox.isascii():
+        raise ValueError("must be plain ASCII before the @: most mail servers take no mail from any other")
+    labels = domain.replace("\u3002", ".").split(".")
+    address = f"{mailbox}@{'.'.join(map(_a_label, labels))}"
+    if len(address) > LONGEST_ADDRESS:
+        raise ValueError(f"must have at most {LONGEST_ADDRESS} characters as mail servers write it")
+    return address
+
+
+def _a_label(label: str) -> str:
+    """Letter by letter in small: a word's last sigma stays the letter that was written. ß stays ß (RFC 5894 §7.2)."""
+    if label.isascii():
+        return label
+    plain = unicodedata.normalize("NFKC", "".join(one.lower() for one in label))
+    found = plain if plain.isascii() else f"xn--{plain.encode('punycode').decode()}"
+    if len(found) > LONGEST_LABEL or not all(one == "-" or unicodedata.category(one)[0] in "LMN" for one in plain):
+        raise ValueError("must have a domain after the @")
+    return found
 
 
 class BrandLinks(BaseModel):
@@ -49,7 +81,7 @@ class Brand(BaseModel):
     support_phone: str | None = Field(default=None, max_length=40)
     postal_line: str | None = Field(default=None, max_length=200)
     sender_name: str | None = Field(default=None, max_length=60)
-    sender_address: str | None = Field(default=None, max_length=200, pattern=r"^[^@\s<>\"]+@[^@\s<>\"]+$")
+    sender_address: Annotated[str, AfterValidator(mail_sender)] | None = Field(default=None, max_length=LONGEST_ADDRESS)
 
     @property
     def said(self) -> str:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Origin(BaseModel):
-    """Who asked, in words for the reader: "Firefox on Android", a coarse place if known."""
+    """Who asked: "Firefox on Android", which the notifier says in the reader's language, a coarse place if known."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -6,6 +6,9 @@ _SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Wi
             ("Linux", "Linux"))  # fmt: skip
 
 
+_ON = " on "
+
+
 def in_words(user_agent: str | None) -> str | None:
     """None where nothing is known of it."""
     if not user_agent:
@@ -13,5 +16,11 @@ def in_words(user_agent: str | None) -> str | None:
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
     if browser and system:
-        return f"{browser} on {system}"
+        return f"{browser}{_ON}{system}"
     return browser or system
+
+
+def parts(words: str) -> tuple[str, str] | None:
+    """Browser and system of what `in_words` said, for who says it in another language; None where it names one alone."""
+    browser, on, system = words.partition(_ON)
+    return (browser, system) if on and browser in dict(_BROWSERS).values() and system in dict(_SYSTEMS).values() else None

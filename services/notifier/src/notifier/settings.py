@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from latchkey_contracts.brand import mail_sender
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from servicekit.settings import ServiceSettings, in_production
 
 from notifier.channels import providers
@@ -25,7 +26,9 @@ class NotifierSettings(ServiceSettings):
         description="Where e-mail is all there is: smtp://[user:password@]host:port[?starttls=require|offered|never] or smtps://...",
     )
     smtp_timeout_seconds: float = Field(20, gt=0)
-    sender_address: str = Field("no-reply@localhost", description="Where an application's brand names none")
+    sender_address: Annotated[str, AfterValidator(mail_sender)] = Field(
+        "no-reply@localhost", description="Where an application's brand names none"
+    )
     concurrency: int = Field(32, ge=1, le=500, description="Messages of one channel on their way to providers at a time")
     code_queue_limit: int = Field(
         1000, ge=1, description="Codes without a link that wait at a time; as many as leave in 4 s, more would arrive too late"

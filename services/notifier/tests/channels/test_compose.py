@@ -1,12 +1,16 @@
 """A mail on the wire: read back by an independent parser it says what was meant, whatever people are called (NOT-4, WEB-18)."""
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.policy import default
+from email.utils import parseaddr
 
 import pytest
-from notifier.channels.base import Mail
-from notifier.channels.smtp import LONGEST_LINE, compose
+from notifier.channels.base import Mail, Refused
+from notifier.channels.smtp import LONGEST_LINE, SmtpProvider, compose
+from servicekit.clock import Clock
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -56,6 +60,29 @@ class TestHeaders:
         assert message["From"].addresses[0].addr_spec == "account@elmstead.example"
         assert message["From"].addresses[0].display_name.replace(" ", "") == text.replace(" ", "")
         assert all(len(line) < 998 for line in compose(mail(subject=text, sender_name=text), AT).split(b"\r\n"))
+
+    @pytest.mark.parametrize("field", ["sender_name", "subject"])
+    @pytest.mark.parametrize(
+        "text", ["شركة الكهرباء الوطنية للطاقة المتجددة والاستدامة في المنطقة", "ü" * 60, "Größe, " * 8, "\U0001f98a" * 30]
+    )
+    def test_encoded_words_are_short_enough(self, field: str, text: str):
+        """RFC 2047 §2: at most 75 characters each, in lines of at most 76."""
+        raw = compose(mail(**{field: text}), AT)
+        head = raw.partition(b"\r\n\r\n")[0].decode()
+        words = re.findall(r"=\?[^?\s]+\?[bqBQ]\?[^?\s]*\?=", head)
+        assert max(map(len, words)) <= 75
+        assert all(len(line) <= 76 for line in head.split("\r\n") if "=?" in line)
+        # Not by the library's newer parser, which puts a space between encoded words (RFC 2047 §6.2: there is none).
+        found = message_from_bytes(raw)
+        said = parseaddr(found["From"])[0] if field == "sender_name" else found["Subject"]
+        assert str(make_header(decode_header(said))) == text.strip()
+        assert parseaddr(found["From"])[1] == "account@elmstead.example"
+
+    def test_what_cant_be_written_is_told_by_its_kind_alone(self):
+        """REL-7: told before a row is marked as being with the provider; nobody's address stands in the reason."""
+        provider = SmtpProvider("smtp://127.0.0.1", clock=Clock())
+        with pytest.raises(Refused, match=r"^the mail can't be written: UnicodeEncodeError$"):
+            provider.written(mail(sender_address="größe@elmstead.example"))
 
     def test_an_address_beyond_ascii_goes_as_it_is(self):
         """RFC 6532, with SMTPUTF8."""

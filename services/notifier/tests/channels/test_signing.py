@@ -51,6 +51,15 @@ class TestStandardWebhooks:
         with pytest.raises(Forged):
             signing.receipts(KEY, Callback(good.url, headers, good.body), NOW)
 
+    @pytest.mark.parametrize(
+        "said", ["9" * 400, "9" * 5000, "1" * 13, "", "-1", "+1790000000", " 1790000000", "1_790_000_000", "١٧٩٠٠٠٠٠٠٠"]
+    )
+    def test_a_time_that_is_none(self, said: str):
+        """REL-8: refused like any other forgery, whatever stands there."""
+        good = callback({"message_id": str(MESSAGE), "state": "delivered"})
+        with pytest.raises(Forged, match="not signed"):
+            signing.receipts(KEY, Callback(good.url, {**good.headers, "webhook-timestamp": said}, good.body), float(NOW))
+
     def test_another_key_body_or_no_key_at_all(self):
         good = callback({"message_id": str(MESSAGE), "state": "delivered"})
         for key, body in ((b"o" * 32, good.body), (KEY, good.body + b" "), (None, good.body)):

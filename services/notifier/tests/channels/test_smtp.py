@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,15 +95,15 @@ def smtp(url: str) -> SmtpProvider:
     return SmtpProvider(url, clock=Clock(), connect_seconds=1, timeout_seconds=1.5)
 
 
-async def hand(provider: SmtpProvider) -> None:
-    await provider.send(MAIL, callback_url="", expires_in=3600)
+async def hand(provider: SmtpProvider, mail: Mail = MAIL) -> None:
+    await provider.send(mail, callback_url="", expires_in=3600)
 
 
-async def send(url: str, count: int = 1) -> None:
+async def send(url: str, count: int = 1, mail: Mail = MAIL) -> None:
     provider = smtp(url)
     try:
         for _ in range(count):
-            await hand(provider)
+            await hand(provider, mail)
     finally:
         await provider.close()
 
@@ -143,6 +144,36 @@ class TestSends:
         assert len(server.taken) == 1
 
 
+class TestAddressesBeyondAscii:
+    """REG-6, RFC 6531: whoever registers with one must not stop anybody else's mail."""
+
+    @pytest.mark.parametrize("smtputf8", [True, False])
+    async def test_a_domain_goes_as_its_a_label(self, start, smtputf8: bool):
+        server = Server()
+        url = f"smtp://127.0.0.1:{start(server, enable_SMTPUTF8=smtputf8)}"
+        await send(url, mail=replace(MAIL, to="mira@Bücher.example"))
+        (one,) = server.taken
+        assert (one.rcpt_tos, one.smtp_utf8) == (["mira@xn--bcher-kva.example"], False)
+        assert b"To: mira@xn--bcher-kva.example" in one.original_content
+
+    @pytest.mark.parametrize("query", ["", "?starttls=never"])
+    async def test_a_mailbox_by_smtputf8(self, start, query: str):
+        server = Server()
+        await send(f"smtp://127.0.0.1:{start(server)}{query}", mail=replace(MAIL, to="josé@bücher.example"))
+        (one,) = server.taken
+        assert (one.rcpt_tos, one.smtp_utf8) == (["josé@xn--bcher-kva.example"], True)
+
+    @pytest.mark.parametrize("to", ["josé@posteo.example", "mira@\u2028.example"])
+    async def test_what_this_server_cant_write_to_is_refused_alone(self, start, to: str):
+        server = Server()
+        provider = smtp(f"smtp://127.0.0.1:{start(server, enable_SMTPUTF8=False)}")
+        with pytest.raises(Refused):
+            await hand(provider, replace(MAIL, to=to))
+        await hand(provider)
+        await provider.close()
+        assert [one.rcpt_tos for one in server.taken] == [["mira@posteo.example"]]
+
+
 class TestTrouble:
     async def test_a_server_without_tls_where_it_is_required(self, start):
         """Nothing leaves in clear; it may be offered again later."""
@@ -167,13 +198,21 @@ class TestTrouble:
         with pytest.raises(kind):
             await send(f"smtp://127.0.0.1:{start(server)}")
 
-    async def test_a_no_to_the_sender_is_no_word_about_this_mail(self, start):
-        """Our own set-up is wrong: everything waits until it is mended, and nothing is lost."""
+    async def test_a_no_to_the_sender_is_about_this_applications_mail(self, start):
+        """REL-16: other applications have other senders, so nobody else's mail waits for it."""
         server = Server()
         server.sender = "550 who are you"
+        with pytest.raises(Refused, match="smtp 550 to the sender"):
+            await send(f"smtp://127.0.0.1:{start(server)}")
+
+    @pytest.mark.parametrize(("answer", "down"), [("451 later", False), ("421 closing", True), ("530 log in first", True)])
+    async def test_trouble_at_the_sender_that_passes(self, start, answer: str, down: bool):
+        """Only where the server is going, or wants a login of us, is it everybody's trouble; then nothing is lost."""
+        server = Server()
+        server.sender = answer
         with pytest.raises(Transient) as caught:
             await send(f"smtp://127.0.0.1:{start(server)}")
-        assert caught.value.down
+        assert caught.value.down is down
 
     async def test_nobody_there(self, free_port: int):
         with pytest.raises(Transient) as caught:

@@ -5,11 +5,13 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from latchkey_contracts.messages import Reach
 from notifier.channels.base import Mail, Refused, Transient, Unknown
 from notifier.channels.chain import Chain
+from notifier.delivery import sending, store
 from notifier.spending import store as spending
 from notifier.suppression import store as suppression
 from notifier.suppression.rules import fingerprint
@@ -103,6 +105,33 @@ class TestFailOver:
         async with notifier.db.read() as conn:
             assert {row["amount"] for row in await conn.fetch("SELECT amount FROM spending")} == {800}
 
+    async def test_what_was_refused_cost_nothing(self, notifier, phones):
+        """FRD-3: a refusal is no crash; the provider said that it sends nothing."""
+        phones.always = Refused("twilio 21211")
+        message_id = await code(notifier)
+        async with notifier.running():
+            found = await notifier.wait(message_id, "failed")
+        assert (found["attempts"], found["cost"], found["reason"]) == (0, 0, "twilio 21211")
+        async with notifier.db.read() as conn:
+            assert {row["amount"] for row in await conn.fetch("SELECT amount FROM spending")} == {0}
+
+    async def test_a_refusal_gives_back_its_own_price_only(self, notifier, phones, backup):
+        """FRD-3, FRD-10: the first may have sent it."""
+        phones.always, backup.always = Unknown("cut"), Refused("http 400")
+        message_id = await code(notifier)
+        async with notifier.running():
+            found = await notifier.wait(message_id, "failed")
+        assert (found["attempts"], found["cost"]) == (1, 800)
+
+    async def test_what_ran_out_at_the_last_moment_cost_nothing(self, notifier, clock, phones, monkeypatch):
+        """EVT-9: its price was reserved already."""
+        notifier.lease_seconds = 600
+        message_id = await code(notifier)
+        monkeypatch.setattr(sending, "failpoint", lambda _name: clock.move(361))
+        async with notifier.running():
+            found = await notifier.wait(message_id, "expired")
+        assert (found["attempts"], found["cost"], phones.sent) == (0, 0, [])
+
     async def test_the_policy_names_the_order(self, notifier, phones, backup, policy):
         changed = Configuration()
         changed.replace(
@@ -126,6 +155,23 @@ class TestFailOver:
         message_id = await code(other)
         async with other.running():
             assert (await other.wait(message_id, "suppressed"))["reason"] == "no_provider"
+
+
+class TestWhatCantBeWritten:
+    async def test_it_ends_before_anybody_is_asked(self, notifier, provider, phones):
+        """REL-7: told as what it is, never as one that may have gone out; the phone is tried (E15)."""
+        provider.unwritable = Refused("the mail can't be written: UnicodeEncodeError")
+        first = await notifier.queue(template="password_reset", code="482193", others=[Reach(channel="sms", to=PHONE)])
+        async with notifier.running():
+            found = await notifier.wait(first, "failed")
+            await until(lambda: asyncio.sleep(0, bool(phones.sent)))
+        assert (found["reason"], found["attempts"], found["provider"]) == (
+            "the mail can't be written: UnicodeEncodeError",
+            0,
+            None,
+        )
+        assert provider.urls == []
+        assert notifier.chain.breaker(provider).is_closed
 
 
 class TestOtherWays:
@@ -156,6 +202,18 @@ class TestOtherWays:
         assert await notifier.told() == [
             "message_failed", "message_queued", "message_failed", "message_queued", "message_handed_over",
         ]  # fmt: skip
+
+    async def test_it_lives_no_longer_than_its_code(self, notifier, clock, provider, phones, backup):
+        """EVT-9, OTP-2: the mail's link lives for an hour, the code in the text message for six minutes."""
+        provider.always, phones.always, backup.always = Refused("smtp 550"), Transient("refused", down=True), Refused("no")
+        first = await notifier.queue(
+            template="password_reset", code="482193", code_lifetime=CODE, others=[Reach(channel="sms", to=PHONE)]
+        )
+        began = clock.now()
+        async with notifier.running():
+            await notifier.wait(first, "failed")
+        found = await self.rows(notifier)
+        assert (found["email"]["expires_at"] - began, found["sms"]["expires_at"] - began) == (timedelta(hours=1), CODE)
 
     async def test_no_word_of_it_in_time(self, notifier, clock, phones):
         """Handed over, and no receipt after 30 s: the phone rings."""
@@ -190,6 +248,35 @@ class TestOtherWays:
             clock.move(seconds)
 
         return move
+
+    async def test_where_a_newer_one_of_its_flow_has_begun_nobody_is_told_of_another_way(self, notifier, clock, phones):
+        """D16: its code is dead; a word of it after the newer one's would show the newer one as not sent (E33)."""
+        row = await notifier.row(await code(notifier, others=OTHERS))
+
+        async def newer() -> None:
+            phones.during = None
+            clock.move(20)
+            same = (
+                "account_id",
+                "flow_id",
+                "application",
+                "language",
+                "template",
+                "channel",
+                "lane",
+                "short",
+                "sealed",
+                "contact",
+            )
+            async with notifier.db.transaction() as tx:
+                values = {**{name: row[name] for name in same}, "trace": dict(row["trace"])}
+                await store.insert(tx, store.New(**values, id=uuid4(), caused_at=tx.now, expires_at=tx.now + CODE))
+
+        phones.during, phones.trouble = newer, [Refused("twilio 21211")]
+        async with notifier.running():
+            await notifier.wait(row["id"], "failed")
+        assert "message_queued" not in await notifier.told()
+        assert "voice" not in {one["channel"] for one in await notifier.rows() if one["state"] != "suppressed"}
 
     async def test_a_mailbox_that_bounced_is_not_tried_and_the_phone_is(self, notifier, provider, phones):
         """REL-8."""

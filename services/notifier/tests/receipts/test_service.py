@@ -49,6 +49,26 @@ class TestReceipts:
         assert (await notifier.row(one))["state"] == "delivered"
         assert await notifier.told() == ["message_handed_over", "message_delivered"]
 
+    async def test_nothing_moves_a_bounce(self, notifier: Notifier, provider: Provider):
+        """REL-8: it takes back what was told as delivered; the same words once more, in any order, tell nothing new."""
+        one = await sent(notifier, "email")
+        for state in ("delivered", "bounced", "delivered", "bounced", "accepted", "failed", "delivered"):
+            await tell(notifier, provider, [Receipt(one, state)])
+        assert (await notifier.row(one))["state"] == "failed"
+        assert await notifier.told() == ["message_handed_over", "message_delivered", "message_failed"]
+
+    async def test_nor_one_that_was_told_as_failed_before(self, notifier: Notifier, provider: Provider):
+        one = await sent(notifier, "email")
+        for state in ("failed", "bounced", "delivered"):
+            await tell(notifier, provider, [Receipt(one, state)])
+        assert await notifier.told() == ["message_handed_over", "message_failed"]
+
+    async def test_a_late_delivered_takes_back_a_failed(self, notifier: Notifier, phones: Provider):
+        one = await sent(notifier, others=[])
+        for state in ("failed", "delivered"):
+            await tell(notifier, phones, [Receipt(one, state)])
+        assert (await notifier.row(one))["state"] == "delivered"
+
     async def test_not_delivered_goes_another_way(self, notifier: Notifier, phones: Provider):
         """E15."""
         one = await sent(notifier)
@@ -71,6 +91,47 @@ class TestReceipts:
             await notifier.wait(one, "delivered")
         assert (await notifier.row(one))["state"] == "delivered"
         assert await notifier.told() == ["message_handed_over", "message_delivered"]
+
+    async def early(
+        self, notifier: Notifier, provider: Provider, state: Any, channel: Any, others: list[Reach]
+    ) -> tuple[Any, Any]:
+        """The row of a message whose receipt was quicker than the answer, and when it was told."""
+        one = await notifier.queue(channel=channel, template="password_reset", code="482193", others=others)
+
+        async def at_once() -> None:
+            await tell(notifier, provider, [Receipt(one, state)])
+
+        provider.during = at_once
+        async with notifier.running():
+            await notifier.wait(one, "failed" if state == "bounced" else state)
+        return await notifier.row(one), notifier.clock.now()
+
+    async def test_a_mail_is_not_watched_because_its_receipt_was_quicker(self, notifier: Notifier, clock, provider: Provider):
+        """E15: nobody asked for a text message after it; and what it said is forgotten."""
+        row, _ = await self.early(notifier, provider, "accepted", "email", [Reach(channel="sms", to=PHONE)])
+        assert (row["watch_at"], row["sealed"]) == (None, None)
+        clock.move(101)
+        await notifier.delivery().keep_house()
+        assert len(await notifier.rows()) == 1
+
+    async def test_a_bounce_that_is_quicker_goes_another_way(self, notifier: Notifier, provider: Provider):
+        """E15: what it says is still there."""
+        row, _ = await self.early(notifier, provider, "bounced", "email", [Reach(channel="sms", to=PHONE)])
+        assert row["sealed"] is None
+        assert {one["channel"] for one in await notifier.rows()} == {"email", "sms"}
+
+    async def test_a_text_is_watched_as_long_as_the_policy_says(self, notifier: Notifier, phones: Provider):
+        row, now = await self.early(notifier, phones, "accepted", "sms", OTHERS)
+        assert row["watch_at"] - now == timedelta(seconds=30)
+        assert row["sealed"] is not None
+
+    async def test_a_text_without_another_way_is_not_watched(self, notifier: Notifier, phones: Provider):
+        row, _ = await self.early(notifier, phones, "accepted", "sms", [])
+        assert (row["watch_at"], row["sealed"]) == (None, None)
+
+    async def test_a_call_is_watched_until_it_is_over(self, notifier: Notifier, phones: Provider):
+        row, now = await self.early(notifier, phones, "accepted", "voice", [])
+        assert row["watch_at"] - now == timedelta(seconds=100)
 
     async def test_a_receipt_of_what_was_not_known_to_have_left(self, notifier: Notifier, clock, phones: Provider):
         """Accepted, then 500: it waits for a second try, but the receipt says that it is there; so it never goes twice."""

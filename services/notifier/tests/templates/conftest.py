@@ -34,7 +34,7 @@ Compose = Callable[..., Any]
 
 @pytest.fixture
 def compose(application) -> Compose:
-    """compose(channel, template, language, texts=own texts, now=..., anything of the content=...)."""
+    """compose(channel, template, language, texts=own texts, now=..., brand=..., anything of the content=...)."""
     renderer = Renderer("no-reply@localhost", ORIGIN)
 
     def make(
@@ -45,10 +45,12 @@ def compose(application) -> Compose:
         texts: Any = None,
         now: datetime = NOW,
         test: bool = False,
+        brand: Any = None,
         **changes,
     ) -> Mail | Text | Call:
-        brand = application.brand.model_copy(update={name: getattr(application.brand, name) or one for name, one in FOOT.items()})
-        served = resolved(application.model_copy(update={"brand": brand}), texts)
+        foot = {name: getattr(application.brand, name) or one for name, one in FOOT.items()}
+        shown = application.brand.model_copy(update={**foot, **(brand or {})})
+        served = resolved(application.model_copy(update={"brand": shown}), texts)
         content = sample(template, channel, origin=ORIGIN, slug="demo", now=NOW)
         content = MessageContent(**{**content.model_dump(), **changes})
         return renderer.compose(channel, template, language, served, content, "id", now, test=test)

@@ -28,6 +28,29 @@ def shown(html: str) -> str:
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html.partition("</head>")[2])))
 
 
+class TestDevice:
+    """WEB-16: what was noted in English when the request came in is said in the mail's language."""
+
+    @pytest.mark.parametrize(
+        ("language", "said"),
+        [
+            ("en", "Firefox on Windows"),
+            ("de", "Firefox auf Windows"),
+            ("fr", "Firefox sur Windows"),
+            ("es", "Firefox en Windows"),
+            ("ar", "Firefox على Windows"),
+        ],
+    )
+    def test_a_browser_and_its_system(self, compose, language: str, said: str):
+        found = compose("email", "password_changed", language, asked=Origin(at=NOW, device="Firefox on Windows"))
+        assert said in found.text
+        assert said in shown(found.html)
+
+    @pytest.mark.parametrize("device", ["Firefox", "a kiosk on the moon"])
+    def test_anything_else_as_it_is(self, compose, device: str):
+        assert device in compose("email", "password_changed", "de", asked=Origin(at=NOW, device=device)).text
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("template", TEMPLATES)
 class TestEvery:

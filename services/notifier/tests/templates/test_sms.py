@@ -7,6 +7,7 @@ import pytest
 from latchkey_contracts.configuration import LANGUAGES
 from latchkey_contracts.templates import TEMPLATES
 from notifier.templates.render import NotRenderable, Renderer
+from notifier.templates.segments import segments
 
 from .conftest import NOW
 
@@ -66,6 +67,31 @@ class TestCodes:
 )
 def test_the_host_has_no_port(application, origin: str, host: str):
     assert Renderer("a@b", origin)._host == host
+
+
+class TestTyped:
+    """One typographic sign puts a whole text message into UCS-2, at two or three times the price (FRD-3)."""
+
+    @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "ar"])
+    @pytest.mark.parametrize("template", [*CODES, *LINKED])
+    def test_a_brands_name(self, compose, template: str, language: str):
+        brand = {"name": "Macy’s “Energy” – north", "short_name": "Macy’s"}
+        body = compose("sms", template, language, brand=brand).body
+        assert segments(body).encoding == "GSM-7"
+        assert "Macy's" in body
+
+    def test_an_operators_own_words_of_it(self, compose):
+        texts = {"password_changed": {"en": {"sms": "{{ brand }} – {{ short }}: {{ link }}"}}}
+        body = compose("sms", "password_changed", texts=texts, brand={"name": "Macy’s Energy", "short_name": "Macy’s"}).body
+        assert body.startswith("Macy's Energy - Macy's: https://")
+
+    def test_never_what_must_be_typed_or_followed_as_it_is(self, compose):
+        link = "https://id.example/demo/l/a–b’c"
+        assert compose("sms", "password_changed", link=link).body.endswith(link)
+        assert "o’neill–1" in compose("sms", "username_reminder", usernames=["o’neill–1"]).body
+
+    def test_mails_say_it_as_it_is_written(self, compose):
+        assert "Macy’s" in compose("email", "activation", brand={"name": "Macy’s", "short_name": None}).subject
 
 
 @pytest.mark.parametrize("template", [name for name, one in TEMPLATES.items() if "sms" not in one.channels])

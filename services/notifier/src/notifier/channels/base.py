@@ -47,6 +47,7 @@ class Mail:
     text: str
     html: str
     language: str
+    content: bytes | None = None  # as it goes by SMTP, once that is made
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,9 @@ class Provider(Protocol):
     channels: frozenset[Channel]
     repeatable: bool  # knows an idempotency key, or a Message-ID: nobody is disturbed by a second copy
     keyed: bool  # knows an idempotency key: sent any number of times, it is one message
+
+    def written(self, message: Message) -> Message:
+        """As this provider sends it, made before anybody is asked and anything is noted down. Raises Refused: it can't be."""
 
     async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
         """Returns when the provider has taken it, with the provider's own id of it. Raises Transient, Refused or Unknown."""

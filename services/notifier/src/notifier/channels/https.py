@@ -32,6 +32,9 @@ class HttpsProvider:
         self._clock = clock
         self._http = http.client(connect_seconds, timeout_seconds)
 
+    def written(self, message: Message) -> Message:
+        return message
+
     async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
         now = self._clock.now()
         document = {

@@ -3,15 +3,19 @@
 import asyncio
 import re
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import format_datetime, formataddr
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
+import idna
 from latchkey_contracts.notifier import Channel
 from servicekit.clock import Clock
 
@@ -20,6 +24,8 @@ from .base import Callback, CallStep, Mail, Message, Receipt, Refused, Transient
 
 IDLE_SECONDS = 30.0
 LONGEST_LINE = 990  # RFC 5322: 998
+LONGEST_WORD = 75  # RFC 2047
+LOGIN_FIRST = 530  # RFC 4954 §6: our credentials, so every message's trouble and not this one's
 WIRE = compat32.clone(linesep="\r\n")
 _BREAKS = re.compile(r"[\r\n\x00]+")
 
@@ -29,6 +35,27 @@ def _line(text: str) -> str:
     return _BREAKS.sub(" ", text).strip()
 
 
+def _encoded(text: str, header: str) -> str:
+    """Encoded words of at most 75 characters, each on a line of its own (RFC 2047 §2)."""
+    return Header(text, "utf-8", header_name=header).encode(maxlinelen=LONGEST_WORD)
+
+
+@lru_cache(maxsize=256)
+def _sender(name: str, address: str) -> str:
+    return formataddr((name, address)) if name.isascii() else f"{_encoded(name, 'From')} <{address}>"
+
+
+def on_the_wire(address: str) -> str:
+    """Its domain as every mail server knows it (REG-6, RFC 5890); the mailbox as its owner writes it. Raises Refused."""
+    mailbox, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{mailbox}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
+        raise Refused("the address's domain is none") from None
+
+
 def compose(mail: Mail, at: datetime) -> bytes:
     """multipart/alternative with a stable Message-ID (NOT-4, RFC 3834), ready for the wire.
 
@@ -36,11 +63,11 @@ def compose(mail: Mail, at: datetime) -> bytes:
     """
     # 128 random bits are in no part; the library would look through all parts for its own.
     message = MIMEMultipart("alternative", boundary=f"=_{secrets.token_hex(16)}")
-    message["From"] = formataddr((_line(mail.sender_name), mail.sender_address))
-    # An address beyond ASCII goes as it is (SMTPUTF8, RFC 6532); surrogates are how the library carries its bytes.
+    message["From"] = _sender(_line(mail.sender_name), mail.sender_address)
+    # A mailbox beyond ASCII goes as it is (SMTPUTF8, RFC 6532); surrogates are how the library carries its bytes.
     message["To"] = _line(mail.to).encode().decode("ascii", "surrogateescape")
     subject = _line(mail.subject)
-    message["Subject"] = subject if subject.isascii() else Header(subject, "utf-8", header_name="Subject").encode()
+    message["Subject"] = subject if subject.isascii() else _encoded(subject, "Subject")
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{mail.message_id}@{mail.sender_address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -89,12 +116,22 @@ class SmtpProvider:
         self._timeout = timeout_seconds
         self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
 
-    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:  # noqa: ARG002 - SMTP has neither
+    def written(self, message: Message) -> Mail:
         assert isinstance(message, Mail)  # noqa: S101 - its only channel
-        content = compose(message, datetime.now(UTC))
-        client = await self._begin(message)
+        if message.content is not None:
+            return message
+        mail = replace(message, to=on_the_wire(message.to))
         try:
-            await client.data(content)
+            return replace(mail, content=compose(mail, datetime.now(UTC)))
+        except (ValueError, MessageError) as error:
+            raise Refused(f"the mail can't be written: {type(error).__name__}") from None
+
+    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:  # noqa: ARG002 - SMTP has neither
+        mail = self.written(message)
+        assert mail.content is not None  # noqa: S101 - written
+        client = await self._begin(mail)
+        try:
+            await client.data(mail.content)
         except aiosmtplib.SMTPResponseException as error:
             client.close()
             raise self._refusal(error.code) from None
@@ -138,16 +175,24 @@ class SmtpProvider:
     @staticmethod
     async def _envelope(client: aiosmtplib.SMTP, mail: Mail) -> None:
         options = [] if mail.to.isascii() else ["SMTPUTF8"]
+        if options:
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+            if not client.supports_extension("SMTPUTF8"):
+                raise Refused("the mail server takes no mailbox beyond ASCII")
         try:
             await client.mail(mail.sender_address, options=options, encoding="utf-8")
-        except aiosmtplib.SMTPResponseException as error:  # a no to the sender is about us, not about this mail
-            raise Transient(f"smtp {error.code} to the sender", down=True) from None
+        except aiosmtplib.SMTPResponseException as error:
+            # The sender is this application's own: a no to it is no word about anybody else's mail.
+            raise SmtpProvider._refusal(error.code, " to the sender") from None
         await client.rcpt(mail.to, encoding="utf-8")
 
     @staticmethod
-    def _refusal(code: int) -> Exception:
+    def _refusal(code: int, where: str = "") -> Exception:
         # 421: the server is closing, for everybody (RFC 5321 §3.8).
-        return Refused(f"smtp {code}") if code >= 500 else Transient(f"smtp {code}", down=code == 421)
+        if code >= 500 and code != LOGIN_FIRST:
+            return Refused(f"smtp {code}{where}")
+        return Transient(f"smtp {code}{where}", down=code in {421, LOGIN_FIRST})
 
     async def _take(self) -> tuple[aiosmtplib.SMTP, bool]:
         now = asyncio.get_running_loop().time()

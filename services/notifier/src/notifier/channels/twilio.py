@@ -65,6 +65,9 @@ class TwilioProvider:
         self._sender = sender
         self._http = http.client(connect_seconds, timeout_seconds, httpx.BasicAuth(account_sid, auth_token))
 
+    def written(self, message: Message) -> Message:
+        return message
+
     async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
         if isinstance(message, Text):
             sender = "MessagingServiceSid" if self._sender.startswith("MG") else "From"

@@ -53,7 +53,9 @@ class Outcomes:
         """Several in one transaction. (Message, provider, the provider's own id.)"""
         async with self._db.transaction() as tx:
             rows = [
-                store.HandedOver(ready.row["id"], ready.lease, provider_id, self._watch_until(ready, tx.now))
+                store.HandedOver(
+                    ready.row["id"], ready.lease, provider_id, self._watch_until(ready.row, ready.resolved, ready.content, tx.now)
+                )
                 for ready, _, provider_id in done
             ]
             attempts = await store.handed_over(tx, rows)
@@ -88,10 +90,14 @@ class Outcomes:
     # --- of a message that its provider tells about --------------------------------------------------------------------
 
     async def taken(self, tx: Tx, row: Record) -> Record:
-        """A receipt came before the provider's own answer, or instead of it: it has the message. The row as it is then."""
+        """A receipt came before the provider's own answer, or instead of it: it has the message. The row as it is then, watched
+        as if the answer had come (E15).
+        """
         if row["attempts"] == 0 or row["state"] not in {"queued", "sending", "submitting"}:
             return row
-        attempts = await store.taken(tx, row["id"], tx.now + rules.CALL_WATCH)
+        opened = self._opened(row)
+        watch_at = self._watch_until(row, opened[1], opened[0], tx.now) if opened is not None else None
+        attempts = await store.taken(tx, row["id"], watch_at)
         await tx.emit(MessageHandedOver(**head(row), at=tx.now, provider=row["provider"], attempts=attempts))
         found = await store.get(tx, row["id"])
         assert found is not None  # noqa: S101 - locked by this transaction
@@ -119,14 +125,23 @@ class Outcomes:
 
     # --- another way ---------------------------------------------------------------------------------------------------
 
-    def _watch_until(self, ready: Ready, now: datetime) -> datetime | None:
+    def _watch_until(self, row: Record, resolved: Resolved, content: Contact, now: datetime) -> datetime | None:
         """A call comes back for its words; an SMS may have to go another way. A mail server tells nothing more."""
-        fallback = ready.resolved.notification.fallback
-        if ready.channel == "voice":
+        fallback = resolved.notification.fallback
+        if row["channel"] == "voice":
             return now + max(rules.CALL_WATCH, fallback.after)
-        if ready.channel == "email" or self._next_way(ready.row, ready.resolved, ready.content) is None:
+        if row["channel"] == "email" or self._next_way(row, resolved, content) is None:
             return None
         return now + fallback.after
+
+    def _opened(self, row: Record, content: MessageContent | None = None) -> tuple[MessageContent, Resolved] | None:
+        """`content`: known already. None: nothing can be sent of it any more."""
+        if row["sealed"] is None:
+            return None
+        try:
+            return content or self._preparing.open(row), self._preparing.resolved(row)
+        except (SealExpired, SealBroken, NotFound):
+            return None
 
     def _next_way(self, row: Record, resolved: Resolved, content: Contact) -> rules.Way | None:
         went = [*row["went"], row["channel"]]
@@ -134,17 +149,18 @@ class Outcomes:
 
     async def fall_back(self, tx: Tx, row: Record, content: MessageContent | None = None) -> bool:
         """Sends what did not arrive another way, in the transaction that ends this one; never a dead code (E15)."""
-        if row["sealed"] is None or row["expires_at"] <= tx.now:
+        if row["expires_at"] <= tx.now or (opened := self._opened(row, content)) is None:
             return False
-        try:
-            content, resolved = content or self._preparing.open(row), self._preparing.resolved(row)
-        except (SealExpired, SealBroken, NotFound):
-            return False
+        content, resolved = opened
         way = self._next_way(row, resolved, content)
         if way is None or (content.code_expires_at is not None and content.code_expires_at <= tx.now):
             return False
         one = uuid5(_NAMESPACE, f"{row['id']}/{way.channel}")
-        if await store.insert(tx, store.other_way(row, one, way.channel)) is None:
+        # The link may live longer, but a code's message is never of use after it (EVT-9, OTP-2).
+        expires_at = min(row["expires_at"], content.code_expires_at or row["expires_at"])
+        found = await store.insert(tx, store.other_way(row, one, way.channel, expires_at))
+        # Superseded already: nobody hears of it, since a word of it now would stand for the newer one of its flow (E33).
+        if found is None or found["state"] != "queued":
             return False
         await tx.emit(MessageQueued(**{**head(row), "message_id": one, "channel": way.channel}, at=tx.now))
         tx.signal("delivery")

@@ -12,7 +12,7 @@ from servicekit.db import Database, Record
 from servicekit.failpoints import failpoint
 from servicekit.together import Together
 
-from notifier.channels.base import Provider, Refused, Transient, Unknown
+from notifier.channels.base import Message, Provider, Refused, Transient, Unknown
 from notifier.channels.chain import Chain
 from notifier.spending import store as spending
 
@@ -119,25 +119,31 @@ class Sending:
 
     async def _attempt(self, ready: Ready, provider: Provider) -> Taken | Transient | Unknown | None:
         """What the provider has made of it. None: the lease was lost. Raises Over where it is refused or must not go."""
-        breaker = self._chain.breaker(provider)
+        breaker, reserved_at = self._chain.breaker(provider), None
         try:
+            message = self._written(ready, provider)
             if (reserved_at := await self._submitting(ready, provider)) is None:
                 breaker.undecided()
                 return None
             failpoint("before_provider")
-            provider_id = await self._ask(ready, provider)
+            provider_id = await self._ask(ready, provider, message)
         except Refused as error:
             breaker.succeeded()  # it answers; it just won't take this one
             self._count(ready, provider, "refused")
+            await self._not_sent(ready, reserved_at)
             if error.opted_out:
                 await self._outcomes.opted_out(ready)
             raise Over("failed", str(error), ready.content) from None
         except (Transient, Unknown) as error:
             breaker.judge(there=not error.down)
             self._count(ready, provider, "unknown" if error.counted else "not_taken")
-            if not error.counted and reserved_at is not None:
+            if not error.counted:
                 await self._not_sent(ready, reserved_at)
             return error
+        except Over:
+            breaker.undecided()
+            await self._not_sent(ready, reserved_at)
+            raise
         except BaseException:
             breaker.undecided()
             raise
@@ -150,12 +156,20 @@ class Sending:
     def _count(ready: Ready, provider: Provider, outcome: str) -> None:
         metrics.ATTEMPTS.labels(ready.channel, provider.name, outcome).inc()
 
-    async def _ask(self, ready: Ready, provider: Provider) -> str | None:
+    @staticmethod
+    def _written(ready: Ready, provider: Provider) -> Message:
+        """Before the row says that the provider may have it: what can't be written was never sent. Raises Over."""
+        try:
+            return provider.written(ready.message)
+        except Refused as error:
+            raise Over("failed", str(error), ready.content) from None
+
+    async def _ask(self, ready: Ready, provider: Provider, message: Message) -> str | None:
         left = (ready.row["expires_at"] - self._db.clock.now()).total_seconds()
         if left <= 0:  # the last look before it leaves (EVT-9)
             raise Over("expired", EXPIRED)
         url = f"{self._origin}/v1/callbacks/{provider.name}?message={ready.row['id']}"
-        return await provider.send(ready.message, callback_url=url, expires_in=left)
+        return await provider.send(message, callback_url=url, expires_in=left)
 
     async def _submitting(self, ready: Ready, provider: Provider) -> datetime | None:
         """From here on it may have gone out, and has cost money. None: the lease was lost. Raises Over: it must not go."""
@@ -197,8 +211,10 @@ class Sending:
             return False, rules.SPENT, tx.now
         return moved, blocked, tx.now
 
-    async def _not_sent(self, ready: Ready, reserved_at: datetime) -> None:
-        """It is known to have sent nothing, so it was no attempt and cost nothing."""
+    async def _not_sent(self, ready: Ready, reserved_at: datetime | None) -> None:
+        """It is known to have sent nothing, so it was no attempt and cost nothing. A crash knows nothing of the kind (FRD-3)."""
+        if reserved_at is None:
+            return
         async with self._db.transaction() as tx:
             if await store.not_sent(tx, ready.row["id"], ready.lease, ready.cost) and ready.cost:
                 await spending.give_back(tx, ready.row["application"], ready.cost, reserved_at)

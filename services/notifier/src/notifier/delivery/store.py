@@ -22,7 +22,7 @@ ON CONFLICT (id) DO NOTHING RETURNING id, account_id, flow_id, template, channel
 ) AS has_older
 """
 _COLUMNS = """d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.lane, d.sealed, d.contact, d.trace, d.went, d.state,
-    d.attempts, d.tries, d.provider, d.heard, d.caused_at, d.expires_at, d.created_at"""
+    d.attempts, d.tries, d.provider, d.heard, d.bounced, d.caused_at, d.expires_at, d.created_at"""
 # First what a dead process left behind, then of each channel the upper lanes first, as many as it has room for in all.
 _CLAIM = f"""
 WITH left_behind AS MATERIALIZED (
@@ -77,7 +77,9 @@ FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[]) AS one(id, le
 WHERE d.id = one.id AND d.lease = one.lease RETURNING d.id, d.attempts
 """
 _TAKEN = """
-UPDATE delivery SET state = 'handed_over', reason = NULL, finished_at = $2, watch_at = $3, lease = NULL, leased_until = NULL
+UPDATE delivery SET state = 'handed_over', reason = NULL, finished_at = $2, watch_at = $3,
+    sealed = CASE WHEN $3::timestamptz IS NULL THEN NULL ELSE sealed END, contact = CASE WHEN $3::timestamptz IS NULL THEN NULL ELSE contact END,
+    lease = NULL, leased_until = NULL
 WHERE id = $1 RETURNING attempts
 """
 _OVER_WHILE_WAITING = """
@@ -103,6 +105,7 @@ UPDATE delivery SET state = $2, reason = $3, watch_at = CASE WHEN $4 THEN watch_
     sealed = CASE WHEN $4 THEN sealed END, contact = CASE WHEN $4 THEN contact END
 WHERE id = $1
 """
+_BOUNCED = "UPDATE delivery SET bounced = true WHERE id = $1"
 _HEARD = "UPDATE delivery SET heard = heard + 1 WHERE id = $1"
 _RECIPIENT = "SELECT recipient FROM delivery WHERE id = $1"
 _OLDEST = """
@@ -145,10 +148,14 @@ class New:
     suppressed: str | None = None
 
 
-def other_way(row: Record, message_id: UUID, channel: str) -> New:
+_OWN = frozenset({"id", "channel", "expires_at", "short", "went", "suppressed"})
+
+
+def other_way(row: Record, message_id: UUID, channel: str, expires_at: datetime) -> New:
     """The same content by another channel; what goes a second way is of use for minutes only."""
-    same = {one.name: row[one.name] for one in fields(New) if one.name not in {"id", "channel", "short", "went", "suppressed"}}
-    return New(**same, id=message_id, channel=channel, short=True, went=[*row["went"], row["channel"]])
+    same = {one.name: row[one.name] for one in fields(New) if one.name not in _OWN}
+    went = [*row["went"], row["channel"]]
+    return New(**same, id=message_id, channel=channel, expires_at=expires_at, short=True, went=went)
 
 
 async def insert(tx: Tx, one: New) -> Record | None:
@@ -238,8 +245,8 @@ async def handed_over(tx: Tx, done: Sequence[HandedOver]) -> dict[UUID, int]:
     return {row["id"]: row["attempts"] for row in await tx.fetch(_HANDED_OVER, *columns, tx.now)}
 
 
-async def taken(tx: Tx, message_id: UUID, watch_at: datetime) -> int:
-    """Its provider has it, whoever holds it at the moment: that one changes nothing any more."""
+async def taken(tx: Tx, message_id: UUID, watch_at: datetime | None) -> int:
+    """Its provider has it, whoever holds it at the moment: that one changes nothing any more. Not watched: its content is forgotten."""
     attempts: int = await tx.fetchval(_TAKEN, message_id, tx.now, watch_at)
     return attempts
 
@@ -277,6 +284,10 @@ async def get(tx: Tx, message_id: UUID) -> Record | None:
 async def received(tx: Tx, message_id: UUID, state: str, reason: str | None, *, keep: bool) -> None:
     """A receipt. `keep`: the content may still be needed."""
     await tx.execute(_RECEIVED, message_id, state, reason, keep)
+
+
+async def bounced(tx: Tx, message_id: UUID) -> None:
+    await tx.execute(_BOUNCED, message_id)
 
 
 async def heard(tx: Tx, message_id: UUID) -> None:

@@ -75,17 +75,20 @@ class Receipts:
             recipient = await store.recipient(tx, row["id"])
             if recipient is not None:
                 await suppression.add(tx, row["channel"], recipient, receipt.state, tx.now + self._suppress)
-        if receipt.state == "complained":
-            return  # it arrived, or there would be no complaint
+        if receipt.state == "complained" or row["bounced"]:
+            return  # it arrived, or there would be no complaint; a bounce is final
         with use_trace(Trace(**row["trace"])):
+            held = row  # with its content, which is of use where this very receipt sends it another way
             row = await self._outcomes.taken(tx, row)
             state = "failed" if receipt.state == "bounced" else receipt.state
-            # A bounce takes back even what was told as delivered: the last server knows best.
+            # A bounce takes back even what was told as delivered: the last server knows best. Nothing takes back a bounce.
             taken_back = receipt.state == "bounced" and row["state"] == "delivered"
+            if receipt.state == "bounced" and row["state"] in _RANK:
+                await store.bounced(tx, row["id"])
             if not taken_back and _RANK[state] <= _RANK.get(row["state"], 9):
                 return
             if state == "failed":
-                await self._outcomes.not_delivered(tx, row, receipt.reason or receipt.state)
+                await self._outcomes.not_delivered(tx, held, receipt.reason or receipt.state)
             elif state == "delivered":
                 await self._outcomes.delivered(tx, row)
             else:

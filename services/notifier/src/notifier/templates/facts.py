@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_skeleton
 from latchkey_contracts.configuration import Application
 from latchkey_contracts.messages import MessageContent
+from servicekit.devices import parts
 
 from .words import RIGHT_TO_LEFT, copy_of
 
@@ -119,10 +120,13 @@ def facts(language: str, application: Application, content: MessageContent, now:
 
 
 def _device(content: MessageContent, language: str) -> str:
+    """It was noted in English when the request came in; a mail says all in one language (WEB-16)."""
     if content.asked is None or not content.asked.device:
         return ""
+    phrases: dict[str, str] = copy_of("layout", language)["moments"]
     device = plain(content.asked.device)[:LONGEST_DEVICE]
+    if (known := parts(device)) is not None:
+        device = phrases["device"].format(browser=known[0], system=known[1])
     if not content.asked.place:
         return device
-    pattern: str = copy_of("layout", language)["moments"]["near"]
-    return pattern.format(device=device, place=plain(content.asked.place)[:LONGEST_DEVICE])
+    return phrases["near"].format(device=device, place=plain(content.asked.place)[:LONGEST_DEVICE])

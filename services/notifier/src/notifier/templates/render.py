@@ -24,8 +24,10 @@ from .words import FOLDER, RIGHT_TO_LEFT, copy_of, filled
 WIDTH = 72
 # Parts that a mail may lack.
 _OPTIONAL = dict.fromkeys(("button", "before_button", "not_you", "code_intro", "life", "closing", "style", "note"), "")
-# What people type, written with the signs that a text message has room for.
+# What people write, typed with the signs that a text message has room for: one other sign doubles its price (FRD-3).
 _TYPED = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " ", "\u202f": " "})
+# What must be followed or typed exactly as it is.
+_EXACT = frozenset({"link", "code", "usernames", "names"})
 _LAYOUT = Environment(
     loader=FileSystemLoader(FOLDER / "layout"),
     undefined=StrictUndefined,
@@ -90,7 +92,9 @@ class Renderer:
 
     def _sms(self, message: str, language: str, known: dict[str, Any], text: str | None) -> str:
         """A code stands alone in the last line, bound to our host: phones offer to type it there and nowhere else (OTP-9)."""
-        known = {**known, "asked_when": known["asked_when"].translate(_TYPED)}
+        known = {
+            name: said.translate(_TYPED) if isinstance(said, str) and name not in _EXACT else said for name, said in known.items()
+        }
         said = own.lines(text.translate(_TYPED), known) if text is not None else filled(copy_of(message, language)["sms"], known)
         return f"{said}\n@{self._host} #{known['code']}" if known["code"] else said
 
