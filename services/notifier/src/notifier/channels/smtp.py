@@ -25,6 +25,7 @@ from .base import Callback, CallStep, Mail, Message, Receipt, Refused, Transient
 IDLE_SECONDS = 30.0
 LONGEST_LINE = 990  # RFC 5322: 998
 LONGEST_WORD = 75  # RFC 2047
+SHUTTING_DOWN = 421  # RFC 5321 §3.8: for everybody
 LOGIN_FIRST = 530  # RFC 4954 §6: our credentials, so every message's trouble and not this one's
 WIRE = compat32.clone(linesep="\r\n")
 _BREAKS = re.compile(r"[\r\n\x00]+")
@@ -183,16 +184,16 @@ class SmtpProvider:
         try:
             await client.mail(mail.sender_address, options=options, encoding="utf-8")
         except aiosmtplib.SMTPResponseException as error:
-            # The sender is this application's own: a no to it is no word about anybody else's mail.
-            raise SmtpProvider._refusal(error.code, " to the sender") from None
+            # The sender is this application's own: a no to it is no word about anybody else's mail, nor about who is written to.
+            # So it may go later, once the operator has mended it, or by another provider.
+            raise Transient(f"smtp {error.code} to the sender", down=error.code in {SHUTTING_DOWN, LOGIN_FIRST}) from None
         await client.rcpt(mail.to, encoding="utf-8")
 
     @staticmethod
-    def _refusal(code: int, where: str = "") -> Exception:
-        # 421: the server is closing, for everybody (RFC 5321 §3.8).
+    def _refusal(code: int) -> Exception:
         if code >= 500 and code != LOGIN_FIRST:
-            return Refused(f"smtp {code}{where}")
-        return Transient(f"smtp {code}{where}", down=code in {421, LOGIN_FIRST})
+            return Refused(f"smtp {code}")
+        return Transient(f"smtp {code}", down=code in {SHUTTING_DOWN, LOGIN_FIRST})
 
     async def _take(self) -> tuple[aiosmtplib.SMTP, bool]:
         now = asyncio.get_running_loop().time()
