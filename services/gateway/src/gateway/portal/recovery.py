@@ -257,7 +257,6 @@ class RecoveryPages(PageTools):
             flow=flow,
             problem=problem,
             sent=asked is not None,
-            asked=asked if asked in offered else None,
             way=way,
             going=[one for one in offered if one != "voice"] if way == "any" else [way],
             action=f"/{resolved.application.slug}/reset?flow={flow['id']}",

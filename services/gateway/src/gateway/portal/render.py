@@ -64,7 +64,7 @@ class PageContext:
     application: Application
     language: str
     nonce: str
-    path: str
+    here: str  # the address that shows this page when it is opened again, with its flow
     csrf: str
     now: datetime
     signed_in: bool = False
@@ -84,7 +84,8 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "language": page.language,
         "direction": "rtl" if page.language in i18n.RIGHT_TO_LEFT else "ltr",
         "languages": [(one, i18n.NAMES[one]) for one in i18n.offered(page.application)],
-        "path": page.path,
+        "here": page.here,
+        "in_language": lambda code: f"{page.here}{'&' if '?' in page.here else '?'}ui_locales={code}",
         "nonce": page.nonce,
         "csrf": page.csrf,
         "signed_in": page.signed_in,
