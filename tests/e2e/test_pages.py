@@ -164,6 +164,29 @@ class TestStates:
         page = open_window(PHONE).open(f"/demo/l/{'x' * 43}")
         expect(heading(page)).to_have_text("This link is incomplete")
 
+    def test_addresses_that_only_take_a_press(self, product: Product, http: httpx.Client, open_window) -> None:
+        """E4, LNK-8: the links of a page that such an address shows lead back to it, in the language chosen, and the link is kept."""
+        old = person(product, http)
+        old.register()
+        token = old.link()
+        product.move_clock(21)
+        old.post(f"/registrations/{old.flow['id']}/resend", {})
+        page = open_window(NARROW, script=False).open(f"/demo/l/{token}")
+        expect(heading(page)).to_have_text("There is a newer link")
+        page.goto(f"{product.origin}/demo/l/renew?ui_locales=de")
+        assert page.url == f"{product.origin}/demo/l?ui_locales=de"
+        expect(heading(page)).to_have_text("Es gibt einen neueren Link")
+        page.goto(f"{product.origin}/demo/sign-in?ui_locales=en")
+        page.get_by_label("E-mail or username").fill(old.email)
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_label("Password", exact=True).fill("not the password at all")
+        page.get_by_role("button", name="Sign in").click()
+        page.locator(".languages summary").click()
+        page.get_by_role("link", name="Deutsch").click()
+        expect(heading(page)).to_have_text("Anmelden")
+        page.goto(f"{product.origin}/demo/sign-out")
+        assert page.url == f"{product.origin}/demo/sign-in"
+
     def test_too_early_shows_the_same_page(self, product: Product, open_window) -> None:
         """R19, THR-6: without script the button is live and the answer is 429 with the time left."""
         window, email = open_window(PHONE, script=False), new_email()

@@ -31,6 +31,10 @@ _STATES = {
 
 class LinkPages(PageTools):
     def add_to(self, routes: APIRouter) -> None:
+        @routes.get("/{app}/l/renew")
+        async def renewed(request: Request, app: Slug) -> Response:
+            return self.instead(request, f"/{app}/l")
+
         @routes.get("/{app}/l/{token}")
         async def open_link(app: Slug, token: str) -> Response:
             """Reading, not consuming: the token moves from the address into a short-lived cookie (LNK-8)."""

@@ -111,6 +111,10 @@ class Pages(PageTools):
         for pages in (SignUpPages, SignInPages, LinkPages, RecoveryPages, AccountPages):
             pages(self.gateway).add_to(routes)
 
+        @get("/{app}/sign-out")
+        async def signed_out(request: Request, app: Slug) -> Response:
+            return self.instead(request, f"/{app}/account")
+
         @post("/{app}/sign-out")
         async def sign_out(request: Request, app: Slug) -> Response:
             visitor = self.visitor(request)

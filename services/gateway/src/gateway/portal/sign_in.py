@@ -72,6 +72,10 @@ class SignInPages(PageTools):
                 return self._sign_in(request, visitor, resolved, values={"identifier": typed}, notice="attempt_over", status=410)
             return await self._signed_in(request, visitor, resolved, answer)
 
+        @routes.get("/{app}/sign-in/{flow}/{step}")  # noqa: FAST003 - whichever it was
+        async def begin_again(request: Request, app: Slug) -> Response:
+            return self.instead(request, f"/{app}/sign-in")
+
         @routes.post("/{app}/sign-in/{flow}/action")
         async def action(request: Request, app: Slug, flow: UUID) -> Response:
             resolved, visitor = self.application(app), self.visitor(request)
