@@ -100,6 +100,7 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "errors": {},
         "values": {},
         "notice": None,
+        "wait": 0,
         "now": page.now,
     }
     return environment(page.language).get_template(template).render({**shared, **values})
