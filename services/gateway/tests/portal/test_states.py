@@ -33,7 +33,7 @@ SAID = {
 def context(language: str = "en") -> PageContext:
     brand = Brand(name="Elmstead", brand="#0b3d45", support_phone="0800 555 0142")
     application = Application(slug="demo", brand=brand, languages=["en", "ar", "de", "es", "fr"])
-    return PageContext(application=application, language=language, nonce="n", here="/demo/x", csrf="c", now=NOW)
+    return PageContext(application=application, language=language, nonce="n", here="/demo/x", csrf="c", now=NOW, can_reset=True)
 
 
 def flow(channel: str, state: str = "queued", *, health: str = "ok", ways: tuple[str, ...] | None = None) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class PageContext:
     now: datetime
     signed_in: bool = False
     session_ends: datetime | None = None  # unless it is used again before
+    can_reset: bool = False  # D14: by oneself
 
     @property
     def zone(self) -> ZoneInfo:
@@ -90,6 +91,7 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "csrf": page.csrf,
         "signed_in": page.signed_in,
         "session_ends": page.session_ends,
+        "can_reset": page.can_reset,
         "seconds_left": int((page.session_ends - page.now).total_seconds()) if page.session_ends else 0,
         "asset": asset_url,
         "brand_css": f"/static/{page.application.slug}/{brand_style(brand)[0]}",

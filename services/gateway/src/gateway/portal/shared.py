@@ -47,9 +47,14 @@ class PageTools:
             here=_here(request),
             csrf=csrf.form_token(self.gateway.keys.secret("csrf"), visitor),
             now=self.gateway.clock.now(),
+            can_reset=self._can_reset(application.slug),
             signed_in=visitor.session is not None,
             session_ends=_session_ends(visitor.session, self.gateway.clock.now()) if visitor.session else None,
         )
+
+    def _can_reset(self, slug: str) -> bool:
+        known = self.gateway.configuration.knows(slug)
+        return known and self.application(slug).policy.password_reset.enabled
 
     def page(
         self, request: Request, visitor: Visitor, application: Application, template: str, status: int = 200, **values: Any

@@ -125,7 +125,6 @@ class SignInPages(PageTools):
             wrong=wrong,
             days=days,
             query=_carried(request),
-            can_reset=resolved.policy.password_reset.enabled,
         )
 
     def _wait(
@@ -136,7 +135,7 @@ class SignInPages(PageTools):
         response = self.page(
             request, visitor, resolved.application, "password_wait.html", error.status,
             error=error, seconds=seconds, reference=request_id(request.scope),
-            plain=False, typed=typed, can_reset=resolved.policy.password_reset.enabled,
+            plain=False, typed=typed,
         )  # fmt: skip
         response.headers["Retry-After"] = str(seconds)
         return response
