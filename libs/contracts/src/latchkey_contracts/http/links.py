@@ -29,7 +29,11 @@ class ConfirmRequest(Request):
 
 
 class LinkInfo(Response):
-    """What a landing page may say; reading it consumes nothing (LNK-1). `own`: of the account that is signed in here (LNK-4)."""
+    """What a landing page may say; reading it consumes nothing (LNK-1). `own`: of the account that is signed in here (LNK-4).
+
+    `renewable`: links/renew can send a fresh one when this one is expired or superseded. `over`: how the total-loss recovery ended
+    that this link was to stop (REC-12): it took effect at `expires_at`, was stopped, or came to nothing.
+    """
 
     purpose: LinkPurpose | None
     state: LinkStateName
@@ -40,6 +44,8 @@ class LinkInfo(Response):
     used_at: datetime | None = None
     superseded_at: datetime | None = None
     own: bool = False
+    renewable: bool = True
+    over: Literal["effective", "cancelled", "void"] | None = None
 
 
 class Frozen(Response):

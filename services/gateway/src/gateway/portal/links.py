@@ -29,6 +29,8 @@ _STATES = {
     "superseded": "link_superseded.html",
     "ended": "link_ended.html",
 }
+# Links of which a fresh one can be sent to the same address (R19).
+_RENEWED = {"activation", "password_reset"}
 _STATE_ERRORS = (
     errors.LinkOtherBrowser,
     errors.LinkUsed,
@@ -135,8 +137,7 @@ class LinkPages(PageTools):
             and info["purpose"] not in {"freeze", "recovery_cancel"}
         ):
             return self.page(request, visitor, app, "link_signed_in.html", info=info)
-        template = _PRESS[info["purpose"]] if state == "valid" else _STATES.get(state, "link_incomplete.html")
-        status = 200 if state in {"valid", "other_browser"} else (404 if state == "malformed" else 410)
+        template, status = _shown(info)
         return self.page(request, visitor, app, template, 422 if problem else status, info=info, problem=problem, tries=tries)
 
     async def _inspect(self, request: Request, visitor: Visitor, app: str) -> dict[str, Any]:
@@ -144,12 +145,15 @@ class LinkPages(PageTools):
         info: dict[str, Any] = await self.gateway.call_link(request, visitor, path, body)
         for name in ("requested_at", "expires_at", "used_at", "superseded_at"):
             info[name] = time(info[name])
+        can_reset = self.application(app).policy.password_reset.enabled
+        info["renewable"] = info.get("renewable", True) and _renewed(info["purpose"], can_reset=can_reset)
+        info["over"] = info.get("over")
         return info
 
     def _too_early(
         self, request: Request, visitor: Visitor, resolved: Resolved, info: dict[str, Any], early: errors.TooManyRequests
     ) -> Response:
-        if info["state"] not in {"expired", "superseded"}:
+        if info["state"] not in {"expired", "superseded"} or not info["renewable"]:
             raise early
         wait = max(math.ceil(early.extra["retry_after_seconds"]), 1)
         spacing = max(int(resolved.policy.resend.spacing.total_seconds()), wait)
@@ -160,6 +164,20 @@ class LinkPages(PageTools):
         )  # fmt: skip
         response.headers["Retry-After"] = str(wait)
         return response
+
+
+def _renewed(purpose: str | None, *, can_reset: bool) -> bool:
+    return purpose in _RENEWED and (purpose != "password_reset" or can_reset)
+
+
+def _shown(info: dict[str, Any]) -> tuple[str, int]:
+    """The page of a link's state and its status. What would have stopped a recovery says how that ended (REC-12)."""
+    state = info["state"]
+    if info["purpose"] == "recovery_cancel" and (info["over"] or state != "valid"):
+        return "recovery_stopped.html" if info["over"] == "cancelled" else "recovery_over.html", 410
+    if state == "valid":
+        return _PRESS[info["purpose"]], 200
+    return _STATES.get(state, "link_incomplete.html"), {"other_browser": 200, "malformed": 404}.get(state, 410)
 
 
 def _waiting_page(app: str, flow: dict[str, Any]) -> str:
