@@ -67,6 +67,10 @@ class PageTools:
             self.gateway.set_cookie(response, LANGUAGE, str(asked), 365 * 24 * 3600)
         return response
 
+    def elsewhere(self, request: Request, visitor: Visitor, application: Application, again: str) -> Response:
+        """A flow that this browser doesn't hold, or that there never was: the same words (ENU-1) and a way on (E4)."""
+        return self.page(request, visitor, application, "flow_elsewhere.html", 404, again=again)
+
     @staticmethod
     def visitor(request: Request) -> Visitor:
         found: Visitor = request.scope["latchkey.visitor"]
