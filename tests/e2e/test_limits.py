@@ -1,24 +1,25 @@
 """THR-1, THR-3 across processes: what one network, its autonomous system, an application and everybody may, over two gateways."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import httpx
 import pytest
 from devstack.infrastructure import Infrastructure
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
-from playwright.sync_api import expect
-from testkit.stack import Product, new_email, running
+from playwright.sync_api import Page, expect
+from testkit.stack import PASSWORD, Product, new_email, running
 
 from .conftest import configuration
-from .window import heading
+from .window import NARROW, heading, narrow_enough, violations
 
 PROXY = "127.0.0.1/32"
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, infrastructure: Infrastructure, run_prefix: str) -> Iterator[Product]:
-    """3 starts a minute for a network, 6 for the system of 192.0.2.0/24, 9 for an application, 12 for all."""
+    """3 starts a minute for a network, 6 for the system of 192.0.2.0/24, 9 for an application, 12 for all; 5 tries and so on."""
     folder = tmp_path_factory.mktemp("small")
     writer = MMDBWriter(6, "ASN", ipv4_compatible=True)
     writer.insert_network(IPSet(["192.0.2.0/24"]), {"autonomous_system_number": 64500})
@@ -31,6 +32,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, infrastructure: Infrastructu
         replicas={"gateway": 2},
         LATCHKEY_TRUSTED_PROXIES=PROXY,
         LATCHKEY_STARTS_PER_MINUTE="3",
+        LATCHKEY_TRIES_PER_MINUTE="5",
         LATCHKEY_ASN_TIMES="2",
         LATCHKEY_APPLICATION_TIMES="3",
         LATCHKEY_ALL_TIMES="4",
@@ -100,3 +102,64 @@ def test_the_page_says_so(small: Product, starts, open_window) -> None:
     assert answered.value.status == 503
     assert int(answered.value.headers["retry-after"]) >= 1
     expect(heading(page)).to_have_text("Busy right now")
+
+
+class TestTheStepIsKept:
+    """WEB-5, E4: who is told "later" in the middle of a flow gets back to it, in every language."""
+
+    def begun(self, small: Product, page: Page, path: str) -> str:
+        """Waits for a message; the address of that page."""
+        page.goto(small.origin + path)
+        page.locator("main form").locator("#identifier, #email").fill(new_email())
+        if page.locator("#password").count():
+            page.locator("#password").fill(PASSWORD)
+        page.locator("main form button.button").click()
+        page.wait_for_url("**?flow=*")
+        return page.url
+
+    def full(self, small: Product, *addresses: str) -> None:
+        """Tries from these addresses, until there is no room for one more."""
+        with small.client() as client:
+            for address in addresses:
+                path = f"/v1/apps/demo/password-resets/{uuid4()}/code"
+                client.post(path, json={"code": "000000"}, headers={"X-Forwarded-For": address, "Latchkey-Flow": "x" * 43})
+
+    @pytest.mark.parametrize("path", ["/demo/reset", "/demo/help/username", "/demo/sign-up"])
+    @pytest.mark.parametrize(("status", "script"), [(429, True), (503, False)], ids=["429, script", "503, no script"])
+    def test_send_again(self, small: Product, starts, open_window, path: str, status: int, script: bool) -> None:
+        title, back = ("Just a moment", "Back to where you were") if status == 429 else ("Busy right now", "Try now")
+        context = open_window(NARROW, script=script).context
+        context.set_extra_http_headers({"X-Forwarded-For": "198.51.100.9"})
+        context.route("**/v1/apps/**", lambda route: route.abort())  # the page stays as it is
+        page = context.new_page()
+        waiting = self.begun(small, page, path)
+        page.goto(waiting)
+        page.evaluate("document.querySelector('[name=resend]').disabled = false")
+        self.full(small, *(["198.51.100.9"] * 5 if status == 429 else [f"203.0.{number}.1" for number in range(20)]))
+        with page.expect_navigation() as answered:
+            page.locator("[name=resend]").first.click()
+        assert answered.value.status == status
+        assert int(answered.value.headers["retry-after"]) >= 1
+        expect(heading(page)).to_have_text(title)
+        assert narrow_enough(page)
+        assert not script or not violations(page)
+        german = context.new_page()
+        german.goto(small.origin + str(page.locator(".languages a[lang=de]").get_attribute("href")))
+        assert german.url == f"{waiting}&ui_locales=de"
+        expect(german.locator("[name=resend]").first).to_be_attached()
+        page.get_by_role("link", name=back).click()
+        page.wait_for_url(waiting)
+        expect(page.locator("[name=resend]").first).to_be_attached()
+
+    def test_typing_a_code(self, small: Product, starts, open_window) -> None:
+        context = open_window(NARROW, script=False).context
+        context.set_extra_http_headers({"X-Forwarded-For": "198.51.100.9"})
+        page = context.new_page()
+        waiting = self.begun(small, page, "/demo/reset")
+        self.full(small, *["198.51.100.9"] * 5)
+        page.get_by_label("Or type the code from the mail").fill("123456")
+        page.get_by_role("button", name="Continue").click()
+        expect(heading(page)).to_have_text("Just a moment")
+        page.get_by_role("link", name="Back to where you were").click()
+        expect(page).to_have_url(waiting)
+        expect(heading(page)).to_have_text("Check your mail")

@@ -164,6 +164,29 @@ class TestStates:
         page = open_window(PHONE).open(f"/demo/l/{'x' * 43}")
         expect(heading(page)).to_have_text("This link is incomplete")
 
+    def test_addresses_that_only_take_a_press(self, product: Product, http: httpx.Client, open_window) -> None:
+        """E4, LNK-8: the links of a page that such an address shows lead back to it, in the language chosen, and the link is kept."""
+        old = person(product, http)
+        old.register()
+        token = old.link()
+        product.move_clock(21)
+        old.post(f"/registrations/{old.flow['id']}/resend", {})
+        page = open_window(NARROW, script=False).open(f"/demo/l/{token}")
+        expect(heading(page)).to_have_text("There is a newer link")
+        page.goto(f"{product.origin}/demo/l/renew?ui_locales=de")
+        assert page.url == f"{product.origin}/demo/l?ui_locales=de"
+        expect(heading(page)).to_have_text("Es gibt einen neueren Link")
+        page.goto(f"{product.origin}/demo/sign-in?ui_locales=en")
+        page.get_by_label("E-mail or username").fill(old.email)
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_label("Password", exact=True).fill("not the password at all")
+        page.get_by_role("button", name="Sign in").click()
+        page.locator(".languages summary").click()
+        page.get_by_role("link", name="Deutsch").click()
+        expect(heading(page)).to_have_text("Anmelden")
+        page.goto(f"{product.origin}/demo/sign-out")
+        assert page.url == f"{product.origin}/demo/sign-in"
+
     def test_too_early_shows_the_same_page(self, product: Product, open_window) -> None:
         """R19, THR-6: without script the button is live and the answer is 429 with the time left."""
         window, email = open_window(PHONE, script=False), new_email()
@@ -175,6 +198,44 @@ class TestStates:
         assert int(answer.value.headers["retry-after"]) <= 20
         expect(window.page.get_by_text("Just a moment")).to_be_visible()
         expect(window.page.get_by_role("status").first).to_be_attached()
+
+    @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+    @pytest.mark.parametrize(("title", "dark"), [("There is a newer link", True), ("This link is too old", False)])
+    def test_a_new_link_too_early(
+        self, product: Product, http: httpx.Client, open_window, title: str, dark: bool, script: bool
+    ) -> None:
+        """R19, D18, THR-6: the link's own page again with 429 and the time left; the button counts down, without script it is live."""
+        old = person(product, http)
+        old.register()
+        token = old.link()
+        product.move_clock(21)
+        old.post(f"/registrations/{old.flow['id']}/resend", {})
+        if not dark:
+            product.move_clock(24 * 3600)
+            old.register()
+            token = old.link()
+            product.move_clock(24 * 3600 + 5)
+            old.register()
+        page = open_window(NARROW, script=script, dark=dark).open(f"/demo/l/{token}")
+        expect(heading(page)).to_have_text(title)
+        button = page.get_by_role("button", name="Send a new link")
+        with page.expect_navigation() as early:
+            button.click()
+        assert early.value.status == 429
+        assert 1 <= int(early.value.headers["retry-after"]) <= 20
+        expect(heading(page)).to_have_text(title)
+        expect(page.get_by_role("alert")).to_have_text(re.compile(r"Just a moment\s*Possible again in \d+ seconds?\."))
+        assert narrow_enough(page)
+        if script:
+            expect(page.get_by_role("button", name=re.compile(r"^Send a new link in 0:\d\d$"))).to_be_disabled()
+            assert not violations(page)
+        else:
+            expect(page.get_by_text("Possible from")).to_be_visible()
+        product.move_clock(21)
+        page.goto(page.url)
+        assert page.url == f"{product.origin}/demo/l"
+        button.click()
+        expect(heading(page)).to_have_text("Check your mail")
 
     def test_countdown_runs_with_script(self, window: Visitor, product: Product) -> None:
         """D18, THR-6."""

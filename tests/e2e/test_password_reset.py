@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -740,6 +741,63 @@ class TestPages:
         assert not violations(page)
         page.get_by_role("link", name="Set a new password").click()
         expect(heading(page)).to_have_text("Set a new password")
+
+    @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+    def test_a_flow_of_another_browser(self, product: Product, open_window, script: bool) -> None:
+        """E4, ENU-1: the page says what to do, and the same of a flow that was never there."""
+        page = open_window(PHONE, script=False).open("/demo/reset")
+        page.get_by_label("E-mail or username").fill(new_email())
+        page.get_by_role("button", name="Continue").click()
+        flow = page.url.split("flow=")[1]
+        page = open_window(NARROW, script=script, dark=script).open("/demo/sign-in")
+        for path, title in (
+            ("reset", "Set a new password"),
+            ("help/username", "Your username"),
+            ("check-messages", "Create your account"),
+        ):
+            for one in (flow, uuid4()):
+                answer = page.goto(f"{product.origin}/demo/{path}?flow={one}")
+                assert answer.status == 404
+                expect(heading(page)).to_have_text("This can't be opened here")
+                assert narrow_enough(page)
+                assert not script or not violations(page)
+            page.get_by_role("link", name="Begin again").click()
+            expect(heading(page)).to_have_text(title)
+
+    @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+    def test_where_it_is_switched_off(self, product: Product, http: httpx.Client, open_window, script: bool) -> None:
+        """D14, E4: such pages say so and lead to people; others don't lead to such pages."""
+        page = open_window(NARROW, script=script, dark=script).open("/closed/sign-in")
+
+        def fine(title: str) -> None:
+            expect(heading(page)).to_have_text(title)
+            assert narrow_enough(page)
+            assert not script or not violations(page)
+
+        for path in ("/closed/reset", "/closed/help/username", "/closed/help/lost-mailbox"):
+            answer = page.goto(product.origin + path)
+            assert answer.status == 403
+            fine("This isn't offered here")
+            page.get_by_role("link", name="Get help").click()
+            fine("How we can help")
+        mira = person(product, http)
+        mira.app = "closed"
+        mira.activate()
+        mira.sign_in()
+        body = {"current_password": PASSWORD, "password": NEW, "end_other_sessions": True}
+        assert http.put("/v1/me/password", json=body, headers=mira.bearer).status_code == 204
+        link = LINK.findall(product.wait_mails(mira.email, subject="password")[0]["text"])[0]
+        page.goto(f"{product.origin}/closed/l/{link}")
+        page.get_by_role("button", name="Lock my account").click()
+        fine("Your account is locked")
+        assert page.locator("a[href$='/reset']").count() == 0
+        page.get_by_role("link", name="Get help").click()
+        fine("How we can help")
+        page.goto(f"{product.origin}/closed/l/{link}")
+        fine("This link has done its work")
+        expect(page.locator(".lead")).to_contain_text("Tell our service team.")
+        page.get_by_role("link", name="Get help").click()
+        fine("How we can help")
 
     @pytest.mark.parametrize(("script", "locale"), [(True, "en"), (False, "ar")], ids=["script", "no script, Arabic"])
     def test_another_way(self, product: Product, http: httpx.Client, open_window, script: bool, locale: str) -> None:

@@ -1,5 +1,6 @@
 """Recovery without the mailbox: a delay, a notice every day, and one press in any of them ends it (REC-12)."""
 
+import re
 from pathlib import Path
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 from latchkey_contracts import wire
 from latchkey_contracts.messages import Contact, Secrets
 from latchkey_contracts.recovery import TotalLossRecoveryAnnounced
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from servicekit.clock import FileClock
 from servicekit.keys import Keys
 from servicekit.sealing import Opener
@@ -167,3 +168,47 @@ class TestPages:
         page.get_by_role("button", name="Stop it for good").click()
         expect(heading(page)).to_have_text("It is stopped")
         fine()
+
+    @pytest.mark.parametrize(("script", "dark"), [(True, True), (False, False)], ids=["script, dark", "no script"])
+    def test_notices_that_are_over(self, product: Product, member: Person, open_window, script: bool, dark: bool) -> None:
+        """REC-12, E4: no such link is ever renewed; its page says so, with a way on, and speaks of no address."""
+        start(member, new_email())
+        product.wait_mails(member.email, subject="wants back into")
+        product.move_clock(24 * HOUR)
+        older, newer = (
+            LINK.findall(one["text"])[0] for one in product.wait_mails(member.email, 2, subject="wants back into")[:2]
+        )
+        window = open_window(NARROW, script=script, dark=dark)
+        with product.client() as anybody:
+            assert Person(product, anybody, member.email, app="lost").confirm(older).status_code == 200
+        for token in (older, newer):
+            self.over(window.open(f"/lost/l/{token}"), "It is stopped|This recovery is over", script=script)
+        product.move_clock(1000 * HOUR)
+        for token in (older, newer):
+            self.over(
+                window.open(f"/lost/l/{token}"), "It is stopped|This recovery is over|This link is incomplete", script=script
+            )
+
+    @pytest.mark.parametrize(("script", "dark"), [(True, False), (False, True)], ids=["script", "no script, dark"])
+    def test_a_notice_after_it_took_effect(self, product: Product, member: Person, open_window, script: bool, dark: bool) -> None:
+        """REC-12, D13: whoever comes too late is led to a new password."""
+        new_address = new_email()
+        start(member, new_address)
+        token = LINK.findall(product.wait_mails(member.email, subject="wants back into")[0]["text"])[0]
+        for _ in range(3):
+            product.move_clock(24 * HOUR)
+            settle(product)
+        product.move_clock(60)
+        product.wait_mails(new_address, subject="Set a new")
+        page = open_window(NARROW, script=script, dark=dark).open(f"/lost/l/{token}")
+        self.over(page, "This recovery (took effect|is over)", script=script)
+        page.get_by_role("link", name="Set a new password").click()
+        expect(heading(page)).to_have_text("Set a new password")
+
+    def over(self, page: Page, title: str, *, script: bool) -> None:
+        expect(heading(page)).to_have_text(re.compile(title))
+        assert "None" not in page.locator("main").inner_text()
+        expect(page.get_by_role("button", name="Send a new link")).to_have_count(0)
+        assert page.locator("main a.button").count() >= 1
+        assert narrow_enough(page)
+        assert not script or not violations(page)

@@ -33,7 +33,7 @@ SAID = {
 def context(language: str = "en") -> PageContext:
     brand = Brand(name="Elmstead", brand="#0b3d45", support_phone="0800 555 0142")
     application = Application(slug="demo", brand=brand, languages=["en", "ar", "de", "es", "fr"])
-    return PageContext(application=application, language=language, nonce="n", path="/demo/x", csrf="c", now=NOW)
+    return PageContext(application=application, language=language, nonce="n", here="/demo/x", csrf="c", now=NOW, can_reset=True)
 
 
 def flow(channel: str, state: str = "queued", *, health: str = "ok", ways: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def reset(way: str, ways: tuple[str, ...], *, health: str = "ok", language: str 
     shown = flow("email", health=health, ways=ways) | more
     going = [one for one in ways if one != "voice"] if way == "any" else [way]
     return render(
-        "reset_sent.html", context(language), flow=shown, problem=None, sent=False, asked=None, way=way, going=going,
+        "reset_sent.html", context(language), flow=shown, problem=None, sent=False, way=way, going=going,
         action="/demo/reset?flow=f", wait=0, spacing=20, link_minutes=60, code_minutes=6,
     )  # fmt: skip
 

@@ -29,10 +29,10 @@ class ConfirmRequest(Request):
 
 
 class LinkInfo(Response):
-    """What a landing page may say; reading it consumes nothing (LNK-1).
+    """What a landing page may say; reading it consumes nothing (LNK-1). `own`: of the account that is signed in here (LNK-4).
 
-    `own`: of the account that is signed in here (LNK-4). `renewable`: whether links/renew can send a fresh one. `over`: how the
-    recovery ended that this link could have stopped (REC-12).
+    `renewable`: links/renew can send a fresh one when this one is expired or superseded. `over`: how the total-loss recovery ended
+    that this link was to stop (REC-12): it took effect at `expires_at`, was stopped, or came to nothing.
     """
 
     purpose: LinkPurpose | None

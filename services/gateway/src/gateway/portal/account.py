@@ -83,7 +83,7 @@ class AccountPages(PageTools):
         return self.page(
             request, self.visitor(request), resolved.application, "change_password.html", status,
             errors=found or {}, minimum=resolved.store.password.min_length,
-            words=[brand.name, brand.said, app], can_reset=resolved.policy.password_reset.enabled,
+            words=[brand.name, brand.said, app],
         )  # fmt: skip
 
 

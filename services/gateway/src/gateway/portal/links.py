@@ -1,5 +1,7 @@
 """The page behind a link: looking consumes nothing, one press does (LNK-1, 2, 4, 8, E4)."""
 
+import math
+from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter
@@ -27,10 +29,24 @@ _STATES = {
     "superseded": "link_superseded.html",
     "ended": "link_ended.html",
 }
+# Links of which a fresh one can be sent to the same address (R19).
+_RENEWED = {"activation", "password_reset"}
+_STATE_ERRORS = (
+    errors.LinkOtherBrowser,
+    errors.LinkUsed,
+    errors.LinkExpired,
+    errors.LinkSuperseded,
+    errors.LinkEnded,
+    errors.LinkMalformed,
+)
 
 
 class LinkPages(PageTools):
     def add_to(self, routes: APIRouter) -> None:
+        @routes.get("/{app}/l/renew")
+        async def renewed(request: Request, app: Slug) -> Response:
+            return self.instead(request, f"/{app}/l")
+
         @routes.get("/{app}/l/{token}")
         async def open_link(app: Slug, token: str) -> Response:
             """Reading, not consuming: the token moves from the address into a short-lived cookie (LNK-8)."""
@@ -64,18 +80,23 @@ class LinkPages(PageTools):
                 return self.page(request, visitor, resolved.application, "link_wrong.html", 403)
             except errors.CredentialsWrong as error:
                 return await self._landing(request, visitor, resolved, problem="password", tries=error.extra.get("tries_left"))
-            except errors.LinkOtherBrowser:
-                return await self._landing(request, visitor, resolved)
-            except (errors.LinkUsed, errors.LinkExpired, errors.LinkSuperseded, errors.LinkEnded, errors.LinkMalformed):
+            except _STATE_ERRORS:
                 return await self._landing(request, visitor, resolved)
             return self._pressed(request, visitor, resolved, answer)
 
         @routes.post("/{app}/l/renew")
         async def renew(request: Request, app: Slug) -> Response:
-            visitor = self.visitor(request)
+            """Too early it is the same page with the time left (R19, THR-6)."""
+            resolved, visitor = self.application(app), self.visitor(request)
             await self.form(request, visitor)
-            await self.gateway.limit("start", request, visitor)
-            flow = await self.gateway.call_link(request, visitor, f"/v1/apps/{app}/links/renew", {"token": self._token(visitor)})
+            body = {"token": self._token(visitor)}
+            try:
+                await self.gateway.limit("start", request, visitor)
+                flow = await self.gateway.call_link(request, visitor, f"/v1/apps/{app}/links/renew", body)
+            except errors.TooManyRequests as error:
+                return await self._landing(request, visitor, resolved, early=error)
+            except _STATE_ERRORS:
+                return await self._landing(request, visitor, resolved)
             return self.to(_waiting_page(app, flow))
 
     def _pressed(self, request: Request, visitor: Visitor, resolved: Resolved, answer: dict[str, Any]) -> Response:
@@ -93,16 +114,22 @@ class LinkPages(PageTools):
         return visitor.cookies.get(cookie_name(LINK, secure=self.gateway.settings.secure)) or "-"
 
     async def _landing(
-        self, request: Request, visitor: Visitor, resolved: Resolved, *, problem: str | None = None, tries: int | None = None
+        self,
+        request: Request,
+        visitor: Visitor,
+        resolved: Resolved,
+        *,
+        problem: str | None = None,
+        tries: int | None = None,
+        early: errors.TooManyRequests | None = None,
     ) -> Response:
         """One page per state, each with a next step (E4); signed in as somebody else one must choose first (LNK-4)."""
         app = resolved.application
         await self.gateway.with_session(visitor)
-        path, body = f"/v1/apps/{app.slug}/links/inspect", {"token": self._token(visitor)}
-        info = await self.gateway.call_link(request, visitor, path, body)
-        for name in ("requested_at", "expires_at", "used_at", "superseded_at"):
-            info[name] = time(info[name])
+        info = await self._inspect(request, visitor, app.slug)
         state = info["state"]
+        if early is not None:
+            return self._too_early(request, visitor, resolved, info, early)
         if (
             state in {"valid", "other_browser"}
             and visitor.session is not None
@@ -110,9 +137,47 @@ class LinkPages(PageTools):
             and info["purpose"] not in {"freeze", "recovery_cancel"}
         ):
             return self.page(request, visitor, app, "link_signed_in.html", info=info)
-        template = _PRESS[info["purpose"]] if state == "valid" else _STATES.get(state, "link_incomplete.html")
-        status = 200 if state in {"valid", "other_browser"} else (404 if state == "malformed" else 410)
+        template, status = _shown(info)
         return self.page(request, visitor, app, template, 422 if problem else status, info=info, problem=problem, tries=tries)
+
+    async def _inspect(self, request: Request, visitor: Visitor, app: str) -> dict[str, Any]:
+        path, body = f"/v1/apps/{app}/links/inspect", {"token": self._token(visitor)}
+        info: dict[str, Any] = await self.gateway.call_link(request, visitor, path, body)
+        for name in ("requested_at", "expires_at", "used_at", "superseded_at"):
+            info[name] = time(info[name])
+        can_reset = self.application(app).policy.password_reset.enabled
+        info["renewable"] = info.get("renewable", True) and _renewed(info["purpose"], can_reset=can_reset)
+        info["over"] = info.get("over")
+        return info
+
+    def _too_early(
+        self, request: Request, visitor: Visitor, resolved: Resolved, info: dict[str, Any], early: errors.TooManyRequests
+    ) -> Response:
+        if info["state"] not in {"expired", "superseded"} or not info["renewable"]:
+            raise early
+        wait = max(math.ceil(early.extra["retry_after_seconds"]), 1)
+        spacing = max(int(resolved.policy.resend.spacing.total_seconds()), wait)
+        at = time(early.extra.get("available_at")) or self.gateway.clock.now() + timedelta(seconds=wait)
+        response = self.page(
+            request, visitor, resolved.application, _STATES[info["state"]], early.status,
+            info=info, wait=wait, spacing=spacing, available_at=at,
+        )  # fmt: skip
+        response.headers["Retry-After"] = str(wait)
+        return response
+
+
+def _renewed(purpose: str | None, *, can_reset: bool) -> bool:
+    return purpose in _RENEWED and (purpose != "password_reset" or can_reset)
+
+
+def _shown(info: dict[str, Any]) -> tuple[str, int]:
+    """The page of a link's state and its status. What would have stopped a recovery says how that ended (REC-12)."""
+    state = info["state"]
+    if info["purpose"] == "recovery_cancel" and (info["over"] or state != "valid"):
+        return "recovery_stopped.html" if info["over"] == "cancelled" else "recovery_over.html", 410
+    if state == "valid":
+        return _PRESS[info["purpose"]], 200
+    return _STATES.get(state, "link_incomplete.html"), {"other_browser": 200, "malformed": 404}.get(state, 410)
 
 
 def _waiting_page(app: str, flow: dict[str, Any]) -> str:

@@ -26,6 +26,8 @@ from .sign_up import SignUpPages
 _PLAIN = Application(
     slug="latchkey", brand=Brand(name="Latchkey", brand="#0b3d45", accent="#0d5c66"), languages=["en", "ar", "de", "es", "fr"]
 )
+_BY_CODE = {"feature_disabled": "not_offered.html", "not_allowed_by_policy": "not_offered.html"}
+_BY_STATUS = {403: "forbidden.html", 404: "not_found.html", 429: "too_many.html", 503: "busy.html"}
 
 
 class Pages(PageTools):
@@ -42,9 +44,7 @@ class Pages(PageTools):
         if visitor is None:
             return HTMLResponse(error.title, error.status)
         seconds = error.extra.get("retry_after_seconds")
-        template = {403: "forbidden.html", 404: "not_found.html", 429: "too_many.html", 503: "busy.html"}.get(
-            error.status, "problem.html"
-        )
+        template = _BY_CODE.get(error.code) or _BY_STATUS.get(error.status, "problem.html")
         response = self.page(
             request,
             visitor,
@@ -110,6 +110,10 @@ class Pages(PageTools):
 
         for pages in (SignUpPages, SignInPages, LinkPages, RecoveryPages, AccountPages):
             pages(self.gateway).add_to(routes)
+
+        @get("/{app}/sign-out")
+        async def signed_out(request: Request, app: Slug) -> Response:
+            return self.instead(request, f"/{app}/account")
 
         @post("/{app}/sign-out")
         async def sign_out(request: Request, app: Slug) -> Response:

@@ -108,6 +108,8 @@ class RecoveryPages(PageTools):
         self, request: Request, visitor: Visitor, resolved: Resolved, flow_id: UUID, problem: ServiceError | None = None
     ) -> Response:
         flow = await self._flow(request, visitor, f"/v1/apps/{resolved.application.slug}/username-reminders/{flow_id}")
+        if flow is None:
+            return self.elsewhere(request, visitor, resolved.application, "help/username")
         if flow["status"] != "check_your_messages":
             return self.page(request, visitor, resolved.application, "recovery_ended.html", 410, again="help/username")
         return self._sent(request, visitor, resolved, "reminder_sent.html", flow, problem)
@@ -150,7 +152,7 @@ class RecoveryPages(PageTools):
                 return await self._state(request, visitor, resolved, flow, found=found)
             except (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned) as error:
                 return await self._state(request, visitor, resolved, flow, problem=error)
-            except errors.FlowEnded:
+            except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
                 return await self._state(request, visitor, resolved, flow)
             return self.to(f"/{app}/reset?flow={flow}")
 
@@ -198,6 +200,8 @@ class RecoveryPages(PageTools):
     ) -> Response:
         app = resolved.application
         flow = await self._flow(request, visitor, f"/v1/apps/{app.slug}/password-resets/{flow_id}")
+        if flow is None:
+            return self.elsewhere(request, visitor, app, "reset")
         if flow["status"] == "new_password":
             words = [app.brand.name, app.brand.said, app.slug, flow["typed"] or ""]
             return self.page(
@@ -215,10 +219,14 @@ class RecoveryPages(PageTools):
     async def _post(self, request: Request, visitor: Visitor, path: str, body: dict[str, Any]) -> Any:
         return await self.gateway.call(request, visitor, "POST", path, body, peer=self.gateway.recovery)
 
-    async def _flow(self, request: Request, visitor: Visitor, path: str) -> dict[str, Any]:
+    async def _flow(self, request: Request, visitor: Visitor, path: str) -> dict[str, Any] | None:
+        """None: not one of this browser's."""
         if visitor.flow_token is None:
-            raise errors.NotFound
-        flow = await self.gateway.call(request, visitor, "GET", path, peer=self.gateway.recovery)
+            return None
+        try:
+            flow = await self.gateway.call(request, visitor, "GET", path, peer=self.gateway.recovery)
+        except errors.NotFound:
+            return None
         found: dict[str, Any] = await self.gateway.finish(visitor, flow)
         if found["resend"] is not None:
             found["resend"]["available_at"] = time(found["resend"]["available_at"])
@@ -232,7 +240,7 @@ class RecoveryPages(PageTools):
         body = {"channel": way} if way in CHANNELS else {}
         try:
             await self._post(request, visitor, f"{path}/{flow}/resend", body)
-        except (errors.FlowEnded, errors.ValidationFailed):
+        except (errors.FlowEnded, errors.ValidationFailed, errors.NotFound):
             return self.to(f"{page}?flow={flow}")
         except (errors.TooManyRequests, errors.CodeBurned) as error:
             if page.endswith("/reset"):
@@ -257,7 +265,6 @@ class RecoveryPages(PageTools):
             flow=flow,
             problem=problem,
             sent=asked is not None,
-            asked=asked if asked in offered else None,
             way=way,
             going=[one for one in offered if one != "voice"] if way == "any" else [way],
             action=f"/{resolved.application.slug}/reset?flow={flow['id']}",

@@ -64,11 +64,12 @@ class PageContext:
     application: Application
     language: str
     nonce: str
-    path: str
+    here: str  # the address that shows this page when it is opened again, with its flow
     csrf: str
     now: datetime
     signed_in: bool = False
     session_ends: datetime | None = None  # unless it is used again before
+    can_reset: bool = False  # D14: by oneself
 
     @property
     def zone(self) -> ZoneInfo:
@@ -84,11 +85,13 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "language": page.language,
         "direction": "rtl" if page.language in i18n.RIGHT_TO_LEFT else "ltr",
         "languages": [(one, i18n.NAMES[one]) for one in i18n.offered(page.application)],
-        "path": page.path,
+        "here": page.here,
+        "in_language": lambda code: f"{page.here}{'&' if '?' in page.here else '?'}ui_locales={code}",
         "nonce": page.nonce,
         "csrf": page.csrf,
         "signed_in": page.signed_in,
         "session_ends": page.session_ends,
+        "can_reset": page.can_reset,
         "seconds_left": int((page.session_ends - page.now).total_seconds()) if page.session_ends else 0,
         "asset": asset_url,
         "brand_css": f"/static/{page.application.slug}/{brand_style(brand)[0]}",
@@ -99,6 +102,7 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "errors": {},
         "values": {},
         "notice": None,
+        "wait": 0,
         "now": page.now,
     }
     return environment(page.language).get_template(template).render({**shared, **values})

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Path
 from latchkey_contracts.configuration import Application
@@ -19,6 +20,8 @@ from . import i18n
 from .render import PageContext, render
 from .words import field_message
 
+# What says in an address which step it is, and where it leads.
+_KEPT = ("flow", "sent", "return_to", "to")
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
@@ -41,12 +44,17 @@ class PageTools:
             application=application,
             language=language,
             nonce=request.scope.get("latchkey.nonce", ""),
-            path=request.url.path,
+            here=_here(request),
             csrf=csrf.form_token(self.gateway.keys.secret("csrf"), visitor),
             now=self.gateway.clock.now(),
+            can_reset=self._can_reset(application.slug),
             signed_in=visitor.session is not None,
             session_ends=_session_ends(visitor.session, self.gateway.clock.now()) if visitor.session else None,
         )
+
+    def _can_reset(self, slug: str) -> bool:
+        known = self.gateway.configuration.knows(slug)
+        return known and self.application(slug).policy.password_reset.enabled
 
     def page(
         self, request: Request, visitor: Visitor, application: Application, template: str, status: int = 200, **values: Any
@@ -58,6 +66,10 @@ class PageTools:
         if (asked := request.query_params.get("ui_locales")) in i18n.available():
             self.gateway.set_cookie(response, LANGUAGE, str(asked), 365 * 24 * 3600)
         return response
+
+    def elsewhere(self, request: Request, visitor: Visitor, application: Application, again: str) -> Response:
+        """A flow that this browser doesn't hold, or that there never was: the same words (ENU-1) and a way on (E4)."""
+        return self.page(request, visitor, application, "flow_elsewhere.html", 404, again=again)
 
     @staticmethod
     def visitor(request: Request) -> Visitor:
@@ -90,10 +102,21 @@ class PageTools:
     def to(url: str) -> Response:
         return RedirectResponse(url, 303)
 
+    def instead(self, request: Request, url: str) -> Response:
+        """Where a page came of a press, its own address can't be opened: its links (languages, "Try now") lead here (E4)."""
+        return self.to(f"{url}?{request.url.query}" if request.url.query else url)
+
     async def signed_in(self, visitor: Visitor, app: str) -> bool:
         """A live session of this very application."""
         await self.gateway.with_session(visitor)
         return visitor.session is not None and visitor.session.application == app
+
+
+def _here(request: Request) -> str:
+    """Nobody loses the place by choosing a language or by trying again after a page that says "later"."""
+    kept = {name: request.query_params[name] for name in _KEPT if name in request.query_params}
+    path = "/" + request.url.path.lstrip("/")  # two slashes would be another host
+    return f"{path}?{urlencode(kept)}" if kept else path
 
 
 def _session_ends(session: SessionInfo, now: datetime) -> datetime:

@@ -72,6 +72,10 @@ class SignInPages(PageTools):
                 return self._sign_in(request, visitor, resolved, values={"identifier": typed}, notice="attempt_over", status=410)
             return await self._signed_in(request, visitor, resolved, answer)
 
+        @routes.get("/{app}/sign-in/{flow}/{step}")  # noqa: FAST003 - whichever it was
+        async def begin_again(request: Request, app: Slug) -> Response:
+            return self.instead(request, f"/{app}/sign-in")
+
         @routes.post("/{app}/sign-in/{flow}/action")
         async def action(request: Request, app: Slug, flow: UUID) -> Response:
             resolved, visitor = self.application(app), self.visitor(request)
@@ -121,7 +125,6 @@ class SignInPages(PageTools):
             wrong=wrong,
             days=days,
             query=_carried(request),
-            can_reset=resolved.policy.password_reset.enabled,
         )
 
     def _wait(
@@ -132,7 +135,7 @@ class SignInPages(PageTools):
         response = self.page(
             request, visitor, resolved.application, "password_wait.html", error.status,
             error=error, seconds=seconds, reference=request_id(request.scope),
-            plain=False, typed=typed, can_reset=resolved.policy.password_reset.enabled,
+            plain=False, typed=typed,
         )  # fmt: skip
         response.headers["Retry-After"] = str(seconds)
         return response

@@ -81,7 +81,7 @@ class SignUpPages(PageTools):
                 return await self._check_messages(request, visitor, resolved, flow, found=found)
             except (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.TooManyRequests) as error:
                 return await self._check_messages(request, visitor, resolved, flow, problem=error)
-            except errors.FlowEnded:
+            except (errors.FlowEnded, errors.NotFound):
                 return await self._check_messages(request, visitor, resolved, flow)
 
     async def _sign_up(
@@ -116,8 +116,11 @@ class SignUpPages(PageTools):
     ) -> Response:
         app = resolved.application.slug
         if visitor.flow_token is None:
-            raise errors.NotFound
-        flow = await self.gateway.call(request, visitor, "GET", f"/v1/apps/{app}/registrations/{flow_id}")
+            return self.elsewhere(request, visitor, resolved.application, "sign-up")
+        try:
+            flow = await self.gateway.call(request, visitor, "GET", f"/v1/apps/{app}/registrations/{flow_id}")
+        except errors.NotFound:
+            return self.elsewhere(request, visitor, resolved.application, "sign-up")
         if flow["status"] == "activated":
             return self.page(
                 request, visitor, resolved.application, "activated.html", by_phone=flow["delivery"]["channel"] != "email"
