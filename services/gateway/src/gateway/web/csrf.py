@@ -13,8 +13,13 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def same_origin(origin: str, ours: str) -> bool:
-    one, other = urlsplit(origin), urlsplit(ours)
-    return (one.scheme, one.hostname, one.port) == (other.scheme, other.hostname, other.port)
+    """What is no origin at all isn't ours."""
+    other = urlsplit(ours)
+    try:
+        one = urlsplit(origin)
+        return (one.scheme, one.hostname, one.port) == (other.scheme, other.hostname, other.port)
+    except ValueError:
+        return False
 
 
 def check(scope: Scope, visitor: Visitor, origin: str) -> None:
@@ -40,5 +45,7 @@ def form_token(key: bytes, visitor: Visitor) -> str:
 
 
 def check_form(key: bytes, visitor: Visitor, given: str | None) -> None:
-    if not (visitor.session_token or visitor.flow_token) or not hmac.compare_digest(form_token(key, visitor), given or ""):
+    # As bytes: of two texts compare_digest takes ASCII only.
+    expected, shown = form_token(key, visitor).encode(), (given or "").encode(errors="replace")
+    if not (visitor.session_token or visitor.flow_token) or not hmac.compare_digest(expected, shown):
         raise CrossSiteRequest
