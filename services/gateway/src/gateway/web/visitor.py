@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from latchkey_contracts.http.sign_in import SessionInfo
@@ -18,7 +17,9 @@ from .device import Device
 SESSION, FLOW, LINK, LANGUAGE = "latchkey_session", "latchkey_flow", "latchkey_link", "latchkey_language"
 DEVICE = "latchkey_device"  # see device.py
 APP = "latchkey_app"  # which application's portal this browser used last
+_OURS = "latchkey_"
 _TOKEN_LENGTH = range(40, 90)
+_BLANK = " \t"
 
 
 @dataclass
@@ -59,13 +60,23 @@ def cookie_name(name: str, *, secure: bool) -> str:
 
 
 def read_cookies(scope: Scope) -> dict[str, str]:
-    raw = header(scope, b"cookie")
-    if not raw:
-        return {}
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(raw).items()}
-    except CookieError:
-        return {}
+    """The first of each name, as it was set (RFC 6265 §5.2); what is no cookie hides none (SES-1).
+
+    By hand: http.cookies lets a value of a sibling domain's cookie, with a space in it, pass for one of ours. Of two different
+    values for a name of ours neither counts.
+    """
+    found: dict[str, str] = {}
+    doubtful = set()
+    for part in (header(scope, b"cookie") or "").split(";"):
+        name, equals, value = part.partition("=")
+        name, value = name.strip(_BLANK), value.strip(_BLANK)
+        if not equals or not name:
+            continue
+        if found.setdefault(name, value) != value and name.removeprefix("__Host-").startswith(_OURS):
+            doubtful.add(name)
+    for name in doubtful:
+        del found[name]
+    return found
 
 
 def _plausible(token: str | None) -> str | None:
