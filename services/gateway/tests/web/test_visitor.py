@@ -1,4 +1,4 @@
-"""Who is calling, as the gateway sees it: cookies (SES-1, SES-2) and client addresses (THR-4)."""
+"""Who is calling, as the gateway sees it: what it shows, and what that makes of it (SES-1, SES-2)."""
 
 import pytest
 from gateway.sessions.hot_path import HotPath

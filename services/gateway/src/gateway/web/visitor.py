@@ -5,13 +5,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from latchkey_contracts.http.sign_in import SessionInfo
 from servicekit.caller import Caller
 from servicekit.http import header
 from starlette.types import Scope
 
+from .addresses import client_address
 from .device import Device
 
 SESSION, FLOW, LINK, LANGUAGE = "latchkey_session", "latchkey_flow", "latchkey_link", "latchkey_language"
@@ -82,31 +83,6 @@ def read_cookies(scope: Scope) -> dict[str, str]:
 def _plausible(token: str | None) -> str | None:
     """What can't be one of our tokens is none; client-made values are hashed and never found anyway (SES-1)."""
     return token if token and len(token) in _TOKEN_LENGTH and token.isascii() else None
-
-
-def client_address(scope: Scope, proxies: Sequence[IPv4Network | IPv6Network]) -> str:
-    """The peer, or behind trusted proxies the nearest address that is none of theirs (THR-4)."""
-    peer = scope["client"][0] if scope.get("client") else "0.0.0.0"  # noqa: S104 - "unknown", not a listener
-    hops = [one.strip() for one in (header(scope, b"x-forwarded-for") or "").split(",") if one.strip()]
-    try:
-        while hops and any(ip_address(peer) in network for network in proxies):
-            candidate = hops.pop()
-            ip_address(candidate)
-            peer = candidate
-    except ValueError:
-        pass
-    return str(peer)
-
-
-def network_of(address: str) -> str:
-    """/32 for IPv4, /64 for IPv6: what one customer's line usually has."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 4:
-        return str(found)
-    return ":".join(found.exploded.split(":")[:4]) + "::/64"
 
 
 def read_visitor(scope: Scope, *, proxies: Sequence[IPv4Network | IPv6Network], secure: bool) -> Visitor:
