@@ -70,3 +70,30 @@ class TestCookies:
         asked = scope("/v1/session", ("cookie", f"{SESSION}={MINE}; {SESSION}={OTHER}"))
         assert read_visitor(asked, proxies=[], secure=False).session_token is None
         assert HotPath(None, None, secure=False)._token(asked) is None
+
+
+class TestApiClient:
+    @pytest.mark.parametrize(
+        ("path", "api"),
+        [
+            ("/v1/session", True),
+            ("/v1/apps/demo/sign-ins", True),
+            ("/v1/callbacks/twilio", True),
+            ("/v1/docs", False),
+            ("/v1", False),
+            ("/demo/sign-in", False),
+            ("/", False),
+        ],
+    )
+    def test_only_where_the_api_is(self, path: str, api: bool) -> None:
+        """A browser that tells nothing of itself gets its flow cookie with its first page all the same."""
+        asked = scope(path, ("authorization", f"Bearer {MINE}"), ("latchkey-flow", OTHER))
+        found = read_visitor(asked, proxies=[], secure=True)
+        assert (found.api, found.session_token, found.flow_token) == (api, MINE if api else None, OTHER if api else None)
+
+    @pytest.mark.parametrize(
+        "header",
+        [("cookie", f"{NAME}={MINE}"), ("cookie", f"__Host-{FLOW}={MINE}"), ("origin", "null"), ("sec-fetch-site", "none")],
+    )
+    def test_no_browser(self, header: tuple[str, str]) -> None:
+        assert not read_visitor(scope("/v1/session", header), proxies=[], secure=True).api

@@ -27,14 +27,16 @@ def check(scope: Scope, visitor: Visitor, origin: str) -> None:
     if scope["method"] in SAFE or visitor.api:
         return
     site, said = header(scope, b"sec-fetch-site"), header(scope, b"origin")
+    json = scope["path"].startswith("/v1/")
     if site is not None and site != "same-origin":
         raise CrossSiteRequest
-    if said is not None and not same_origin(said, origin) and not (said == "null" and site is not None):
-        # Our pages' Referrer-Policy makes browsers say "null" for their own forms; Sec-Fetch-Site then speaks for them.
+    if said is not None and not same_origin(said, origin) and not (said == "null" and (site is not None or not json)):
+        # Our pages' Referrer-Policy makes browsers say "null" for their own forms. Sec-Fetch-Site then speaks for them; where a
+        # browser has none of that, a form is left to its token, which is bound to a SameSite cookie. JSON has no token.
         raise CrossSiteRequest
     if site is None and said is None:
         raise CrossSiteRequest
-    if scope["path"].startswith("/v1/") and header(scope, b"latchkey-client") != "web":
+    if json and header(scope, b"latchkey-client") != "web":
         raise CrossSiteRequest
 
 

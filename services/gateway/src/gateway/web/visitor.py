@@ -18,6 +18,7 @@ from .device import Device
 SESSION, FLOW, LINK, LANGUAGE = "latchkey_session", "latchkey_flow", "latchkey_link", "latchkey_language"
 DEVICE = "latchkey_device"  # see device.py
 APP = "latchkey_app"  # which application's portal this browser used last
+_DOCS = "/v1/docs"  # a page all the same
 _OURS = "latchkey_"
 _TOKEN_LENGTH = range(40, 90)
 _BLANK = " \t"
@@ -25,7 +26,7 @@ _BLANK = " \t"
 
 @dataclass
 class Visitor:
-    """`api`: no cookies, tokens in headers (api.md §1). `session_token` and `flow_token` are secrets: never log them."""
+    """`api`: no cookies, tokens in headers (api.md §1), below /v1/ only. `session_token` and `flow_token` are secrets: never log them."""
 
     ip: str
     user_agent: str | None
@@ -91,7 +92,9 @@ def read_visitor(scope: Scope, *, proxies: Sequence[IPv4Network | IPv6Network], 
     bearer = authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
     flow_header = header(scope, b"latchkey-flow")
     ours = {name: cookies.get(cookie_name(name, secure=secure)) for name in (SESSION, FLOW)}
-    api = not any(ours.values()) and header(scope, b"origin") is None and header(scope, b"sec-fetch-site") is None
+    told = any(ours.values()) or any(header(scope, name) is not None for name in (b"origin", b"sec-fetch-site"))
+    # A browser without Fetch Metadata tells nothing of itself with its first page, and needs its flow cookie then.
+    api = scope["path"].startswith("/v1/") and scope["path"] != _DOCS and not told
     return Visitor(
         ip=client_address(scope, proxies),
         user_agent=header(scope, b"user-agent"),
