@@ -20,6 +20,7 @@ from servicekit.db import Database
 from servicekit.kafka import KafkaSettings
 from servicekit.outbox import LOCK, Relay
 from servicekit.wakeups import Wakeups
+from testkit.cable import Cable
 from testkit.records import an_event, read_topic, until
 
 LEADERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -241,6 +242,57 @@ class TestLeader:
                 await until(lambda: asyncio.sleep(0, not relay.leading))
                 await until(waits)  # and it tries again
         assert await pending(db) == 1
+
+
+class TestLeaderLost:
+    """REL-2: a leader whose host is gone without a word gives the lock back, though nothing ever closes its connection."""
+
+    async def test_the_server_looks_after_its_sessions(self, db):
+        connection = await db.dedicated(idle_session_timeout="30000")
+        try:
+            names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+            found = {name: await connection.fetchval(f"SHOW {name}") for name in (*names, "idle_session_timeout")}
+        finally:
+            connection.terminate()
+        assert list(found.values()) in (
+            ["10", "5", "3", "25000", "30s"],
+            ["0", "0", "0", "0", "30s"],  # over a Unix socket nobody gets lost
+        )
+
+    async def test_another_leads_soon(self, db, kit_dsn, clock, kafka, monkeypatch):
+        """Its kernel still answers; only it says nothing any more."""
+        monkeypatch.setattr(outbox, "IDLE_SECONDS", 1.0)
+        cable = Cable(kit_dsn)
+        await cable.plug()
+        far = await Database.connect(cable.dsn, service="identity", origin="https://id.example", clock=clock)
+        fakes = Fakes()
+        try:
+            async with running(far, fakes) as lost:
+                await until(lambda: asyncio.sleep(0, lost.leading))
+                cable.hold()
+                async with running(db, fakes) as other:
+                    await until(lambda: asyncio.sleep(0, other.leading), seconds=5)
+                    await emit(db, uuid4())
+                    await sent(db)
+        finally:
+            await cable.cut()
+            far._pool.terminate()
+
+    async def test_one_that_has_nothing_to_send_keeps_it(self, db, monkeypatch):
+        """Whatever its poll: it speaks in time."""
+        monkeypatch.setattr(outbox, "IDLE_SECONDS", 1.0)
+        older = "SELECT backend_start < clock_timestamp() - interval '2 s' FROM pg_stat_activity WHERE pid = $1"
+        async with running(db, Fakes(), poll=30) as relay:
+            await until(lambda: asyncio.sleep(0, relay.leading))
+            async with db.read() as conn:
+                (leader,) = await conn.fetch(LEADERS, LOCK)
+                await until(lambda: conn.fetchval(older, leader["pid"]))
+                assert await conn.fetch(LEADERS, LOCK) == [leader]
+
+    def test_the_longest_silence(self):
+        """With the broker away: a send that hangs, a producer that doesn't start and doesn't stop, then the pause."""
+        silence = outbox.SEND_SECONDS + 2 * outbox.STOP_SECONDS + outbox.MOST_DELAY
+        assert silence < outbox.IDLE_SECONDS * 2 / 3
 
 
 class TestBrokerAway:
