@@ -10,13 +10,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 from latchkey_contracts import wire
 from latchkey_contracts.event import Event
+from latchkey_contracts.identity import SelfServicePolicyPublished
 from latchkey_contracts.topics import events_topic
 from servicekit import outbox
 from servicekit.clock import ManualClock
-from servicekit.db import Database
+from servicekit.db import MOST_BYTES, Database, EventTooLarge
 from servicekit.kafka import KafkaSettings
 from servicekit.outbox import LOCK, Relay
 from servicekit.wakeups import Wakeups
@@ -47,6 +48,7 @@ class Fakes:
     """Producers whose acknowledgements the test gives; `made` are all of them."""
 
     fail: Callable[[int], Exception | None] = lambda _number: None
+    refuse: Callable[[bytes], Exception | None] = lambda _value: None
     hold: bool = False
     made: list["FakeProducer"] = field(default_factory=list)
     stored: list[Event] = field(default_factory=list)
@@ -69,6 +71,8 @@ class FakeProducer:
         self.stopped = True
 
     async def send(self, _topic: str, *, key: bytes, value: bytes, headers: Any) -> asyncio.Future[None]:
+        if refused := self.fakes.refuse(value):
+            raise refused
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         if error := self.fakes.fail(len(self.futures)):
@@ -242,6 +246,55 @@ class TestLeader:
                 await until(lambda: asyncio.sleep(0, not relay.leading))
                 await until(waits)  # and it tries again
         assert await pending(db) == 1
+
+
+class TestTooLarge:
+    """What Kafka would refuse for ever never gets into its way: it would hold up every later event of the service."""
+
+    async def test_refused_where_it_is_made(self, db):
+        """The use case fails, and nothing of it is written; the limit counts attributes, too."""
+        small, large = (
+            an_event(),
+            SelfServicePolicyPublished(policy_id=uuid4(), name="Big", revision=1, content={"x": "é" * 450_000}),
+        )
+
+        async def use_case() -> None:
+            async with db.transaction() as tx:
+                await tx.emit(small)
+                await tx.emit(large)
+
+        with pytest.raises(EventTooLarge) as caught:
+            await use_case()
+        assert caught.value.event_type == large.event_type
+        assert caught.value.size > 900_000
+        assert await pending(db) == 0
+
+    async def test_the_largest_goes_out(self, db, kafka):
+        event = SelfServicePolicyPublished(policy_id=uuid4(), name="Big", revision=1, content={"x": ""})
+        empty = len(event.model_dump_json())
+        content = {"x": "x" * (MOST_BYTES - 2000 - empty)}
+        async with db.transaction() as tx:
+            await tx.emit(event.model_copy(update={"content": content}))
+        async with running(db, kafka):
+            await sent(db)
+
+    @pytest.mark.parametrize("at_once", [False, True])
+    async def test_one_that_is_there_already(self, db, logged, at_once):
+        """Refused by our client or by the broker: whoever looks finds its row, and nobody looks at the broker."""
+        accounts = [uuid4() for _ in range(3)]
+        await emit(db, *accounts)
+        async with db.transaction() as tx:
+            await tx.execute("UPDATE outbox SET value = value || repeat(' ', 1000)::bytea WHERE subject = $1", str(accounts[1]))
+            row = await tx.fetchrow("SELECT id FROM outbox WHERE subject = $1", str(accounts[1]))
+        fakes = Fakes(fail=lambda number: MessageSizeTooLargeError() if number in {1, 2} else None)
+        if at_once:
+            fakes = Fakes(refuse=lambda value: MessageSizeTooLargeError() if len(value) > 1000 else None)
+        async with running(db, fakes):
+            await until(lambda: asyncio.sleep(0, len(fakes.made) == 2))
+        lines = [one for one in logged() if one["event"] in {"relay.event_too_large", "relay.broker_unavailable"}]
+        assert {one["event"] for one in lines} == {"relay.event_too_large"}
+        assert (lines[0]["level"], lines[0]["outbox_id"], lines[0]["type"]) == ("error", row["id"], an_event().event_type)
+        assert await pending(db) == 3
 
 
 class TestLeaderLost:

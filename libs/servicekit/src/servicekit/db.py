@@ -49,6 +49,18 @@ _LOST = {
     "tcp_user_timeout": "25000",
 }
 
+# Of an event with its attributes. Kafka refuses more than 1 MiB, and would refuse it for ever, with all events behind it.
+MOST_BYTES = 900_000
+
+
+class EventTooLarge(Exception):
+    """Nothing of the transaction is written: whoever makes events of what others give must bound it."""
+
+    def __init__(self, event_type: str, size: int) -> None:
+        super().__init__(f"{event_type} has {size} bytes; {MOST_BYTES} are the most")
+        self.event_type = event_type
+        self.size = size
+
 
 class HasNow(Protocol):
     def now(self) -> datetime: ...
@@ -128,7 +140,10 @@ class Tx(Conn):
         await self._raw.executemany(sql, rows)
 
     async def emit(self, event: Event, *, expirytime: datetime | None = None) -> None:
-        """Publishes the event if and when this transaction commits (outbox, EVT-4). It is written with all others just before that."""
+        """Publishes the event if and when this transaction commits (outbox, EVT-4). It is written with all others just before that.
+
+        Raises EventTooLarge.
+        """
         if event.publisher != self._database.service:
             raise ValueError(f"{self._database.service} may not publish {event.event_type}")
         trace = current_trace()
@@ -148,7 +163,10 @@ class Tx(Conn):
         topic = events_topic(event.publisher, self._database.topic_prefix)
         # As text: for a list of jsonb, whose codec is ours, asyncpg would look its type up on every new connection (10 ms).
         attributes = orjson.dumps(wire.attributes(meta)).decode()
-        self._emitted.append((event.subject, topic, attributes, event.model_dump_json().encode()))
+        value = event.model_dump_json().encode()
+        if (size := len(value) + len(attributes.encode())) > MOST_BYTES:
+            raise EventTooLarge(event.event_type, size)
+        self._emitted.append((event.subject, topic, attributes, value))
 
     async def write_events(self) -> None:
         """One statement for all. It takes the row lock of a subject's version before it draws the outbox ids, so that events

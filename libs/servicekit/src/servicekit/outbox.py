@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from latchkey_contracts import wire
 
 from .db import Contention, Database, DatabaseUnavailable, Record
@@ -83,8 +83,9 @@ class Relay:
                 await self._send(rows)
                 delay = 0.2
             except (KafkaError, TimeoutError) as error:
+                if not isinstance(error, MessageSizeTooLargeError):
+                    log.warning("relay.broker_unavailable", error=type(error).__name__)
                 # A batch that timed out may have used up sequence numbers: only a new producer is sure to go on (stack.md §2.4).
-                log.warning("relay.broker_unavailable", error=type(error).__name__)
                 await self._drop_producer()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, MOST_DELAY)
@@ -106,12 +107,19 @@ class Relay:
             acknowledgements = []
             for row in rows:
                 attributes = {**row["attributes"], "aggregateversion": str(row["aggregateversion"])}
-                acknowledgements.append(
-                    await producer.send(
+                try:
+                    acknowledgement = await producer.send(
                         row["topic"], key=row["subject"].encode(), value=bytes(row["value"]), headers=wire.headers(attributes)
                     )
-                )
-            await asyncio.gather(*acknowledgements)
+                except MessageSizeTooLargeError:
+                    _too_large([row])
+                    raise
+                acknowledgements.append(acknowledgement)
+            try:
+                await asyncio.gather(*acknowledgements)
+            except MessageSizeTooLargeError:
+                _too_large([row for row, one in zip(rows, acknowledgements, strict=True) if _refused(one)])
+                raise
 
     async def _started_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -128,6 +136,17 @@ class Relay:
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stopped(producer)
+
+
+def _refused(acknowledgement: asyncio.Future[Any]) -> bool:
+    done = acknowledgement.done() and not acknowledgement.cancelled()
+    return done and isinstance(acknowledgement.exception(), MessageSizeTooLargeError)
+
+
+def _too_large(rows: Sequence[Record]) -> None:
+    """No broker will ever take it, and all events wait behind it. The broker refuses what came together; the largest is to blame."""
+    row = max(rows, key=lambda one: len(one["value"]))
+    log.error("relay.event_too_large", outbox_id=row["id"], type=row["attributes"]["type"], bytes=len(row["value"]))
 
 
 async def _stopped(producer: AIOKafkaProducer) -> None:
