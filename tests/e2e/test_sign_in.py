@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psycopg
 import pytest
 from gateway.sessions.cache import TOUCH_SECONDS
 from testkit.stack import Person, Product, eventually, person
@@ -70,8 +71,6 @@ class TestSessions:
 
     def test_a_cut_off_gateway_asks_identity(self, product: Product, signed_in: Person) -> None:
         """design.md §3.8: without Kafka the memory doesn't count (fails closed)."""
-        import psycopg
-
         other = product.client(1)
         other.get("/v1/session", headers=signed_in.bearer)
         session = other.get("/v1/session", headers=signed_in.bearer).json()
@@ -79,6 +78,15 @@ class TestSessions:
             connection.execute("UPDATE session SET revoked_at = created_at WHERE id = %s", (session["id"],))
         with product.client() as fresh:
             assert fresh.get("/v1/me", headers=signed_in.bearer).status_code in {200, 401, 404}
+
+    def test_revoked_while_events_are_late(self, product: Product, signed_in: Person) -> None:
+        """SES-4: a gateway that remembers the session hears of its end from identity, with the next word of its use."""
+        session = signed_in.http.get("/v1/session", headers=signed_in.bearer).json()
+        with psycopg.connect(product.stack.postgres["identity"]) as connection:
+            connection.execute("UPDATE session SET revoked_at = created_at WHERE id = %s", (session["id"],))
+        assert signed_in.http.get("/v1/session", headers=signed_in.bearer).status_code == 200, "it had it in memory"
+        ended = {"headers": signed_in.bearer}
+        eventually(lambda: signed_in.http.get("/v1/session", **ended).status_code == 401, seconds=2 * TOUCH_SECONDS)
 
     def test_session_cookie(self, product: Product, signed_in: Person) -> None:
         """SES-2: HttpOnly, Lax, no Domain; the value is in no body."""

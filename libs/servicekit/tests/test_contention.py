@@ -309,7 +309,6 @@ class TestGivenUpWork:
     async def test_gauges(self, db, rows, clock):
         health = Health("kit", db, clock, None)
         health._schema = []  # these tables were made without the list of migrations
-        await health.look()
-        health._disconnect()
+        await health.measure()
         values = {gauge.name: gauge.samples[0].value for gauge in health.collect()}
         assert (values["latchkey_work"], values["latchkey_work_given_up"]) == (1, 2)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit, urlunsplit
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -15,55 +15,8 @@ from servicekit.clock import Clock
 from servicekit.db import Database
 from servicekit.health import DEAD_AFTER_SECONDS, HEARTBEAT_SECONDS, READY_AFTER, UNREADY_AFTER, Health, management_app
 from servicekit.migrations import migrate
-
-
-class Cable:
-    """A wire to PostgreSQL that can be cut, and held so that nothing moves."""
-
-    def __init__(self, dsn: str) -> None:
-        self._target = urlsplit(dsn)
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._flowing = asyncio.Event()
-        self.port = 0
-
-    @property
-    def dsn(self) -> str:
-        user = self._target.netloc.rsplit("@", 1)[0]
-        return urlunsplit(self._target._replace(netloc=f"{user}@127.0.0.1:{self.port}"))
-
-    async def plug(self) -> None:
-        self._flowing.set()
-        if self._server is None:
-            self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        self._flowing.set()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    def hold(self) -> None:
-        self._flowing.clear()
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        near, far = writer, None
-        with contextlib.suppress(OSError):
-            far_reader, far = await asyncio.open_connection(self._target.hostname, self._target.port)
-            self._writers |= {near, far}
-            await asyncio.gather(self._pump(reader, far), self._pump(far_reader, near))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                await self._flowing.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+from testkit.cable import Cable
+from testkit.records import until
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +44,10 @@ async def health(cable: Cable, monkeypatch) -> AsyncIterator[Health]:
     yield found
     found._disconnect()
     db._pool.terminate()
+
+
+OUTBOX = "INSERT INTO outbox (topic, subject, aggregateversion, attributes, value, created_at) VALUES ('t', 's', 1, '{}', '', $1)"
+WORK = "INSERT INTO work (kind, payload, trace, due_at, failed_at) VALUES ('k', '{}', '{}', $1, $2)"
 
 
 class Probes:
@@ -219,6 +176,7 @@ class TestLive:
 class TestMetrics:
     async def test_the_backlog(self, health, probes):
         await health.look()
+        await health.measure()
         health.consuming()
         text = (await probes.get("/metrics")).text
         for line in (
@@ -229,3 +187,51 @@ class TestMetrics:
             "latchkey_consuming 1.0",
         ):
             assert line in text
+
+    async def test_oldest_and_what_is_due(self, health, probes):
+        """The oldest is the first by its id; what is given up isn't due."""
+        await health.look()
+        now = health._clock.now()
+        async with health._db.transaction() as tx:
+            for age in (30, 90):
+                await tx.execute(OUTBOX, now - timedelta(seconds=age))
+            for due, failed in ((-1, None), (60, None), (-1, now)):
+                await tx.execute(WORK, now + timedelta(seconds=due), failed)
+        await health.measure()
+        async with health._db.transaction() as tx:
+            await tx.execute("TRUNCATE outbox, work")
+        found = {one.name: one.samples[0].value for one in health.collect()}
+        assert (found["latchkey_outbox"], found["latchkey_work"], found["latchkey_work_given_up"]) == (2, 1, 1)
+        assert 30 <= found["latchkey_outbox_age_seconds"] < 40
+
+    async def test_counted_no_further_than_it_matters(self, health, probes, monkeypatch):
+        monkeypatch.setattr(health_module, "COUNT_LIMIT", 3)
+        await health.look()
+        async with health._db.transaction() as tx:
+            for _ in range(5):
+                await tx.execute(OUTBOX, health._clock.now())
+        await health.measure()
+        async with health._db.transaction() as tx:
+            await tx.execute("TRUNCATE outbox")
+        assert health._backlog["outbox"] == 3
+
+    async def test_one_that_takes_too_long_says_nothing_about_the_database(self, health, probes, monkeypatch):
+        """REL-12: whatever waits, every look gets its answer; and PostgreSQL stops counting, too."""
+        monkeypatch.setattr(health_module, "MEASURE_SECONDS", 0.3)
+        await health.look()
+        async with health._db.transaction() as tx:
+            await tx.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+            for _ in range(UNREADY_AFTER + 1):
+                await health.look()
+                await asyncio.wait_for(health.measure(), 2)
+            waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'outbox'::regclass AND NOT granted"
+            await until(lambda: tx.fetchval(f"SELECT ({waiting}) = 0"))
+        assert await probes.status("ready") == 200
+
+    async def test_counted_beside_the_heartbeat(self, health, probes):
+        task = asyncio.create_task(health.run())
+        await until(lambda: asyncio.sleep(0, health._backlog and health.ready()["database"]))
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert health._connection is None

@@ -367,6 +367,29 @@ class TestAnswers:
         assert line["exception"]["type"] == "builtins.RuntimeError"
         assert line["request_id"] == document["request_id"]
 
+    async def test_also_when_what_comes_before_fails(self, logged):
+        """LOG-1, LOG-2, API-2: a mistake in `before` is told, written down and measured like one in a handler."""
+
+        def before(_scope: Any) -> None:
+            raise ValueError("bob@example.com")
+
+        def measured() -> float:
+            labels = {"method": "GET", "route": "(none)", "status": "500"}
+            return REGISTRY.get_sample_value("latchkey_http_seconds_count", labels) or 0
+
+        counted = measured()
+        guard = Guard(None, trust_request_id=True, before=before)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=guard), base_url="http://public") as client:
+            answer = await client.get("/", headers={"x-request-id": "0123456789abcdef"})
+        document = problem_of(answer, 500, "internal_error")
+        assert document["request_id"] != "0123456789abcdef"
+        assert measured() == counted + 1
+        failed, line = logged()
+        assert (failed["event"], failed["exception"]["type"]) == ("http.unexpected", "builtins.ValueError")
+        assert (line["event"], line["status"]) == ("http.request", 500)
+        assert failed["request_id"] == document["request_id"]
+        assert "bob@" not in logged.raw().decode()
+
     async def test_retry_after_is_whole_seconds_rounded_up(self, api):
         response = await api.get("/v1/apps/demo/fails/wait")
         document = problem_of(response, 429, "too_many_requests")

@@ -10,16 +10,18 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 from latchkey_contracts import wire
 from latchkey_contracts.event import Event
+from latchkey_contracts.identity import SelfServicePolicyPublished
 from latchkey_contracts.topics import events_topic
 from servicekit import outbox
 from servicekit.clock import ManualClock
-from servicekit.db import Database
+from servicekit.db import MOST_BYTES, Database, EventTooLarge
 from servicekit.kafka import KafkaSettings
 from servicekit.outbox import LOCK, Relay
 from servicekit.wakeups import Wakeups
+from testkit.cable import Cable
 from testkit.records import an_event, read_topic, until
 
 LEADERS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -46,6 +48,7 @@ class Fakes:
     """Producers whose acknowledgements the test gives; `made` are all of them."""
 
     fail: Callable[[int], Exception | None] = lambda _number: None
+    refuse: Callable[[bytes], Exception | None] = lambda _value: None
     hold: bool = False
     made: list["FakeProducer"] = field(default_factory=list)
     stored: list[Event] = field(default_factory=list)
@@ -68,6 +71,8 @@ class FakeProducer:
         self.stopped = True
 
     async def send(self, _topic: str, *, key: bytes, value: bytes, headers: Any) -> asyncio.Future[None]:
+        if refused := self.fakes.refuse(value):
+            raise refused
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         if error := self.fakes.fail(len(self.futures)):
@@ -241,6 +246,106 @@ class TestLeader:
                 await until(lambda: asyncio.sleep(0, not relay.leading))
                 await until(waits)  # and it tries again
         assert await pending(db) == 1
+
+
+class TestTooLarge:
+    """What Kafka would refuse for ever never gets into its way: it would hold up every later event of the service."""
+
+    async def test_refused_where_it_is_made(self, db):
+        """The use case fails, and nothing of it is written; the limit counts attributes, too."""
+        small, large = (
+            an_event(),
+            SelfServicePolicyPublished(policy_id=uuid4(), name="Big", revision=1, content={"x": "é" * 450_000}),
+        )
+
+        async def use_case() -> None:
+            async with db.transaction() as tx:
+                await tx.emit(small)
+                await tx.emit(large)
+
+        with pytest.raises(EventTooLarge) as caught:
+            await use_case()
+        assert caught.value.event_type == large.event_type
+        assert caught.value.size > 900_000
+        assert await pending(db) == 0
+
+    async def test_the_largest_goes_out(self, db, kafka):
+        event = SelfServicePolicyPublished(policy_id=uuid4(), name="Big", revision=1, content={"x": ""})
+        empty = len(event.model_dump_json())
+        content = {"x": "x" * (MOST_BYTES - 2000 - empty)}
+        async with db.transaction() as tx:
+            await tx.emit(event.model_copy(update={"content": content}))
+        async with running(db, kafka):
+            await sent(db)
+
+    @pytest.mark.parametrize("at_once", [False, True])
+    async def test_one_that_is_there_already(self, db, logged, at_once):
+        """Refused by our client or by the broker: whoever looks finds its row, and nobody looks at the broker."""
+        accounts = [uuid4() for _ in range(3)]
+        await emit(db, *accounts)
+        async with db.transaction() as tx:
+            await tx.execute("UPDATE outbox SET value = value || repeat(' ', 1000)::bytea WHERE subject = $1", str(accounts[1]))
+            row = await tx.fetchrow("SELECT id FROM outbox WHERE subject = $1", str(accounts[1]))
+        fakes = Fakes(fail=lambda number: MessageSizeTooLargeError() if number in {1, 2} else None)
+        if at_once:
+            fakes = Fakes(refuse=lambda value: MessageSizeTooLargeError() if len(value) > 1000 else None)
+        async with running(db, fakes):
+            await until(lambda: asyncio.sleep(0, len(fakes.made) == 2))
+        lines = [one for one in logged() if one["event"] in {"relay.event_too_large", "relay.broker_unavailable"}]
+        assert {one["event"] for one in lines} == {"relay.event_too_large"}
+        assert (lines[0]["level"], lines[0]["outbox_id"], lines[0]["type"]) == ("error", row["id"], an_event().event_type)
+        assert await pending(db) == 3
+
+
+class TestLeaderLost:
+    """REL-2: a leader whose host is gone without a word gives the lock back, though nothing ever closes its connection."""
+
+    async def test_the_server_looks_after_its_sessions(self, db):
+        connection = await db.dedicated(idle_session_timeout="30000")
+        try:
+            names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+            found = {name: await connection.fetchval(f"SHOW {name}") for name in (*names, "idle_session_timeout")}
+        finally:
+            connection.terminate()
+        assert list(found.values()) in (
+            ["10", "5", "3", "25000", "30s"],
+            ["0", "0", "0", "0", "30s"],  # over a Unix socket nobody gets lost
+        )
+
+    async def test_another_leads_soon(self, db, kit_dsn, clock, kafka, monkeypatch):
+        """Its kernel still answers; only it says nothing any more."""
+        monkeypatch.setattr(outbox, "IDLE_SECONDS", 1.0)
+        cable = Cable(kit_dsn)
+        await cable.plug()
+        far = await Database.connect(cable.dsn, service="identity", origin="https://id.example", clock=clock)
+        fakes = Fakes()
+        try:
+            async with running(far, fakes) as lost:
+                await until(lambda: asyncio.sleep(0, lost.leading))
+                cable.hold()
+                async with running(db, fakes) as other:
+                    await until(lambda: asyncio.sleep(0, other.leading), seconds=5)
+                    await emit(db, uuid4())
+                    await sent(db)
+        finally:
+            await cable.cut()
+            far._pool.terminate()
+
+    async def test_one_that_has_nothing_to_send_keeps_it(self, db, monkeypatch):
+        """Whatever its poll: it speaks in time."""
+        monkeypatch.setattr(outbox, "IDLE_SECONDS", 1.0)
+        older = "SELECT backend_start < clock_timestamp() - interval '2 s' FROM pg_stat_activity WHERE pid = $1"
+        async with running(db, Fakes(), poll=30) as relay:
+            await until(lambda: asyncio.sleep(0, relay.leading))
+            async with db.read() as conn:
+                (leader,) = await conn.fetch(LEADERS, LOCK)
+                await until(lambda: conn.fetchval(older, leader["pid"]))
+                assert await conn.fetch(LEADERS, LOCK) == [leader]
+
+    def test_the_longest_silence(self):
+        """With the broker away: a send that hangs, a producer that doesn't start and doesn't stop, then the pause."""
+        silence = outbox.SEND_SECONDS + 2 * outbox.STOP_SECONDS + outbox.MOST_DELAY
+        assert silence < outbox.IDLE_SECONDS * 2 / 3
 
 
 class TestBrokerAway:

@@ -41,6 +41,26 @@ Record: TypeAlias = Mapping[str, Any]
 # analyzed, and reads all of a queue for each message. Compiling queries pays for reports, never for these.
 _PLANS = {"enable_seqscan": "off", "jit": "off"}
 
+# How soon PostgreSQL notices that the host at the other end is gone without a word: 25 s, where Linux takes two hours (REL-2).
+_LOST = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+
+# Of an event with its attributes. Kafka refuses more than 1 MiB, and would refuse it for ever, with all events behind it.
+MOST_BYTES = 900_000
+
+
+class EventTooLarge(Exception):
+    """Nothing of the transaction is written: whoever makes events of what others give must bound it."""
+
+    def __init__(self, event_type: str, size: int) -> None:
+        super().__init__(f"{event_type} has {size} bytes; {MOST_BYTES} are the most")
+        self.event_type = event_type
+        self.size = size
+
 
 class HasNow(Protocol):
     def now(self) -> datetime: ...
@@ -120,7 +140,10 @@ class Tx(Conn):
         await self._raw.executemany(sql, rows)
 
     async def emit(self, event: Event, *, expirytime: datetime | None = None) -> None:
-        """Publishes the event if and when this transaction commits (outbox, EVT-4). It is written with all others just before that."""
+        """Publishes the event if and when this transaction commits (outbox, EVT-4). It is written with all others just before that.
+
+        Raises EventTooLarge.
+        """
         if event.publisher != self._database.service:
             raise ValueError(f"{self._database.service} may not publish {event.event_type}")
         trace = current_trace()
@@ -140,7 +163,10 @@ class Tx(Conn):
         topic = events_topic(event.publisher, self._database.topic_prefix)
         # As text: for a list of jsonb, whose codec is ours, asyncpg would look its type up on every new connection (10 ms).
         attributes = orjson.dumps(wire.attributes(meta)).decode()
-        self._emitted.append((event.subject, topic, attributes, event.model_dump_json().encode()))
+        value = event.model_dump_json().encode()
+        if (size := len(value) + len(attributes.encode())) > MOST_BYTES:
+            raise EventTooLarge(event.event_type, size)
+        self._emitted.append((event.subject, topic, attributes, value))
 
     async def write_events(self) -> None:
         """One statement for all. It takes the row lock of a subject's version before it draws the outbox ids, so that events
@@ -247,7 +273,10 @@ class Database:
     async def dedicated(self, **settings: str) -> asyncpg.Connection:
         """A connection outside of the pool, for advisory locks and LISTEN; the caller closes it."""
         connection = await asyncpg.connect(
-            self.dsn, timeout=5, command_timeout=15, server_settings={"application_name": f"{self.service} relay", **settings}
+            self.dsn,
+            timeout=5,
+            command_timeout=15,
+            server_settings={"application_name": f"{self.service} relay", **_LOST, **settings},
         )
         await _prepare(connection)
         return connection

@@ -104,11 +104,12 @@ class Guard:
                 if self.access_log:
                     self._log(scope, status, started)
 
-    def _admission(self, scope: Scope) -> ServiceError | None:
+    def _admission(self, scope: Scope) -> Exception | None:
+        """What `before` raised: a refusal, or a mistake of ours, which is told and written down like one in a handler."""
         try:
             if self.before is not None:
                 self.before(scope)
-        except ServiceError as error:
+        except Exception as error:  # noqa: BLE001 - raised again where there is a trace
             return error
         return None
 

@@ -24,11 +24,16 @@ UNREADY_AFTER = 3  # failed checks in a row: one slow answer is no outage
 READY_AFTER = 2  # good ones in a row: one good answer is no recovery
 log = get_logger("servicekit.health")
 
+# A backlog may be of any size, so it is measured apart from the probes, not to its end, and with a time-out of its own.
+MEASURE_EVERY = 15.0
+MEASURE_SECONDS = 5.0
+COUNT_LIMIT = 100_000
 _BACKLOG = """
-SELECT (SELECT count(*) FROM outbox) AS outbox, (SELECT min(created_at) FROM outbox) AS oldest,
-       (SELECT count(*) FROM parked) AS parked,
-       (SELECT count(*) FROM work WHERE due_at <= $1 AND failed_at IS NULL) AS work,
-       (SELECT count(*) FROM work WHERE failed_at IS NOT NULL) AS work_given_up
+SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $2) AS found) AS outbox,
+       (SELECT created_at FROM outbox ORDER BY id LIMIT 1) AS oldest,
+       (SELECT count(*) FROM (SELECT FROM parked LIMIT $2) AS found) AS parked,
+       (SELECT count(*) FROM (SELECT FROM work WHERE due_at <= $1 AND failed_at IS NULL LIMIT $2) AS found) AS work,
+       (SELECT count(*) FROM (SELECT FROM work WHERE failed_at IS NOT NULL LIMIT $2) AS found) AS work_given_up
 """
 
 
@@ -61,8 +66,9 @@ class Health:
         self._joined = True
 
     async def run(self) -> None:
-        """The loop's heartbeat, and a look at the database every second."""
+        """The loop's heartbeat, a look at the database every second, and beside them the backlog."""
         count = 0
+        measuring = asyncio.create_task(self._measure_for_ever())
         try:
             while True:
                 self._beat = time.monotonic()
@@ -71,7 +77,34 @@ class Health:
                 count += 1
                 await asyncio.sleep(HEARTBEAT_SECONDS)
         finally:
+            measuring.cancel()
             self._disconnect()
+
+    async def _measure_for_ever(self) -> None:
+        while True:
+            await self.measure()
+            await asyncio.sleep(MEASURE_EVERY if self._schema == [] else HEARTBEAT_SECONDS)
+
+    async def measure(self) -> None:
+        """The backlog as it was last seen stays where it can't be measured; that says nothing about the database (REL-12)."""
+        if self._schema != []:
+            return
+        connection = None
+        try:
+            async with asyncio.timeout(MEASURE_SECONDS):
+                connection = await self._db.dedicated(statement_timeout=str(int(MEASURE_SECONDS * 1000)))
+                conn = Conn(connection, self._clock)
+                row = await conn.fetchrow(_BACKLOG, conn.now, COUNT_LIMIT)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the probes look for themselves
+            log.warning("health.backlog_unknown", error=type(error).__name__)
+        else:
+            if row is not None:
+                age = (conn.now - row["oldest"]).total_seconds() if row["oldest"] else 0.0
+                counts = {name: row[name] for name in ("outbox", "parked", "work", "work_given_up")}
+                self._backlog = {**counts, "outbox_age_seconds": age}
+        finally:
+            if connection is not None:
+                connection.terminate()
 
     async def look(self) -> None:
         try:
@@ -89,14 +122,7 @@ class Health:
         conn = Conn(self._connection, self._clock)
         if self._schema is None or self._schema:
             self._schema = await missing(conn, self._service)
-        if self._schema:
-            await conn.fetchval("SELECT 1")
-            return
-        row = await conn.fetchrow(_BACKLOG, conn.now)
-        if row is not None:
-            age = (conn.now - row["oldest"]).total_seconds() if row["oldest"] else 0.0
-            counts = {name: row[name] for name in ("outbox", "parked", "work", "work_given_up")}
-            self._backlog = {**counts, "outbox_age_seconds": age}
+        await conn.fetchval("SELECT 1")
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

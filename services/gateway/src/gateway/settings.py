@@ -1,6 +1,6 @@
 """Settings of the gateway, beside those of every service."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from servicekit.settings import ServiceSettings, in_production, only_for_tests
 
 from gateway.limits.asn import open_asn
+from gateway.web.addresses import networks
 
 
 class GatewaySettings(ServiceSettings):
@@ -27,8 +28,7 @@ class GatewaySettings(ServiceSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
-        for one in filter(None, (part.strip() for part in value.split(","))):
-            ip_network(one)
+        networks(value)
         return value
 
     @field_validator("asn_database")
@@ -44,4 +44,4 @@ class GatewaySettings(ServiceSettings):
 
     @property
     def proxies(self) -> list[IPv4Network | IPv6Network]:
-        return [ip_network(one.strip()) for one in self.trusted_proxies.split(",") if one.strip()]
+        return networks(self.trusted_proxies)

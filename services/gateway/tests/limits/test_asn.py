@@ -22,6 +22,10 @@ def test_found_by_address(asn_file: Write) -> None:
     assert [found.number(one) for one in ("192.0.2.9", "2001:db8::7", "198.51.100.1")] == [64500, 64501, 64502]
 
 
+def test_found_where_ipv4_is_mapped(asn_file: Write) -> None:
+    assert open_asn(asn_file({"192.0.2.0/24": system(64500)})).number("::ffff:192.0.2.9") == 64500
+
+
 @pytest.mark.parametrize("address", ["203.0.113.1", "2001:db9::1", "", "somewhere", "192.0.2.300"])
 def test_nobody_knows(asn_file: Write, address: str) -> None:
     assert open_asn(asn_file({"192.0.2.0/24": system(64500)})).number(address) is None

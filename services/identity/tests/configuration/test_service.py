@@ -76,6 +76,24 @@ class TestApply:
         with pytest.raises(NotFound):
             configuration.application("zinnia")
 
+    async def test_what_is_too_large_for_an_event(self, configuration, db, document):
+        """Each such object with its name and size; nothing is applied."""
+        text = {"en": "x" * 80_000}
+        consents = [{"id": f"c{number}", "version": "1.0", "title": {"en": "t"}, "text": text} for number in range(12)]
+        document["applications"] += [
+            {"slug": slug, "brand": {"name": slug, "brand": "#0b3d45"}, "languages": ["en"], "consents": consents}
+            for slug in ("rose", "tulip")
+        ]
+        with pytest.raises(ValidationFailed) as caught:
+            await configuration.apply(document)
+        found = caught.value.errors
+        assert [one.field for one in found] == ["/applications/1", "/applications/2"]
+        assert found[0].message.startswith("application rose has 96")
+        assert "kB" in found[0].message
+        assert await published(db) == []
+        with pytest.raises(NotFound):
+            configuration.application("zinnia")
+
     async def test_a_part_may_refer_to_what_was_applied_before(self, configuration, document):
         await configuration.apply(document)
         rose = {"applications": [{"slug": "rose", "brand": {"name": "Rose", "brand": "#5a1030"}}]}
@@ -118,5 +136,18 @@ class TestRepublish:
         await asyncio.gather(configuration.republish(), configuration.republish())
         versions = [version for _, _, version in await published(db)]
         assert sorted(versions) == [1, 1, 1, 2, 2, 2]
+
+    async def test_one_that_is_too_large_holds_up_no_other(self, configuration, db, clock, document):
+        """Applied before there was a limit."""
+        await configuration.apply(document)
+        async with db.transaction() as tx:
+            large = {"x": "x" * 1_000_000}
+            await tx.execute("UPDATE configuration SET content = $1 WHERE kind = 'store'", large)
+        clock.move(REPUBLISH.total_seconds())
+        await configuration.republish()
+        assert [name for name, _, version in await published(db) if version == 2] == [
+            "self_service_policy_published",
+            "application_published",
+        ]
         async with db.read() as conn:
             assert await conn.fetchval("SELECT max(revision) FROM configuration") == 1

@@ -1,6 +1,90 @@
-"""Sessions that end together, against a real database (SES-4, PWD-6)."""
+"""Sessions that end together, and what gateways that remember them are told, against a real database (SES-3, SES-4, PWD-6)."""
 
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from identity.accounts import store as accounts
 from identity.sessions import store
+from identity.sessions.routes import router
+from identity.sessions.service import Sessions
+from servicekit.caller import HEADER, Caller, Signer
+from servicekit.clock import ManualClock
+from servicekit.db import Database
+from servicekit.http import create_internal_app
+from servicekit.keys import Keys
+from servicekit.onetime import hash_token, new_token
+
+LIFETIME, IDLE = timedelta(hours=12), timedelta(minutes=30)
+
+
+@pytest.fixture
+async def account(db: Database) -> UUID:
+    async with db.transaction() as tx:
+        account_id = await accounts.insert(tx, uuid4(), "en")
+        await accounts.set_status(tx, account_id, "active")
+    return account_id
+
+
+async def start(db: Database, account_id: UUID) -> UUID:
+    session_id = uuid4()
+    async with db.transaction() as tx:
+        await store.insert(
+            tx,
+            session_id,
+            account_id,
+            application="demo",
+            token_hash=hash_token(new_token()),
+            methods=["password"],
+            device=None,
+            ip=None,
+            idle=IDLE,
+            expires_at=tx.now + LIFETIME,
+        )
+    return session_id
+
+
+class TestTouch:
+    async def touch(self, db: Database, *ids: UUID) -> list[UUID]:
+        return await Sessions(db).touch([(one, db.clock.now()) for one in ids])
+
+    async def test_live_ones(self, db: Database, account: UUID) -> None:
+        assert await self.touch(db, await start(db, account), await start(db, account)) == []
+        assert await self.touch(db) == []
+
+    async def test_revoked_and_unknown(self, db: Database, account: UUID) -> None:
+        revoked, live, unknown = await start(db, account), await start(db, account), uuid4()
+        async with db.transaction() as tx:
+            await Sessions(db).revoke(tx, revoked, "signed_out")
+        assert set(await self.touch(db, revoked, live, unknown)) == {revoked, unknown}
+
+    async def test_beyond_its_end(self, db: Database, account: UUID, clock: ManualClock) -> None:
+        session_id = await start(db, account)
+        clock.move(LIFETIME.total_seconds())
+        assert await self.touch(db, session_id) == [session_id]
+
+    async def test_of_a_disabled_account(self, db: Database, account: UUID) -> None:
+        session_id = await start(db, account)
+        async with db.transaction() as tx:
+            await accounts.set_status(tx, account, "disabled")
+        assert await self.touch(db, session_id) == [session_id]
+
+    async def test_used_at_a_gateway_alone(self, db: Database, account: UUID, clock: ManualClock) -> None:
+        """SES-3: idle is the gateway's to say, which hears of the use first."""
+        session_id = await start(db, account)
+        clock.move(2 * IDLE.total_seconds())
+        assert await self.touch(db, session_id) == []
+
+    async def test_the_answer(self, db: Database, account: UUID, keys: Keys, clock: ManualClock) -> None:
+        """The gateway of the release before reads `touched` alone (REL-14)."""
+        live, unknown = await start(db, account), uuid4()
+        app = create_internal_app("identity", [router(Sessions(db))], keys=keys, clock=clock)
+        headers = {HEADER: Signer("gateway", keys, clock).sign(Caller("gateway"), "identity")}
+        seen = {str(one): clock.now().isoformat() for one in (live, unknown)}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://identity") as client:
+            answer = await client.post("/internal/sessions/touch", json={"seen": seen}, headers=headers)
+        assert answer.json() == {"touched": 2, "gone": [str(unknown)]}
 
 
 class TestRevokeOthers:

@@ -9,6 +9,8 @@ from typing import Protocol
 import maxminddb
 from servicekit.logging import get_logger
 
+from gateway.web.addresses import address_of
+
 log = get_logger(__name__)
 
 
@@ -36,7 +38,7 @@ class AsnDatabase:
 
     def number(self, address: str) -> int | None:
         try:
-            found = self._reader.get(address)
+            found = self._reader.get(address_of(address))
         except ValueError:  # no address, or an IPv6 one where the file has IPv4 only
             return None
         if not isinstance(found, dict):

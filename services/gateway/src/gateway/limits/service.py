@@ -19,7 +19,7 @@ from servicekit.logging import get_logger, security_event
 from servicekit.throttle import Limit, Throttle
 from servicekit.together import Together
 
-from gateway.web.visitor import network_of
+from gateway.web.addresses import network_of
 
 from . import store
 from .asn import AutonomousSystems

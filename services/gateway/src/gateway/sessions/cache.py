@@ -1,10 +1,13 @@
 """Sessions that identity has confirmed, kept close for the hot path (design.md §3.8).
 
-An entry goes when Kafka says that its session or account is over. When the follower can't be sure to have heard everything,
-nothing here counts and identity is asked each time: the cache fails closed.
+An entry goes when Kafka says that its session or account is over, and at the latest when identity says so, which is told of
+each use within TOUCH_SECONDS: identity's relay may be behind, which nobody can see from here. When the follower can't be sure to
+have heard everything, or identity couldn't be told for TRUST_SECONDS, nothing here counts and identity is asked each time: the
+cache fails closed. So a restart of identity is ridden out; after a minute without it sessions are 503, as all else is.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,13 +18,14 @@ from latchkey_contracts.identity import AccountDisabled, SessionRevoked
 from servicekit.caller import Caller
 from servicekit.client import InternalClient
 from servicekit.clock import Clock
-from servicekit.errors import Overloaded, SessionRequired
+from servicekit.errors import Overloaded
 from servicekit.follow import Follower
 from servicekit.kafka import KafkaSettings
 from servicekit.onetime import hash_token
 from servicekit.work import Periodic
 
 TOUCH_SECONDS = 10.0
+TRUST_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -41,12 +45,13 @@ class SessionCache:
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._by_session: dict[UUID, bytes] = {}
         self._generation = 0
+        self._confirmed = clock.monotonic()
         self.follower = Follower(kafka, "identity", clock, self.heard, self.clear)
         self.touching = Periodic("sessions.touch", TOUCH_SECONDS, self.touch)
 
     def get(self, token: str) -> Entry | None:
         """From memory alone; None: ask identity."""
-        if not self.follower.current:
+        if not self.follower.current or self._clock.monotonic() - self._confirmed >= TRUST_SECONDS:
             return None
         key = hash_token(token)
         entry = self._entries.get(key)
@@ -107,14 +112,27 @@ class SessionCache:
                 self._drop(key)
 
     async def touch(self) -> None:
-        """Identity learns when each session was last used, in one call for all."""
+        """Identity learns when each session was last used, in one call for all, and says which of them are over."""
+        began = self._clock.monotonic()
         used = [entry for entry in self._entries.values() if entry.touched]
-        for start in range(0, len(used), 500):
-            part = used[start : start + 500]
-            seen = {str(entry.info.id): entry.seen_at.isoformat() for entry in part}
-            try:
-                await self._identity.request("POST", "/internal/sessions/touch", caller=Caller("gateway"), json={"seen": seen})
-            except (Overloaded, SessionRequired):
-                return
-            for entry in part:
-                entry.touched = False
+        try:
+            for start in range(0, len(used), 500):
+                await self._tell(used[start : start + 500])
+        except Overloaded:
+            return
+        self._confirmed = began
+
+    async def _tell(self, entries: Sequence[Entry]) -> None:
+        seen = {str(entry.info.id): entry.seen_at.isoformat() for entry in entries}
+        for entry in entries:
+            entry.touched = False  # a use that comes while this is on its way is told the next time
+        try:
+            answer = await self._identity.request(
+                "POST", "/internal/sessions/touch", caller=Caller("gateway"), json={"seen": seen}
+            )
+        except BaseException:
+            for entry in entries:
+                entry.touched = True
+            raise
+        for session_id in answer.get("gone", ()):  # the release before doesn't say (REL-14)
+            self.forget(UUID(session_id))

@@ -8,7 +8,7 @@ from servicekit.guard import SECONDS
 from servicekit.http import header, problem_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.web.visitor import SESSION, cookie_name
+from gateway.web.visitor import SESSION, cookie_name, read_cookies
 
 from .cache import SessionCache
 
@@ -17,7 +17,7 @@ class HotPath:
     def __init__(self, app: ASGIApp, sessions: SessionCache, *, secure: bool) -> None:
         self._app = app
         self._sessions = sessions
-        self._mark = f"{cookie_name(SESSION, secure=secure)}="
+        self._cookie = cookie_name(SESSION, secure=secure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/v1/session" or scope["method"] != "GET" or scope["query_string"]:
@@ -46,10 +46,7 @@ class HotPath:
         SECONDS.labels("GET", "/v1/session", 200).observe(time.monotonic() - started)
 
     def _token(self, scope: Scope) -> str | None:
-        cookie = header(scope, b"cookie")
-        if cookie is not None:
-            for part in cookie.split("; "):
-                if part.startswith(self._mark):
-                    return part[len(self._mark) :]
+        if (token := read_cookies(scope).get(self._cookie)) is not None:
+            return token
         authorization = header(scope, b"authorization")
         return authorization[7:] if authorization is not None and authorization[:7].lower() == "bearer " else None

@@ -13,8 +13,13 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def same_origin(origin: str, ours: str) -> bool:
-    one, other = urlsplit(origin), urlsplit(ours)
-    return (one.scheme, one.hostname, one.port) == (other.scheme, other.hostname, other.port)
+    """What is no origin at all isn't ours."""
+    other = urlsplit(ours)
+    try:
+        one = urlsplit(origin)
+        return (one.scheme, one.hostname, one.port) == (other.scheme, other.hostname, other.port)
+    except ValueError:
+        return False
 
 
 def check(scope: Scope, visitor: Visitor, origin: str) -> None:
@@ -22,14 +27,16 @@ def check(scope: Scope, visitor: Visitor, origin: str) -> None:
     if scope["method"] in SAFE or visitor.api:
         return
     site, said = header(scope, b"sec-fetch-site"), header(scope, b"origin")
+    json = scope["path"].startswith("/v1/")
     if site is not None and site != "same-origin":
         raise CrossSiteRequest
-    if said is not None and not same_origin(said, origin) and not (said == "null" and site is not None):
-        # Our pages' Referrer-Policy makes browsers say "null" for their own forms; Sec-Fetch-Site then speaks for them.
+    if said is not None and not same_origin(said, origin) and not (said == "null" and (site is not None or not json)):
+        # Our pages' Referrer-Policy makes browsers say "null" for their own forms. Sec-Fetch-Site then speaks for them; where a
+        # browser has none of that, a form is left to its token, which is bound to a SameSite cookie. JSON has no token.
         raise CrossSiteRequest
     if site is None and said is None:
         raise CrossSiteRequest
-    if scope["path"].startswith("/v1/") and header(scope, b"latchkey-client") != "web":
+    if json and header(scope, b"latchkey-client") != "web":
         raise CrossSiteRequest
 
 
@@ -40,5 +47,7 @@ def form_token(key: bytes, visitor: Visitor) -> str:
 
 
 def check_form(key: bytes, visitor: Visitor, given: str | None) -> None:
-    if not (visitor.session_token or visitor.flow_token) or not hmac.compare_digest(form_token(key, visitor), given or ""):
+    # As bytes: of two texts compare_digest takes ASCII only.
+    expected, shown = form_token(key, visitor).encode(), (given or "").encode(errors="replace")
+    if not (visitor.session_token or visitor.flow_token) or not hmac.compare_digest(expected, shown):
         raise CrossSiteRequest

@@ -28,13 +28,14 @@ def remembered(account_id: UUID, before: Device | None) -> Device:
 
 def write(key: bytes, device: Device) -> str:
     content = device.account_id.bytes + bytes.fromhex(device.id)
-    return urlsafe_b64encode(content + _sign(key, content)).decode()
+    # Without padding: a value with "=" would be quoted, and cookies are read as they stand.
+    return urlsafe_b64encode(content + _sign(key, content)).decode().rstrip("=")
 
 
 def read(key: bytes, cookie: str | None) -> Device | None:
     """None for whatever this product hasn't made."""
     try:
-        data = urlsafe_b64decode(cookie or "")
+        data = urlsafe_b64decode((cookie or "") + "==")
     except ValueError:
         return None
     content, signature = data[:-32], data[-32:]

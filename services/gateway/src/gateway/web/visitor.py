@@ -5,25 +5,28 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from http.cookies import CookieError, SimpleCookie
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from latchkey_contracts.http.sign_in import SessionInfo
 from servicekit.caller import Caller
 from servicekit.http import header
 from starlette.types import Scope
 
+from .addresses import client_address
 from .device import Device
 
 SESSION, FLOW, LINK, LANGUAGE = "latchkey_session", "latchkey_flow", "latchkey_link", "latchkey_language"
 DEVICE = "latchkey_device"  # see device.py
 APP = "latchkey_app"  # which application's portal this browser used last
+_DOCS = "/v1/docs"  # a page all the same
+_OURS = "latchkey_"
 _TOKEN_LENGTH = range(40, 90)
+_BLANK = " \t"
 
 
 @dataclass
 class Visitor:
-    """`api`: no cookies, tokens in headers (api.md §1). `session_token` and `flow_token` are secrets: never log them."""
+    """`api`: no cookies, tokens in headers (api.md §1), below /v1/ only. `session_token` and `flow_token` are secrets: never log them."""
 
     ip: str
     user_agent: str | None
@@ -59,43 +62,28 @@ def cookie_name(name: str, *, secure: bool) -> str:
 
 
 def read_cookies(scope: Scope) -> dict[str, str]:
-    raw = header(scope, b"cookie")
-    if not raw:
-        return {}
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(raw).items()}
-    except CookieError:
-        return {}
+    """The first of each name, as it was set (RFC 6265 §5.2); what is no cookie hides none (SES-1).
+
+    By hand: http.cookies lets a value of a sibling domain's cookie, with a space in it, pass for one of ours. Of two different
+    values for a name of ours neither counts.
+    """
+    found: dict[str, str] = {}
+    doubtful = set()
+    for part in (header(scope, b"cookie") or "").split(";"):
+        name, equals, value = part.partition("=")
+        name, value = name.strip(_BLANK), value.strip(_BLANK)
+        if not equals or not name:
+            continue
+        if found.setdefault(name, value) != value and name.removeprefix("__Host-").startswith(_OURS):
+            doubtful.add(name)
+    for name in doubtful:
+        del found[name]
+    return found
 
 
 def _plausible(token: str | None) -> str | None:
     """What can't be one of our tokens is none; client-made values are hashed and never found anyway (SES-1)."""
     return token if token and len(token) in _TOKEN_LENGTH and token.isascii() else None
-
-
-def client_address(scope: Scope, proxies: Sequence[IPv4Network | IPv6Network]) -> str:
-    """The peer, or behind trusted proxies the nearest address that is none of theirs (THR-4)."""
-    peer = scope["client"][0] if scope.get("client") else "0.0.0.0"  # noqa: S104 - "unknown", not a listener
-    hops = [one.strip() for one in (header(scope, b"x-forwarded-for") or "").split(",") if one.strip()]
-    try:
-        while hops and any(ip_address(peer) in network for network in proxies):
-            candidate = hops.pop()
-            ip_address(candidate)
-            peer = candidate
-    except ValueError:
-        pass
-    return str(peer)
-
-
-def network_of(address: str) -> str:
-    """/32 for IPv4, /64 for IPv6: what one customer's line usually has."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 4:
-        return str(found)
-    return ":".join(found.exploded.split(":")[:4]) + "::/64"
 
 
 def read_visitor(scope: Scope, *, proxies: Sequence[IPv4Network | IPv6Network], secure: bool) -> Visitor:
@@ -104,7 +92,9 @@ def read_visitor(scope: Scope, *, proxies: Sequence[IPv4Network | IPv6Network], 
     bearer = authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
     flow_header = header(scope, b"latchkey-flow")
     ours = {name: cookies.get(cookie_name(name, secure=secure)) for name in (SESSION, FLOW)}
-    api = not any(ours.values()) and header(scope, b"origin") is None and header(scope, b"sec-fetch-site") is None
+    told = any(ours.values()) or any(header(scope, name) is not None for name in (b"origin", b"sec-fetch-site"))
+    # A browser without Fetch Metadata tells nothing of itself with its first page, and needs its flow cookie then.
+    api = scope["path"].startswith("/v1/") and scope["path"] != _DOCS and not told
     return Visitor(
         ip=client_address(scope, proxies),
         user_agent=header(scope, b"user-agent"),

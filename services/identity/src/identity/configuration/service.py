@@ -1,5 +1,7 @@
 """Applies a configuration file, all or nothing, and publishes what changed in full (design.md §3.10)."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,14 +22,15 @@ from latchkey_contracts.identity import (
 )
 from pydantic import BaseModel
 from servicekit.configuration import LiveConfiguration
-from servicekit.db import Conn, Record, Tx
+from servicekit.db import MOST_BYTES, Conn, EventTooLarge, Record, Tx
 from servicekit.errors import FieldError, ValidationFailed
-from servicekit.logging import security_event
+from servicekit.logging import get_logger, security_event
 
 from . import rules, store
 
 # Well within the topics' retention (7 days), so that a subscriber that comes late gets everything, too.
 REPUBLISH = timedelta(days=1)
+log = get_logger(__name__)
 
 
 def _event(kind: str, name: str, revision: int, content: dict[str, Any]) -> ConfigurationEvent:
@@ -41,13 +44,30 @@ def _event(kind: str, name: str, revision: int, content: dict[str, Any]) -> Conf
     return ApplicationPublished(application_id=item_id, name=name, revision=revision, content=content)
 
 
-def _items(document: Document) -> list[tuple[str, str, dict[str, Any]]]:
+@dataclass(frozen=True)
+class _Item:
+    path: str
+    kind: str
+    name: str
+    content: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def _items(document: Document) -> Iterator[_Item]:
     """In the order in which others want to hear of them: an application after what it refers to."""
-    parts: list[tuple[str, str, BaseModel]] = [("store", one.name, one) for one in document.identity_stores]
-    parts += [("self_service_policy", one.name, one) for one in document.self_service_policies]
-    parts += [("notification_policy", one.name, one) for one in document.notification_policies]
-    parts += [("application", one.slug, one) for one in document.applications]
-    return [(kind, name, one.model_dump(mode="json")) for kind, name, one in parts]
+    sections: list[tuple[str, str, Sequence[BaseModel]]] = [
+        ("identity_stores", "store", document.identity_stores),
+        ("self_service_policies", "self_service_policy", document.self_service_policies),
+        ("notification_policies", "notification_policy", document.notification_policies),
+        ("applications", "application", document.applications),
+    ]
+    for section, kind, found in sections:
+        for index, one in enumerate(found):
+            content = one.model_dump(mode="json")
+            yield _Item(f"/{section}/{index}", kind, content["slug" if kind == "application" else "name"], content)
 
 
 class ConfigurationService(LiveConfiguration):
@@ -63,6 +83,7 @@ class ConfigurationService(LiveConfiguration):
         """{applied, unchanged, warnings}; raises ValidationFailed with every error. A second apply of the same changes nothing."""
         applied: list[str] = []
         unchanged: list[str] = []
+        too_large: list[FieldError] = []
         async with self._db.transaction() as tx:
             await store.lock(tx)
             rows = await store.everything(tx)
@@ -70,12 +91,18 @@ class ConfigurationService(LiveConfiguration):
             if checked.document is None:
                 raise ValidationFailed([FieldError(path, "not_allowed", why) for path, why in checked.errors])
             before = {(row["kind"], row["name"]): row["content"] for row in rows}
-            for kind, name, content in _items(checked.document):
-                if before.get((kind, name)) == content:
-                    unchanged.append(f"{kind} {name}")
-                else:
-                    await self._publish(tx, kind, name, content)
-                    applied.append(f"{kind} {name}")
+            for one in _items(checked.document):
+                if before.get((one.kind, one.name)) == one.content:
+                    unchanged.append(one.label)
+                    continue
+                try:
+                    await self._publish(tx, one)
+                    applied.append(one.label)
+                except EventTooLarge as error:
+                    why = f"{one.label} has {error.size // 1000} kB as an event; {MOST_BYTES // 1000} kB are the most"
+                    too_large.append(FieldError(one.path, "not_allowed", why))
+            if too_large:
+                raise ValidationFailed(too_large)
             tx.signal("configuration")
         if applied:
             security_event("sensitive_update", "success", what="configuration", applied=applied)
@@ -84,15 +111,20 @@ class ConfigurationService(LiveConfiguration):
         return {"applied": applied, "unchanged": unchanged, "warnings": warnings}
 
     @staticmethod
-    async def _publish(tx: Tx, kind: str, name: str, content: dict[str, Any]) -> None:
-        revision = await store.put(tx, kind, configuration_id(kind, name), name, content)
-        await tx.emit(_event(kind, name, revision, content))
+    async def _publish(tx: Tx, item: _Item) -> None:
+        """Raises EventTooLarge."""
+        revision = await store.put(tx, item.kind, configuration_id(item.kind, item.name), item.name, item.content)
+        await tx.emit(_event(item.kind, item.name, revision, item.content))
 
     async def republish(self) -> None:
         """Everything that was published last a day ago, as it is: any number of replicas and restarts, once a day."""
         async with self._db.transaction() as tx:
             for row in await store.published_before(tx, tx.now - REPUBLISH):
-                await tx.emit(_event(row["kind"], row["name"], row["revision"], row["content"]))
+                try:
+                    await tx.emit(_event(row["kind"], row["name"], row["revision"], row["content"]))
+                except EventTooLarge as error:  # applied by an earlier release; the others go out all the same
+                    item = configuration_id(row["kind"], row["name"])
+                    log.exception("configuration.too_large", kind=row["kind"], item=str(item), bytes=error.size)
 
 
 def _known(rows: list[Record]) -> rules.Known:

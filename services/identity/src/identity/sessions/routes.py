@@ -32,10 +32,10 @@ def router(sessions: Sessions) -> APIRouter:
         return await sessions.look_up(bytes.fromhex(body.token_hash))
 
     @routes.post("/internal/sessions/touch", dependencies=[allow("gateway")])
-    async def touch(body: Touch) -> dict[str, int]:
+    async def touch(body: Touch) -> dict[str, Any]:
         seen = [(UUID(session_id), datetime.fromisoformat(moment)) for session_id, moment in body.seen.items()]
-        await sessions.touch(seen)
-        return {"touched": len(seen)}
+        gone = await sessions.touch(seen)
+        return {"touched": len(seen), "gone": gone}
 
     @routes.delete("/v1/session", status_code=204, dependencies=[allow("gateway")])
     async def sign_out(caller: CallerDep) -> None:

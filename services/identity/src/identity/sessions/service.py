@@ -117,13 +117,16 @@ class Sessions:
             raise SessionRequired
         if now - row["seen_at"] > TOUCH_AFTER:
             # Being looked up is being used; the gateway tells the rest in batches.
-            await self.touch([(row["id"], now)])
+            async with self._db.transaction() as tx:
+                await store.touch(tx, [(row["id"], now)])
         return info(row, now)
 
-    async def touch(self, seen: Sequence[tuple[UUID, datetime]]) -> None:
+    async def touch(self, seen: Sequence[tuple[UUID, datetime]]) -> list[UUID]:
+        """Answers which of them are over, for gateways that haven't heard of it from Kafka yet (SES-4)."""
         async with self._db.transaction() as tx:
             now = tx.now
             await store.touch(tx, [(session_id, min(moment, now)) for session_id, moment in seen])
+            return await store.gone(tx, [session_id for session_id, _ in seen])
 
     async def sign_out(self, caller: Caller) -> None:
         _, session_id = caller.account()

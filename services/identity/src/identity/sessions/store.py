@@ -30,6 +30,12 @@ _TOUCH = """
 UPDATE session SET seen_at = t.seen_at FROM (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS x (id, seen_at) ORDER BY id) AS t
 WHERE session.id = t.id AND session.seen_at < t.seen_at AND session.revoked_at IS NULL
 """
+_GONE = """
+SELECT given.id FROM unnest($1::uuid[]) AS given (id) WHERE NOT EXISTS (
+    SELECT FROM session s JOIN account a ON a.id = s.account_id
+    WHERE s.id = given.id AND s.revoked_at IS NULL AND a.status = 'active' AND s.expires_at > $2
+)
+"""
 _REVOKE = "UPDATE session SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING account_id"
 _REVOKE_ALL = "UPDATE session SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL"
 _PURGE = "DELETE FROM session WHERE expires_at < $1 OR revoked_at < $1"
@@ -75,6 +81,11 @@ async def others(conn: Conn, account_id: UUID, but: UUID) -> list[UUID]:
 
 async def touch(tx: Tx, seen: Sequence[tuple[UUID, datetime]]) -> None:
     await tx.execute(_TOUCH, [one for one, _ in seen], [moment for _, moment in seen])
+
+
+async def gone(conn: Conn, ids: Sequence[UUID]) -> list[UUID]:
+    """Which of these have ended; whether one was idle for too long is the gateway's to say."""
+    return [row["id"] for row in await conn.fetch(_GONE, list(ids), conn.now)]
 
 
 async def revoke(tx: Tx, session_id: UUID) -> UUID | None:
