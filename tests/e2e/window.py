@@ -1,9 +1,11 @@
 """A person's browser window in tests: remembers what went wrong in it, knows the ways through the pages."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Locator, Page
+from playwright.sync_api import BrowserContext, Error, Locator, Page
 from testkit.stack import PASSWORD, Product
 
 WIDE, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
@@ -57,12 +59,26 @@ def heading(page: Page) -> Locator:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds, once the page is whole: a click only waits until the next one begins."""
-    page.wait_for_load_state()
-    found = Axe().run(page).response["violations"]
+    """What axe finds."""
+    found = _whole(page, lambda: Axe().run(page).response["violations"])
     return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
 
 
 def narrow_enough(page: Page) -> bool:
-    page.wait_for_load_state()
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+    return bool(
+        _whole(page, lambda: page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+    )
+
+
+def _whole(page: Page, look: Callable[[], Any]) -> Any:
+    """Once the page is whole: a click only waits until the next one begins, and a waiting page loads anew when something has
+    happened, also in the middle of a look.
+    """
+    for _ in range(5):
+        page.wait_for_load_state()
+        try:
+            return look()
+        except Error as error:
+            if "context was destroyed" not in str(error):
+                raise
+    raise AssertionError("this page never stays")

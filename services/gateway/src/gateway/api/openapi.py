@@ -16,8 +16,8 @@ DESCRIPTION = (
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    routes = [route for route in app.routes if getattr(route, "path", "").startswith("/v1/")]
-    found = get_openapi(title=TITLE, version="1.0.0", openapi_version="3.1.0", description=DESCRIPTION, routes=routes)
+    found = get_openapi(title=TITLE, version="1.0.0", openapi_version="3.1.0", description=DESCRIPTION, routes=app.routes)
+    found["paths"] = {path: methods for path, methods in found["paths"].items() if path.startswith("/v1/")}
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     for name in ("HTTPValidationError", "ValidationError"):
