@@ -26,15 +26,11 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
-# These have products of their own.
-APART = {"test_code_guessing.py", "test_crashes.py", "test_limits.py"}
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all that share the product; those that have their own may go beside them."""
+    """One worker runs all that share the product; the crash tests have their own and may go beside them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("apart" if item.path.name in APART else "e2e"))
+            item.add_marker(pytest.mark.xdist_group("crash" if item.path.name == "test_crashes.py" else "e2e"))
 
 
 # The operator's list of breached passwords in these tests.

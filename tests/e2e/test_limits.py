@@ -41,12 +41,6 @@ def small(tmp_path_factory: pytest.TempPathFactory, infrastructure: Infrastructu
         yield found
 
 
-@pytest.fixture(scope="module")
-def product(small: Product) -> Product:
-    """For windows: this module never needs the product that others share."""
-    return small
-
-
 @pytest.fixture
 def starts(small: Product):
     """Asks for resets from addresses, by turns over both gateways, in an empty minute; answers the statuses."""
