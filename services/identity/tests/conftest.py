@@ -19,6 +19,7 @@ from identity.recipients.service import Recipients
 from identity.registration.sending import Messages
 from identity.registration.service import PURPOSE, Registrations, Tools
 from identity.sessions.service import Sessions
+from identity.signin.factors import Factors
 from identity.signin.service import SignIns
 from latchkey_contracts.http.links import ConfirmRequest
 from latchkey_contracts.http.registration import Identifiers, RegistrationFlow, RegistrationRequest
@@ -67,7 +68,7 @@ class Customers:
     elsewhere = Caller(service="gateway", flow="cd" * 32)
     old, new = "correct horse staple battery", "seven copper lanterns drifting north"
 
-    def __init__(self, db: Database, configuration: ConfigurationService, keys: Keys) -> None:
+    def __init__(self, db: Database, configuration: ConfigurationService, keys: Keys, factors: Factors | None = None) -> None:
         self.db = db
         self.configuration = configuration
         self.passwords = passwords = Passwords(threads=2)
@@ -108,6 +109,7 @@ class Customers:
             sessions=sessions,
             slowdown=slowdown,
             idempotency=idempotency,
+            factors=factors,
         )
         self._messages = Messages(tools)
         self._opener = Opener(keys, db.clock)  # type: ignore[arg-type]  # a whole clock, in every test

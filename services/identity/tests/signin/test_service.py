@@ -9,31 +9,16 @@ from uuid import UUID
 import pytest
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier
-from identity.configuration.service import ConfigurationService
 from identity.credentials import store as credentials
-from identity.credentials.service import Passwords
-from identity.credentials.slowdown import Slowdown
-from identity.notices.service import Notices
 from identity.password_change.service import PasswordChanges
-from identity.sessions.service import Sessions
 from identity.signin.service import SignIns
 from latchkey_contracts.http.sign_in import PasswordRequest, SignInRequest
 from servicekit.caller import Caller
 from servicekit.db import Conn, Database
 from servicekit.errors import ServiceError
-from servicekit.idempotency import Idempotency
 from servicekit.ids import random_id
 from servicekit.keys import Keys
-from servicekit.onetime import OneTimeSecrets
-from servicekit.sealing import Sealer
-from servicekit.throttle import Throttle
-from servicekit.wakeups import Wakeups
 
-DOCUMENT: dict[str, Any] = {
-    "identity_stores": [{"name": "Default"}],
-    "self_service_policies": [{"name": "Default"}],
-    "applications": [{"slug": "demo", "brand": {"name": "Elmstead", "brand": "#0b3d45"}}],
-}
 OLD, NEW = "correct horse staple battery", "seven copper lanterns drifting north"
 CALLER = Caller(service="gateway", flow="ab" * 32)
 
@@ -46,31 +31,9 @@ class Totp:
 
 
 @pytest.fixture
-async def made(db: Database, wakeups: Wakeups, keys: Keys) -> tuple[SignIns, PasswordChanges, UUID]:
-    configuration = ConfigurationService(db, wakeups)
-    await configuration.apply(DOCUMENT)
-    passwords, sessions = Passwords(threads=1), Sessions(db)
-    onetime, slowdown, idempotency = OneTimeSecrets(keys), Slowdown(Throttle(keys)), Idempotency(keys)
-    changes = PasswordChanges(
-        db=db,
-        configuration=configuration,
-        passwords=passwords,
-        sessions=sessions,
-        onetime=onetime,
-        slowdown=slowdown,
-        idempotency=idempotency,
-        notices=Notices(db, onetime, Sealer(keys)),
-    )
-    sign_ins = SignIns(
-        db=db,
-        configuration=configuration,
-        passwords=passwords,
-        changes=changes,
-        sessions=sessions,
-        slowdown=slowdown,
-        idempotency=idempotency,
-        factors=Totp(),
-    )
+async def made(customers, db: Database, keys: Keys) -> tuple[SignIns, PasswordChanges, UUID]:
+    found = type(customers)(db, customers.configuration, keys, factors=Totp())
+    configuration, passwords, changes, sign_ins = found.configuration, found.passwords, found.changes, found.sign_ins
     hashed = await passwords.hash(OLD)
     async with db.transaction() as tx:
         account_id = await accounts.insert(tx, configuration.application("demo").store.id, "en")

@@ -43,7 +43,7 @@ class Messages:
     def _to_issue(self, one: ToReach) -> ToIssue:
         """D10: a link and a code in one mail; by SMS or voice a code alone. No code where no window waits to take it."""
         policy, by_mail = one.app.policy.password_reset, one.channel == "email"
-        lifetime = policy.link_lifetime if one.row["contact"] is None else max(policy.link_lifetime, rules.LOST_LINK_LIFETIME)
+        lifetime = rules.link_lifetime(one.app.policy, lost=one.row["contact"] is not None)
         return ToIssue(
             purpose=PURPOSE,
             flow_id=one.row["id"],

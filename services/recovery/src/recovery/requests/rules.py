@@ -32,9 +32,15 @@ def caps(policy: SelfServicePolicy) -> list[Limit]:
     return [Limit(policy.resend.per_hour, 3600), Limit(policy.resend.per_day, 86400)]
 
 
-def lifetime(kind: Kind, policy: SelfServicePolicy) -> timedelta:
+def link_lifetime(policy: SelfServicePolicy, *, lost: bool) -> timedelta:
+    """`lost`: of a total-loss recovery."""
+    own = policy.password_reset.link_lifetime
+    return max(own, LOST_LINK_LIFETIME) if lost else own
+
+
+def lifetime(kind: Kind, policy: SelfServicePolicy, *, lost: bool = False) -> timedelta:
     """From each time that somebody asks, whatever comes of it (ENU-1); a message that waits its turn lives out its time, too."""
-    own = policy.password_reset.link_lifetime if kind == "password_reset" else REMINDER_LIFETIME
+    own = link_lifetime(policy, lost=lost) if kind == "password_reset" else REMINDER_LIFETIME
     return own + policy.resend.spacing
 
 

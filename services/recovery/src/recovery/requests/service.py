@@ -110,9 +110,8 @@ class Requests:
                 raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
         rows = await store.insert_several(tx, [self._new(tx, one) for one in several])
         messages = []
-        for one, decision, row in zip(several, decisions, rows, strict=True):
-            caps = self._limits(one.app, rules.folded(one.typed))[1:]
-            if decision.allowed or (await self.tools.throttle.peek(tx, caps)).allowed:
+        for one, (_, caps), decision, row in zip(several, limits, decisions, rows, strict=True):
+            if decision.allowed or (await self.tools.throttle.peek(tx, [caps])).allowed:
                 messages.append((one.trace, self._payload(row["id"]), decision.available_at))
         await work.enqueue_several(tx, self.work_kind, messages)
         return [(row, decision.next_at) for row, decision in zip(rows, decisions, strict=True)]
@@ -144,7 +143,6 @@ class Requests:
     async def _insert_for_account(
         self, tx: Tx, app: Resolved, account_id: UUID, language: str | None, *, contact: str | None, browser: bytes | None = None
     ) -> Record:
-        lifetime = rules.lifetime(self.kind, app.policy)
         one = store.New(
             id=random_id(),
             kind=self.kind,
@@ -155,7 +153,7 @@ class Requests:
             browser=browser,
             match=new_match(),
             requested_from=None,
-            expires_at=tx.now + (max(lifetime, rules.LOST_LINK_LIFETIME) if contact is not None else lifetime),
+            expires_at=tx.now + rules.lifetime(self.kind, app.policy, lost=contact is not None),
             started_by_rep=True,
             account_id=account_id,
             contact=contact,
