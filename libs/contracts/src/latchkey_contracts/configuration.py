@@ -242,7 +242,7 @@ class PaidChannel(EmailChannel):
 class Fallback(Part):
     """E15: where a message was not delivered, or nothing is known of it for `after`, it goes another way while its code lives.
 
-    Of an e-mail nothing more is known than that it was taken: it goes another way only where it is refused or comes back.
+    Of an e-mail nothing more is known than that it was taken: it goes another way only where it is refused.
     """
 
     email: list[Literal["sms", "voice"]] = Field(default_factory=list)
