@@ -14,11 +14,12 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels -r /tmp/requirements.lock
 COPY libs/contracts/src /app/libs/contracts/src
 COPY libs/servicekit/src /app/libs/servicekit/src
+COPY libs/cli/src /app/libs/cli/src
 COPY services/${SERVICE} /app/services/${SERVICE}
 COPY config /app/config
-ENV PYTHONPATH=/app/libs/contracts/src:/app/libs/servicekit/src:/app/services/${SERVICE}/src
+ENV PYTHONPATH=/app/libs/contracts/src:/app/libs/servicekit/src:/app/libs/cli/src:/app/services/${SERVICE}/src
 WORKDIR /app
-RUN printf '#!/bin/sh\nexec python -m servicekit.cli "$@"\n' > /usr/local/bin/latchkey && chmod 0755 /usr/local/bin/latchkey \
+RUN printf '#!/bin/sh\nexec python -m latchkey_cli "$@"\n' > /usr/local/bin/latchkey && chmod 0755 /usr/local/bin/latchkey \
     && rm -rf /app/services/${SERVICE}/tests
 USER 65534:65534
 EXPOSE 8080 9000

@@ -2,24 +2,27 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := libs/contracts libs/servicekit libs/devstack libs/testkit $(addprefix services/,identity recovery mfa notifier privacy gateway)
+PACKAGES := libs/contracts libs/servicekit libs/cli libs/devstack libs/testkit $(addprefix services/,identity recovery mfa notifier privacy gateway)
 WORKERS ?= 2
 .DEFAULT_GOAL := help
 
 help: ## what there is
 	@grep -hE '^[a-z.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: $(VENV)/installed ## everything up: prints the portal's and the inbox's address; Ctrl-C stops all
+run: free-port $(VENV)/installed ## everything up: prints the portal's and the inbox's address; Ctrl-C stops all
 	@exec $(BIN)/latchkey dev up
+
+free-port: # said before minutes go into the installation
+	@$(PYTHON) tools/free_port.py
 
 test: lint ## lint, types, and the whole suite on a real PostgreSQL and a real Kafka
 	@tools/ensure-browser
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
-	$(BIN)/mypy -p latchkey_contracts -p servicekit -p devstack -p testkit -p identity -p recovery -p mfa -p notifier -p privacy -p gateway
+	$(BIN)/mypy -p latchkey_contracts -p servicekit -p latchkey_cli -p devstack -p testkit -p identity -p recovery -p mfa -p notifier -p privacy -p gateway
 	$(BIN)/lint-imports
 	$(BIN)/python tools/lint_house.py
 	$(BIN)/python tools/generate_docs.py --check
@@ -27,6 +30,9 @@ lint: $(VENV)/installed ## format, lint, types, direction of imports
 
 bench: $(VENV)/installed ## the numbers of docs/benchmarks.md, side by side
 	$(BIN)/python tools/bench.py
+
+bench-growth: $(VENV)/installed ## what calls cost with 2,000, 200,000 and 1,000,000 accounts
+	$(BIN)/python tools/bench_growth.py
 
 docs: $(VENV)/installed ## generated documents: events, problems, configuration, AsyncAPI, OpenAPI
 	$(BIN)/python tools/generate_docs.py
@@ -46,4 +52,4 @@ $(VENV)/installed: requirements-dev.lock $(addsuffix /pyproject.toml,$(PACKAGES)
 	@$(BIN)/python -m compileall -q libs services  # also where PYTHONDONTWRITEBYTECODE is set: six services start sooner
 	@touch $@
 
-.PHONY: help run test lint bench docs lock
+.PHONY: help run free-port test lint bench bench-growth docs lock

@@ -8,7 +8,7 @@ import psycopg
 from latchkey_contracts.topics import SERVICES
 from psycopg import sql
 from servicekit import keys
-from servicekit.kafka import ensure_topics
+from servicekit.events.kafka import ensure_topics
 
 
 def databases() -> None:

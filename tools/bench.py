@@ -1,4 +1,4 @@
-"""`make bench`: the numbers of design.md §4 that exist so far, side by side in one run, as a table with ratios.
+"""`make bench`: the numbers of docs/benchmarks.md, side by side in one run, as a table with ratios.
 
 Bounded in count and time; everything on loopback, against a stack of its own. Two shared cores make noise: trust ratios and
 medians, not absolute times. `--write` replaces the table in docs/benchmarks.md.
@@ -6,70 +6,29 @@ medians, not absolute times. `--write` replaces the table in docs/benchmarks.md.
 
 import argparse
 import asyncio
-import itertools
-import json
 import os
 import platform
-import re
 import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import bench_costs
 import bench_notifier
 import httpx
-import psutil
-import psycopg
-from argon2 import PasswordHasher
+from bench_tools import Row, Wire, members, memory, milliseconds, quantile, requests_per_second
 from devstack.processes import free_port
 from devstack.supervisor import Stack
 from testkit.stack import PASSWORD, Person, Product, eventually, person
 
 ROOT = Path(__file__).parents[1]
-Row = tuple[str, str, str, str]
-
-
-def quantile(values: list[float], share: float) -> float:
-    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
-
-
-def milliseconds(values: list[float]) -> str:
-    return f"p50 {quantile(values, 0.5) * 1000:.0f} ms, p99 {quantile(values, 0.99) * 1000:.0f} ms"
-
-
-class Wire:
-    """A small HTTP/1.1 client with connections kept open, so that the client is not what is measured."""
-
-    def __init__(self, origin: str, connections: int) -> None:
-        self._address = re.match(r"http://([^:/]+):(\d+)", origin).groups()  # type: ignore[union-attr]
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-        self._room = asyncio.Semaphore(connections)
-
-    async def send(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-        host, port = self._address
-        content = json.dumps(body).encode() if body is not None else b""
-        lines = [
-            f"{method} {path} HTTP/1.1",
-            f"host: {host}:{port}",
-            *(f"{name}: {value}" for name, value in (headers or {}).items()),
-        ]
-        if content:
-            lines += ["content-type: application/json", f"content-length: {len(content)}"]
-        async with self._room:
-            reader, writer = self._free.pop() if self._free else await asyncio.open_connection(host, int(port))
-            writer.write("\r\n".join([*lines, "", ""]).encode() + content)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            answer = await reader.readexactly(int(length[1]) if length else 0)
-            self._free.append((reader, writer))
-        return int(head[9:12]), json.loads(answer) if answer else None
+BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 
 
 def arrivals(product: Product, subject: str) -> dict[str, float]:
@@ -115,28 +74,6 @@ def resets(product: Product, count: int, rate: float) -> tuple[list[float], int]
     done = lambda: dict(product.rows("notifier", sql, list(answered)))  # noqa: E731
     eventually(lambda: len(done()) == len(answered), seconds=120, every=0.5)
     return [max(float(moment) - answered[flow], 0.0) for flow, moment in done().items()], count - len(answered)
-
-
-def members(product: Product, count: int, password_hash: str | None = None) -> list[str]:
-    """Active accounts, put straight into identity's database: hashing their passwords isn't what is measured."""
-    from latchkey_contracts.configuration import configuration_id
-
-    store = configuration_id("store", "Default")
-    emails = [f"member-{uuid4().hex}@posteo.example" for _ in range(count)]
-    with psycopg.connect(product.stack.postgres["identity"]) as connection, connection.cursor() as cursor:
-        for email in emails:
-            account = uuid4()
-            cursor.execute(
-                "INSERT INTO account (id, store_id, status, created_at) VALUES (%s, %s, 'active', now())", (account, store)
-            )
-            cursor.execute(
-                "INSERT INTO identifier (id, account_id, store_id, kind, value, canonical, verified_at, created_at)"
-                " VALUES (%s, %s, %s, 'email', %s, %s, now(), now())",
-                (uuid4(), account, store, email, email),
-            )
-            if password_hash is not None:
-                cursor.execute("INSERT INTO password_credential VALUES (%s, %s, now())", (account, password_hash))
-    return emails
 
 
 def delivery_latency(
@@ -188,83 +125,6 @@ def reset_rate(product: Product, seconds: float, lanes: int) -> float:
     return accepted / seconds
 
 
-def sign_ins(product: Product, seconds: float, lanes: int) -> tuple[float, list[float]]:
-    """Complete sign-ins per second, and how long each took; of many people, as sign-ins are."""
-    times: list[float] = []
-    people = itertools.cycle(members(product, 1000, PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(PASSWORD)))
-    end = time.perf_counter() + seconds
-
-    async def load() -> None:
-        wire = Wire(product.origin, lanes)
-
-        async def lane() -> None:
-            while time.perf_counter() < end:
-                began = time.perf_counter()
-                _, flow = await wire.send("POST", "/v1/apps/demo/sign-ins", {"identifier": next(people), "client": "api"})
-                path = f"/v1/apps/demo/sign-ins/{flow['id']}/password"
-                status, _ = await wire.send("POST", path, {"password": PASSWORD}, {"latchkey-flow": flow["flow_token"]})
-                if status == 200:
-                    times.append(time.perf_counter() - began)
-
-        await asyncio.gather(*(lane() for _ in range(lanes)))
-
-    asyncio.run(load())
-    return len(times) / seconds, times
-
-
-def argon2_alone(seconds: float) -> float:
-    """Verifications per second that the same cores give, in threads as the service has."""
-    hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-    stored = hasher.hash(PASSWORD)
-    end = time.perf_counter() + seconds
-    cores = len(os.sched_getaffinity(0))
-
-    def work(_: int) -> int:
-        count = 0
-        while time.perf_counter() < end:
-            hasher.verify(stored, PASSWORD)
-            count += 1
-        return count
-
-    with ThreadPoolExecutor(cores) as pool:
-        return sum(pool.map(work, range(cores))) / seconds
-
-
-def requests_per_second(origin: str, path: str, headers: dict[str, str], seconds: float, lanes: int = 16) -> float:
-    end = time.perf_counter() + seconds
-    host, port = re.match(r"http://([^:/]+):(\d+)", origin).groups()  # type: ignore[union-attr]
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    request = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\n{head}\r\n".encode()
-    counts = [0] * lanes
-
-    async def lane(number: int) -> None:
-        reader, writer = await asyncio.open_connection(host, int(port))
-        while time.perf_counter() < end:
-            writer.write(request)
-            top = await reader.readuntil(b"\r\n\r\n")
-            at = top.lower().index(b"content-length: ") + 16
-            await reader.readexactly(int(top[at : top.index(b"\r", at)]))
-            counts[number] += 1
-        writer.close()
-
-    async def load() -> None:
-        await asyncio.gather(*(lane(number) for number in range(lanes)))
-
-    import uvloop
-
-    uvloop.run(load())
-    return sum(counts) / seconds
-
-
-def memory(stack: Stack) -> float:
-    total = 0.0
-    status = stack.status()
-    for one in {**status["services"], **status["processes"]}.values():
-        process = psutil.Process(one["pid"])
-        total += sum(each.memory_full_info().pss for each in [process, *process.children(recursive=True)])
-    return total / 1e6
-
-
 def timing(product: Product, path: str, body_of: Callable[[str], dict[str, Any]], pairs: int) -> tuple[float, float]:
     """ENU-2: medians of interleaved requests for known and unknown addresses, on one connection; seconds.
 
@@ -306,7 +166,8 @@ def timings(product: Product, factor: float) -> list[Row]:
     return rows
 
 
-def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
+def measure(folder: Path, quick: bool, only: str | None) -> tuple[list[Row], str]:
+    """Rows of the table, and tables of what a sign-in costs."""
     rows: list[Row] = []
     factor = 0.3 if quick else 1.0
 
@@ -319,15 +180,17 @@ def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
         )
 
     if only == "notifier":
-        return bench_notifier.measure(stack, factor)
+        return bench_notifier.measure(stack, factor), ""
     if only == "resets":
-        return reset_latencies(stack, factor)
+        return reset_latencies(stack, factor), ""
+    if only == "costs":
+        return bench_costs.alone(stack, factor)
     if only == "timing":
         alone = stack("timing")
         alone.start()
         rows = timings(Product(alone), factor)
         alone.stop()
-        return rows
+        return rows, ""
     first = stack("first")
     began = time.perf_counter()
     first.start()
@@ -338,7 +201,7 @@ def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
     warm = time.perf_counter() - began
     product = Product(first)
     rows.append(("whole stack ready, new data / again", f"{cold:.1f} s / {warm:.1f} s", "≤ 10 s", f"{10 / warm:.1f}x inside"))
-    rows.append(("memory of everything (PSS)", f"{memory(first):.0f} MB", "≤ 1000 MB", f"{memory(first) / 1000:.2f}"))
+    rows += memory_rows(first)
     registrations(product, 10, 5)  # warm-up
     idle, _ = registrations(product, int(60 * factor), 4)
     rows.append(
@@ -361,18 +224,6 @@ def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
     )
     rows.append(("password reset requests accepted, 16 at a time", f"{reset_rate(product, 6 * factor, 16):.0f}/s", "", ""))
     email = _active_account(product)
-    alone = argon2_alone(5 * factor)
-    rate, times = sign_ins(product, 8 * factor, 8)
-    again = argon2_alone(5 * factor)
-    alone = (alone + again) / 2
-    rows.append(
-        (
-            "sign-ins/s, 8 at a time, against Argon2id alone",
-            f"{rate:.0f}/s of {alone:.0f}/s, {milliseconds(times)}",
-            "≥ 80 %, p99 < 400 ms",
-            f"{rate / alone:.2f}",
-        )
-    )
     token = _session(product, email)
     checks, bare = [], []
     for _ in range(3):
@@ -386,7 +237,18 @@ def measure(folder: Path, quick: bool, only: str | None) -> list[Row]:
     first.stop()
     rows += reset_latencies(stack, factor)
     rows += bench_notifier.measure(stack, factor)
-    return rows
+    costs, tables = bench_costs.alone(stack, factor)
+    return rows + costs, tables
+
+
+def memory_rows(stack: Stack) -> list[Row]:
+    used = memory(stack)
+    total, services = sum(used.values()), [used[name] for name in stack.services]
+    each = ", ".join(f"{name} {value:.0f}" for name, value in sorted(used.items(), key=lambda one: -one[1]))
+    return [
+        (f"memory of everything (PSS): {each}", f"{total:.0f} MB", "≤ 1000 MB", f"{total / 1000:.2f}"),
+        ("memory of the largest service (PSS), at rest", f"{max(services):.0f} MB", "≤ 60 MB", f"{max(services) / 60:.2f}"),
+    ]
 
 
 def _active_account(product: Product) -> str:
@@ -427,7 +289,7 @@ def table(rows: list[Row]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["notifier", "resets", "timing"], help="this part alone")
+    parser.add_argument("--only", choices=["costs", "notifier", "resets", "timing"], help="this part alone")
     parser.add_argument("--quick", action="store_true", help="a third of the counts")
     parser.add_argument("--write", action="store_true", help="replace the table in docs/benchmarks.md")
     arguments = parser.parse_args()
@@ -435,19 +297,23 @@ def main() -> int:
     folder.chmod(0o755)
     os.environ.setdefault("LATCHKEY_TEST_RUN", "bench")
     try:
-        rows = measure(folder, arguments.quick, only=arguments.only)
+        rows, tables = measure(folder, arguments.quick, only=arguments.only)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    text = table(rows)
+    text = table(rows) + (f"\n\n{tables}" if tables else "")
     print(text)
     if arguments.write:
-        machine = f"{len(os.sched_getaffinity(0))} shared cores, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}"
-        path = ROOT / "docs" / "benchmarks.md"
-        head = (
-            "# Benchmarks\n\nMade by `make bench` (`tools/bench.py --write`). Noisy machine: trust ratios, not absolute times.\n"
-        )
-        path.write_text(f"{head}\n{machine}\n\n{text}\n")
+        write(text)
     return 0
+
+
+def write(text: str) -> None:
+    """Between the marks; what people say about it stays around them."""
+    machine = f"{len(os.sched_getaffinity(0))} shared cores, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}"
+    path = ROOT / "docs" / "benchmarks.md"
+    before, rest = path.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    path.write_text(f"{before}{BEGIN}\n{machine}\n\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from gateway.api import openapi
-from latchkey_contracts.configuration import Application, IdentityStore, Part, SelfServicePolicy
+from latchkey_cli import asyncapi
+from latchkey_contracts.configuration import AccessPolicy, Application, IdentityStore, NotificationPolicy, Part, SelfServicePolicy
 from latchkey_contracts.topics import events_topic
 from pydantic.fields import FieldInfo
-from servicekit import asyncapi
 
 DOCS = Path(__file__).parents[1] / "docs"
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -116,6 +116,8 @@ def configuration() -> str:
     for title, model in (
         ("identity_stores", IdentityStore),
         ("self_service_policies", SelfServicePolicy),
+        ("notification_policies", NotificationPolicy),
+        ("access_policies", AccessPolicy),
         ("applications", Application),
     ):
         lines += ["", f"## {title}", "", "| setting | kind | default | range | |", "|---|---|---|---|---|", *settings(model)]

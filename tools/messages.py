@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Catalogues of the hosted pages: takes every text out of templates and words.py into locale/<language>.po, keeps what is translated.
+"""Catalogues of the hosted pages: takes every text out of templates, words.py, times.py and purposes.py into locale/<language>.po, keeps what is translated.
 
 tools/messages.py            bring all catalogues up to date
 tools/messages.py --add it   begin a new language
@@ -26,7 +26,9 @@ def texts() -> Catalog:
         str(PORTAL / "templates"), [("**.html", "jinja2")], options_map={"**.html": TRIM}
     ):
         found.add(text, locations=[(f"templates/{path}", line)], context=context)
-    for path, line, text, _, context in extract_from_dir(str(PORTAL), [("words.py", "python")], keywords={"N_": None}):
+    for path, line, text, _, context in extract_from_dir(
+        str(PORTAL), [("words.py", "python"), ("times.py", "python"), ("purposes.py", "python")], keywords={"N_": None}
+    ):
         found.add(text, locations=[(path, line)], context=context)
     return found
 

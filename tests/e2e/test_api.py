@@ -45,7 +45,9 @@ class TestHeaders:
     def test_link_page_leaves_no_token_in_the_address(self, http: httpx.Client) -> None:
         """LNK-8: 303 to a clean address, the token in a short-lived cookie."""
         answer = http.get(f"/demo/l/{'t' * 43}", follow_redirects=False)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/demo/l")
+        assert answer.status_code == 303
+        assert re.fullmatch(r"/demo/l\?link=[0-9a-f]{12}", answer.headers["location"])
+        assert "t" * 43 not in answer.headers["set-cookie"], "sealed"
         assert "max-age=600" in answer.headers["set-cookie"].lower()
 
     def test_links_come_from_the_configured_origin(self, product: Product, http: httpx.Client) -> None:
@@ -64,7 +66,7 @@ class TestHeaders:
     )
     def test_reflected_fields_are_inert(self, product: Product, http: httpx.Client, text: str) -> None:
         """WEB-10, WEB-14."""
-        web = httpx.Client(base_url=product.origin, trust_env=False, headers={"Origin": product.origin})
+        web = httpx.Client(base_url=product.origin, trust_env=False, headers={"Origin": product.origin}, follow_redirects=True)
         token = re.search(r'name="csrf" value="(\w+)"', web.get("/demo/sign-up").text)[1]
         page = web.post("/demo/sign-up", data={"csrf": token, "email": text, "given_name": text, "password": "x"}).text
         assert text not in page or not set(text) & set("<>\"'")
@@ -73,11 +75,65 @@ class TestHeaders:
 
 class TestLanguage:
     def test_messages_in_the_language_asked_for(self, http: httpx.Client) -> None:
-        """api.md §1: next to the field, also for programs that pass it on to people."""
+        """docs/openapi.json: next to the field, also for programs that pass it on to people."""
         body = {"identifiers": {"email": new_email()}, "password": "short", "client": "api"}
         answer = http.post("/v1/apps/demo/registrations", json=body, headers={"Accept-Language": "de"})
         assert answer.json()["errors"][0]["message"] == "Nehmen Sie 15 Zeichen oder mehr."
         assert answer.json()["errors"][0]["code"] == "password_too_short"
+
+
+# (application, whose database, the language that a flow is kept with)
+STARTS = {
+    "registrations": ("demo", "identity", "SELECT language FROM registration_attempt WHERE id = %s"),
+    "username-reminders": ("calls", "recovery", "SELECT language FROM request WHERE id = %s"),
+    "password-resets": ("demo", "recovery", "SELECT language FROM request WHERE id = %s"),
+    "total-loss-recoveries": ("lost", "recovery", "SELECT language FROM total_loss_case WHERE id = %s"),
+}
+
+
+def begin(http: httpx.Client, path: str, email: str, headers: dict[str, str] | None = None, **more: str) -> httpx.Response:
+    body = {
+        "registrations": {"identifiers": {"email": email}, "password": PASSWORD},
+        "username-reminders": {"email": email},
+        "password-resets": {"identifier": email},
+        "total-loss-recoveries": {"identifier": email, "email": email},
+        "sign-ins": {"identifier": email},
+    }[path]
+    app = STARTS[path][0] if path in STARTS else "demo"
+    return http.post(f"/v1/apps/{app}/{path}", json={**body, **more, "client": "api"}, headers=headers)
+
+
+class TestLanguageOfStarts:
+    @pytest.mark.parametrize("path", STARTS)
+    @pytest.mark.parametrize(
+        ("more", "accept", "language"),
+        [
+            ({}, None, "en"),
+            ({"language": "fr"}, "de", "fr"),
+            ({"language": "de-AT"}, None, "de"),
+            ({}, "xx, de_DE ; q = 0.9, en;q=0", "de"),
+        ],
+    )
+    def test_as_asked_for(
+        self, product: Product, http: httpx.Client, path: str, more: dict[str, str], accept: str | None, language: str
+    ) -> None:
+        """`language`, else Accept-Language, else the application's own."""
+        answer = begin(http, path, new_email(), {"Accept-Language": accept} if accept else {}, **more)
+        assert answer.status_code == 202
+        _, service, kept = STARTS[path]
+        assert product.rows(service, kept, answer.json()["id"]) == [(language,)]
+
+    @pytest.mark.parametrize("path", [*STARTS, "sign-ins"])
+    def test_one_that_is_not_spoken(self, http: httpx.Client, path: str) -> None:
+        answer = begin(http, path, new_email(), language="nl")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "/language")
+
+    def test_account_exists_speaks_the_language_of_the_page_that_asked(self, product: Product, http: httpx.Client) -> None:
+        """REG-1."""
+        mira = person(product, http).activate()
+        product.move_clock(21)
+        begin(http, "registrations", mira.email, {"Accept-Language": "de"})
+        product.wait_mails(mira.email, 1, subject="Sie haben")
 
 
 class TestBadInput:

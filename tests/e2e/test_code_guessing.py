@@ -10,8 +10,9 @@ import httpx
 import pytest
 from devstack.infrastructure import Infrastructure
 from latchkey_contracts.recovery import CodeGuessingSuspected
-from servicekit.guessing import LEAST_WRONG, LOOK_SECONDS
-from testkit.stack import Person, Product, eventually, new_email, person, running
+from servicekit.proof.guessing import LEAST_WRONG, LOOK_SECONDS
+from testkit.running import running
+from testkit.stack import Person, Product, eventually, new_email, person
 
 from .conftest import configuration
 from .invariants import events

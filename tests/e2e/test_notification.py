@@ -5,7 +5,6 @@ The providers are stand-ins behind their own protocols; what they do wrong is se
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 from latchkey_contracts.notifier import MessageFailed, MessageQueued
+from testkit import nursery
 from testkit.stack import PASSWORD, Product, eventually, new_email
 
 from .invariants import events
@@ -67,9 +67,7 @@ def latchkey(product: Product, *words: str) -> str:
         "LATCHKEY_KEYS_DIR": str(product.stack.data / "keys"),
         "LATCHKEY_CLOCK_FILE": product.stack.extra["LATCHKEY_CLOCK_FILE"],
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "servicekit.cli", *words], env={**os.environ, **urls, **more}, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    done = nursery.run([sys.executable, "-m", "latchkey_cli", *words], environment={**os.environ, **urls, **more})
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -191,7 +189,7 @@ class TestOperator:
         assert product.wait_message(new.number, channel="sms", seconds=20)
 
     def test_messages_are_seen_without_their_secrets(self, product: Product, kim: Phoned) -> None:
-        """E16, product.md §5: states, reasons and redacted words; no address, name, link or code."""
+        """E16: states, reasons and redacted words; no address, name, link or code."""
         ask(kim, "sms")
         code = str(product.code_of(product.wait_message(kim.number, channel="sms", count=2)))
         listed = json.loads(latchkey(product, "messages", "list", "--account", account_of(product, kim.number), "--json"))
@@ -205,11 +203,10 @@ class TestOperator:
             assert secret not in json.dumps(listed)
 
     def test_what_is_wrong_is_said(self, product: Product) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "servicekit.cli", "channels", "on", "voice", "--country", "+49",
+        done = nursery.run(
+            [sys.executable, "-m", "latchkey_cli", "channels", "on", "voice", "--country", "+49",
              "--notifier-url", product.stack.url("notifier"), "--keys-dir", str(product.stack.data / "keys")],
-            env={**os.environ, "LATCHKEY_CLOCK_FILE": product.stack.extra["LATCHKEY_CLOCK_FILE"]},
-            capture_output=True, text=True, check=False,
+            environment={**os.environ, "LATCHKEY_CLOCK_FILE": product.stack.extra["LATCHKEY_CLOCK_FILE"]},
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (1, "latchkey: there is nothing like that\n")
 

@@ -29,15 +29,19 @@ class TestJourney:
         link = LINK.search(product.wait_mails(email)[0]["text"])[0]
         tab = window.context.new_page()
         tab.goto(link)
-        assert tab.url == f"{product.origin}/demo/l", "LNK-8: no token in the address"
+        assert re.fullmatch(rf"{product.origin}/demo/l\?link=\w{{12}}", tab.url), "LNK-8: no token in the address"
         expect(heading(tab)).to_have_text("Activate your account?")
         assert tab.locator("main button").count() == 1, "the only submit in <main>"
+        tab.get_by_role("link", name="This wasn’t me").click()
+        expect(heading(tab)).to_have_text("Nothing was opened in your name")
+        tab.goto(link)
         tab.get_by_role("button", name="Activate my account").click()
         expect(heading(tab)).to_have_text("Your account is ready")
+        expect(tab.locator(".lead")).to_have_text("Welcome, Mira. Your address is confirmed.")
         if script:
             expect(heading(page)).to_have_text("Your account is ready")  # the window that asked goes on by itself (D17)
         else:
-            page.get_by_role("link", name="I've pressed it, go on").click()
+            page.get_by_role("link", name="I’ve pressed it, go on").click()
             expect(heading(page)).to_have_text("Your account is ready")
         window.sign_in(email)
         expect(heading(page)).to_have_text("Hello, Mira")
@@ -45,7 +49,7 @@ class TestJourney:
             expect(page.get_by_role("heading", name=area)).to_be_visible()
         window.keep_cookies()
         page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_text("You're signed out")).to_be_visible()
+        expect(page.get_by_text("You’re signed out")).to_be_visible()
         page.go_back()
         page.reload()
         expect(heading(page)).to_have_text("Sign in")  # WEB-15: Back shows nothing personal
@@ -60,7 +64,8 @@ class TestJourney:
         assert field.get_attribute("inputmode") == "numeric"
         field.fill("000 000" if code != "000 000" else "111 111")
         window.page.get_by_role("button", name="Continue").click()
-        expect(window.page.get_by_text("That code isn't right.")).to_be_visible()
+        expect(window.page.get_by_text("That code isn’t right.")).to_be_visible()
+        expect(field).to_be_focused()
         field.fill(code)
         window.page.get_by_role("button", name="Continue").click()
         expect(heading(window.page)).to_have_text("Your account is ready")
@@ -80,6 +85,7 @@ class TestJourney:
         other.page.get_by_label("Two digits").fill(number)
         other.page.get_by_role("button", name="Confirm").click()
         expect(heading(other.page)).to_have_text("Done. Your other window goes on by itself.")
+        expect(other.page.locator(".facts")).to_contain_text("Chrome on Linux")
         assert not [one for one in other.context.cookies() if one["name"] == "latchkey_session"]
         expect(heading(asking.page)).to_have_text("Your account is ready")
 
@@ -91,7 +97,7 @@ class TestJourney:
         other.open(LINK.search(product.wait_mails(email)[0]["text"])[0])
         other.page.get_by_label("Two digits").fill("10" if number != "10" else "11")
         other.page.get_by_role("button", name="Confirm").click()
-        expect(heading(other.page)).to_have_text("That wasn't the number")
+        expect(heading(other.page)).to_have_text("That wasn’t the number")
         expect(asking.page.get_by_text("Another number was typed, so that link has ended")).to_be_visible()
 
     def test_the_window_that_asked_is_gone(self, product: Product, open_window) -> None:
@@ -109,9 +115,11 @@ class TestJourney:
         asking, scanner, email = open_window(), open_window(), new_email()
         asking.sign_up(email)
         link = LINK.search(product.wait_mails(email)[0]["text"])[0]
+        scanner.page.clock.install()
         page = scanner.open(link)
         page.mouse.wheel(0, 4000)
-        page.wait_for_timeout(3000)
+        page.clock.run_for(15_000)  # every timer of those seconds, at once
+        page.wait_for_load_state("networkidle")
         for href in page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)"):
             if href.startswith(product.origin):
                 scanner.context.request.get(href)
@@ -128,7 +136,9 @@ class TestJourney:
         window.sign_in(victim.email)
         expect(heading(window.page)).to_contain_text("Hello")
         window.open(LINK.search(attacker.mail()["text"])[0])
-        expect(heading(window.page)).to_have_text("You're signed in here already")
+        expect(heading(window.page)).to_have_text("You’re signed in as p•••@p•••")
+        window.page.get_by_role("button", name="Sign out and go on").click()
+        expect(heading(window.page)).to_have_text("Which number does your other window show?")
         assert attacker.read()["status"] == "check_your_messages"
 
 
@@ -173,8 +183,9 @@ class TestStates:
         old.post(f"/registrations/{old.flow['id']}/resend", {})
         page = open_window(NARROW, script=False).open(f"/demo/l/{token}")
         expect(heading(page)).to_have_text("There is a newer link")
-        page.goto(f"{product.origin}/demo/l/renew?ui_locales=de")
-        assert page.url == f"{product.origin}/demo/l?ui_locales=de"
+        link = page.url.split("?")[1]
+        page.goto(f"{product.origin}/demo/l/renew?{link}&ui_locales=de")
+        assert page.url == f"{product.origin}/demo/l?{link}&ui_locales=de"
         expect(heading(page)).to_have_text("Es gibt einen neueren Link")
         page.goto(f"{product.origin}/demo/sign-in?ui_locales=en")
         page.get_by_label("E-mail or username").fill(old.email)
@@ -183,7 +194,7 @@ class TestStates:
         page.get_by_role("button", name="Sign in").click()
         page.locator(".languages summary").click()
         page.get_by_role("link", name="Deutsch").click()
-        expect(heading(page)).to_have_text("Anmelden")
+        expect(heading(page)).to_have_text("Geben Sie Ihr Passwort ein")
         page.goto(f"{product.origin}/demo/sign-out")
         assert page.url == f"{product.origin}/demo/sign-in"
 
@@ -192,7 +203,7 @@ class TestStates:
         window, email = open_window(PHONE, script=False), new_email()
         window.sign_up(email)
         product.wait_mails(email)
-        with window.page.expect_response(lambda response: response.request.method == "POST") as answer:
+        with window.page.expect_navigation() as answer:
             window.page.get_by_role("button", name="Send again").click()
         assert answer.value.status == 429
         assert int(answer.value.headers["retry-after"]) <= 20
@@ -232,10 +243,29 @@ class TestStates:
         else:
             expect(page.get_by_text("Possible from")).to_be_visible()
         product.move_clock(21)
-        page.goto(page.url)
-        assert page.url == f"{product.origin}/demo/l"
+        page.goto(re.sub(r"&again=[\w-]+", "", page.url))
+        assert re.fullmatch(rf"{product.origin}/demo/l\?link=\w{{12}}", page.url)
         button.click()
         expect(heading(page)).to_have_text("Check your mail")
+
+    def test_sent_again_is_said_until_it_is_certain(self, product: Product, window: Visitor) -> None:
+        """E33: the page follows the new message, counts its seconds, and the notice stays while the message is on its way."""
+        email = new_email()
+        window.sign_up(email)
+        page, done = window.page, window.page.locator(".way .now")
+        product.wait_mails(email)
+        expect(done).to_contain_text("Handed to the mail server")
+        before = page.locator("[data-poll]").get_attribute("data-at")
+        product.move_clock(21)
+        page.reload()
+        page.get_by_role("button", name="Send again").click()
+        expect(page.get_by_text("A new mail is on its way")).to_be_visible()
+        product.wait_mails(email, 2)
+        expect(page.locator("[data-poll]:not([data-state=queued])")).not_to_have_attribute("data-at", before or "")
+        expect(done).to_contain_text("Handed to the mail server")
+        expect(page.get_by_text("A new mail is on its way")).to_be_visible()
+        said = page.locator(".way .now time").inner_text()
+        expect(page.locator(".way .now time")).not_to_have_text(said)
 
     def test_countdown_runs_with_script(self, window: Visitor, product: Product) -> None:
         """D18, THR-6."""
@@ -247,13 +277,13 @@ class TestStates:
         """WEB-4: told at the top with focus, the name kept; the third leads on without a dead end."""
         mira = person(product, http).activate()
         window.sign_in(mira.email, "not the password at all")
-        expect(window.page.get_by_text("That didn't match")).to_be_visible()
+        expect(window.page.get_by_text("That didn’t match")).to_be_visible()
         assert window.page.title().startswith("Error:")
         assert window.page.evaluate("document.activeElement.id") == "summary"
         for _ in range(3):
             window.page.get_by_label("Password", exact=True).fill("not the password at all")
             window.page.get_by_role("button", name="Sign in").click()
-            expect(window.page.get_by_text("That didn't match")).to_be_visible()
+            expect(window.page.get_by_text("That didn’t match")).to_be_visible()
         window.page.get_by_label("Password", exact=True).fill(PASSWORD)
         window.page.get_by_role("button", name="Sign in").click()
         expect(heading(window.page)).to_contain_text("Hello")
@@ -267,12 +297,12 @@ class TestStates:
         expect(heading(own.page)).to_contain_text("Hello")
         own.keep_cookies()
         own.page.get_by_role("button", name="Sign out").click()
-        expect(own.page.get_by_text("You're signed out")).to_be_visible()
+        expect(own.page.get_by_text("You’re signed out")).to_be_visible()
         for _ in range(5):
             person(product, http, mira.email).sign_in("not the password at all")
         fresh.sign_in(mira.email)
         expect(heading(fresh.page)).to_have_text("Just a moment")
-        expect(fresh.page.locator(".lead")).to_contain_text("With a new password you needn't wait.")
+        expect(fresh.page.locator(".lead")).to_contain_text("With a new password you needn’t wait.")
         assert narrow_enough(fresh.page)
         assert not script or not violations(fresh.page)
         fresh.page.get_by_role("button", name="Set a new password").click()
@@ -290,7 +320,7 @@ class TestStates:
         page.get_by_role("button", name="I forgot my password").click()
         expect(heading(page)).to_have_text("Set a new password")
         expect(page.get_by_label("E-mail or username")).to_have_value(typed)
-        assert page.url.endswith("/demo/reset")
+        assert re.search(r"/demo/reset\?again=[\w-]+$", page.url)
         page.get_by_role("button", name="Continue").click()
         expect(page.locator(".lead")).to_contain_text(f"If {typed} belongs to an account")
 
@@ -304,6 +334,7 @@ class TestStates:
         assert page.get_by_label("Password", exact=True).input_value() == ""
         described = page.get_by_label("E-mail").get_attribute("aria-describedby")
         assert "e-mail address" in page.locator(f"#{described.split()[0]}").inner_text()
+        expect(page.locator(".summary a").first).to_have_text(re.compile("^E-mail: That doesn’t look like an e-mail address"))
         page.locator(".summary a").first.click()
         assert page.evaluate("document.activeElement.id") == "email"
 
@@ -325,7 +356,13 @@ class TestStates:
 
 
 class TestAccessibility:
-    PATHS = ("/demo/sign-in", "/demo/sign-up", "/demo/help", "/demo/nothing", "/problems/link_used", "/v1/docs")
+    PATHS = (
+        "/demo/sign-in",
+        "/demo/sign-up",
+        "/demo/help",
+        "/demo/nothing",
+        "/problems/link_used",
+    )  # the viewer of /v1/docs is looked at in test_api_docs
 
     @pytest.mark.parametrize("app", ["demo", "zinnia"])
     @pytest.mark.parametrize("locale", ["en", "ar"])
@@ -441,6 +478,56 @@ class TestPhone:
         expect(page.locator(".lead")).to_have_text("Welcome. Your number is confirmed.")
         fine()
 
+    @pytest.mark.parametrize(
+        ("script", "size", "dark"),
+        [(True, WIDE, False), (False, PHONE, False), (True, NARROW, True)],
+        ids=["script", "no script", "320 px, dark"],
+    )
+    def test_on_by_e_mail_where_no_text_comes(
+        self, product: Product, http: httpx.Client, open_window, script: bool, size: tuple, dark: bool
+    ) -> None:
+        """FRD-8, E33, WEB-6: offered to everybody, whatever became of the text; the address is all that is to be typed."""
+        number, address = new_number(), new_email()
+        page = open_window(size, script=script, dark=dark).open("/mobile/sign-up")
+        page.get_by_label("Phone").fill(number)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Create account").click()
+        page.get_by_text("Try another way").click()
+        page.get_by_label("E-mail").fill("mira")
+        page.get_by_role("button", name="Go on by e-mail").click()
+        expect(page.locator("#email-error")).to_contain_text("That doesn’t look like an e-mail address")
+        expect(page.get_by_label("E-mail")).to_have_value("mira")
+        assert narrow_enough(page)
+        assert not script or not violations(page)
+        page.get_by_label("E-mail").fill(address)
+        page.get_by_role("button", name="Go on by e-mail").click()
+        expect(heading(page)).to_have_text("Check your mail")
+        expect(page.locator(".lead strong")).to_have_text(address)
+        page.get_by_label("Or type the code").fill(product.code_of(product.wait_message(address)) or "")
+        page.get_by_role("button", name="Continue").click()
+        expect(heading(page)).to_have_text("Your account is ready")
+        body = {"identifier": number, "password": PASSWORD, "client": "api"}
+        assert http.post("/v1/apps/mobile/sign-ins", json=body).json()["status"] == "complete"
+
+    @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+    def test_a_country_that_gets_no_text_is_told_at_the_field(self, open_window, script: bool) -> None:
+        """FRD-1, WEB-4: in words, before anything is promised, and nothing is to be typed again but the password."""
+        page, typed = open_window(PHONE, script=script).open("/mobile/sign-up"), "+33 6 12 34 56 78"
+        page.get_by_label("Phone").fill(typed)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Create account").click()
+        words = "We can’t send text messages to numbers of this country. Please use another one."
+        expect(page.locator("#phone-error")).to_contain_text(words)
+        expect(page.locator(".summary a")).to_have_text(re.compile("^Phone: We can’t send text messages"))
+        field = page.get_by_label("Phone")
+        assert "phone-error" in (field.get_attribute("aria-describedby") or "")
+        expect(field).to_have_value(typed)
+        expect(page.get_by_label("Password", exact=True)).to_have_value("")
+        field.fill(new_number())
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Create account").click()
+        expect(heading(page)).to_have_text("Check your phone")
+
     def test_the_fifth_try_leads_on(self, product: Product, open_window) -> None:
         """OTP-5: no dead end."""
         page = open_window(PHONE, script=False).open("/mobile/sign-up")
@@ -484,7 +571,7 @@ class TestTimeLimits:
         page.get_by_role("button", name="Continue").click()
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("alert")).to_contain_text("You'll be signed out at")
+        expect(page.get_by_role("alert")).to_contain_text("You’ll be signed out at")
         assert not violations(page)
         product.move_clock(50)
         with page.expect_response("**/v1/session") as answered:

@@ -11,6 +11,7 @@ from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new
 
 from .test_password_change import change
 from .test_password_reset import NEW, Recovering, forgetful
+from .test_total_loss import settle
 from .window import PHONE, heading
 
 THIEFS = "eleven paper boats under bridges"
@@ -176,9 +177,10 @@ class TestTotalLoss:
 
     def pass_days(self, product: Product) -> None:
         """A little more than three."""
+        settle(product)
         for seconds in (*[24 * 3600] * 3, 60):
             product.move_clock(seconds)
-            product.wait_quiet(seconds=30)
+            settle(product)
 
     def test_is_over_when_its_owner_resets(self, product: Product, owner: Person) -> None:
         new_address = self.begin(owner)

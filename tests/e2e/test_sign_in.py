@@ -1,6 +1,8 @@
 """Sign-in and sessions through the public HTTP (docs/flows/sign-in.md)."""
 
 import statistics
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -65,12 +67,12 @@ class TestSessions:
         assert other.get("/v1/session", headers=signed_in.bearer).status_code == 200
         assert other.get("/v1/session", headers=signed_in.bearer).status_code == 200
         answer = signed_in.http.delete("/v1/session", headers=signed_in.bearer)
-        assert "storage" in answer.headers["clear-site-data"]
+        assert answer.headers["clear-site-data"] == '"storage"', "nothing of ours is in a cache, and emptying it takes seconds"
         assert signed_in.http.get("/v1/session", headers=signed_in.bearer).status_code == 401
         eventually(lambda: other.get("/v1/session", headers=signed_in.bearer).status_code == 401, seconds=1)
 
     def test_a_cut_off_gateway_asks_identity(self, product: Product, signed_in: Person) -> None:
-        """design.md §3.8: without Kafka the memory doesn't count (fails closed)."""
+        """docs/architecture.md: without Kafka the memory doesn't count (fails closed)."""
         other = product.client(1)
         other.get("/v1/session", headers=signed_in.bearer)
         session = other.get("/v1/session", headers=signed_in.bearer).json()
@@ -138,12 +140,23 @@ class TestCrossSite:
             assert answer.status_code == 403
 
     def test_form_without_its_token(self, product: Product) -> None:
-        """SES-8: before sign-in, too."""
+        """SES-8: before sign-in, too. Where the browser says nothing of where it comes from, it may be anybody's."""
+        with httpx.Client(base_url=product.origin, trust_env=False) as web:
+            web.get("/demo/sign-in")
+            answer = web.post("/demo/sign-in", data={"identifier": "a@b.example"}, headers={"Origin": "null"})
+            assert answer.status_code == 403
+            assert "nothing was done" in answer.text
+
+    def test_form_of_ours_without_its_token(self, product: Product) -> None:
+        """SES-8, WEB-5: it does nothing, and its page comes again with what was typed."""
         with httpx.Client(base_url=product.origin, trust_env=False) as web:
             web.get("/demo/sign-in")
             answer = web.post("/demo/sign-in", data={"identifier": "a@b.example"}, headers={"Origin": product.origin})
-            assert answer.status_code == 403
-            assert "nothing was done" in answer.text
+            assert answer.status_code == 303
+            again = web.get(answer.headers["location"])
+            assert again.status_code == 409
+            assert "a@b.example" in again.text
+            assert "Enter your password" not in again.text
 
 
 class TestWrongPasswords:
@@ -164,11 +177,48 @@ class TestWrongPasswords:
         product.move_clock(31)
         assert known.sign_in().status_code == 200
 
+    def test_strangers_guesses_do_not_keep_her_own_app_out(self, product: Product, http: httpx.Client, signed_in: Person) -> None:
+        """BRF-3: 20 wrong passwords of a stranger, and the owner's API client with the right one is in; another device waits."""
+        known = {"Latchkey-Device": signed_in.flow["device"]["token"]}
+        product.secrets.add(known["Latchkey-Device"])
+        stranger = person(product, http, signed_in.email)
+        for _ in range(4):
+            assert [stranger.sign_in("not the password at all").status_code for _ in range(5)] == [403] * 5
+            product.move_clock(301)
+        path = begun_at(signed_in)
+        assert signed_in.post(path, {"password": signed_in.password}).status_code == 429, "without its token it is a stranger"
+        answer = signed_in.post(path, {"password": signed_in.password}, **known)
+        assert (answer.status_code, answer.json()["status"]) == (200, "complete")
+        assert answer.json()["device"]["token"] == known["Latchkey-Device"], "signing in sheds no count"
+
+    @pytest.mark.parametrize("token", ["", "x", "A" * 86, "A=" * 10, "A" * 5000])
+    def test_a_made_up_device_is_none(self, signed_in: Person, token: str) -> None:
+        """BRF-3."""
+        answer = signed_in.post(begun_at(signed_in), {"password": signed_in.password}, **{"Latchkey-Device": token})
+        assert answer.status_code == 200
+        assert answer.json()["device"]["token"] not in {"", token}
+
+    def test_browsers_are_told_no_token(self, product: Product, signed_in: Person) -> None:
+        """BRF-3, SES-2: theirs is a cookie that no script reads."""
+        web = {"Origin": product.origin, "Latchkey-Client": "web"}
+        with httpx.Client(base_url=product.origin, trust_env=False, headers=web) as browser:
+            flow = browser.post("/v1/apps/demo/sign-ins", json={"identifier": signed_in.email}).json()
+            answer = browser.post(f"/v1/apps/demo/sign-ins/{flow['id']}/password", json={"password": signed_in.password})
+            assert answer.json()["status"] == "complete"
+            assert answer.json().get("device") is None
+            assert browser.cookies["latchkey_device"] not in answer.text
+            product.secrets.update({browser.cookies["latchkey_device"], browser.cookies["latchkey_session"]})
+
     def test_disabled_account(self, product: Product, signed_in: Person) -> None:
         """SES-4, ENU-1."""
         with_status(product, signed_in.email, "disabled")
         answer = signed_in.sign_in()
         assert (answer.status_code, answer.json()["code"]) == (403, "credentials_wrong")
+
+
+def begun_at(one: Person) -> str:
+    one.begin_sign_in()
+    return f"/sign-ins/{one.flow['id']}/password"
 
 
 class TestTiming:
@@ -189,6 +239,20 @@ class TestTiming:
         assert statistics.median(times["unknown"]) > 0.010, "a hash was computed for the unknown one, too"
 
 
+# In a process of its own: the threads that make the load would hold up whoever measures beside them. Prints the slowest of ten.
+PROBE = """
+import sys, time, urllib.request
+slowest = 0.0
+for _ in range(10):
+    began = time.perf_counter()
+    with urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/health/live", timeout=5) as answer:
+        assert answer.status == 200
+    slowest = max(slowest, time.perf_counter() - began)
+    time.sleep(0.05)
+print(slowest)
+"""
+
+
 class TestOverload:
     def test_shed_not_queued(self, product: Product, http: httpx.Client) -> None:
         """PWD-8: what doesn't fit is 503 with Retry-After, and liveness stays quick."""
@@ -206,14 +270,11 @@ class TestOverload:
         port = product.stack.ports["identity.0.management"]
         with ThreadPoolExecutor(60) as pool:
             running = [pool.submit(attempt, one) for one in range(120)]
-            slowest = 0.0
-            for _ in range(10):
-                began = time.perf_counter()
-                assert httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=5).status_code == 200
-                slowest = max(slowest, time.perf_counter() - began)
-                time.sleep(0.05)
+            probed = subprocess.run(
+                [sys.executable, "-c", PROBE, str(port)], capture_output=True, text=True, timeout=60, check=True
+            )
             answers = [one.result() for one in running]
         assert {status for status, _ in answers} <= {403, 503}
         assert all(after for status, after in answers if status == 503)
-        assert slowest < 2
+        assert float(probed.stdout) < 2
         assert path

@@ -20,6 +20,11 @@ from .test_password_reset import NEW, Recovering, shape
 from .window import NARROW, WIDE, heading, narrow_enough, violations
 
 HOUR = 3600
+# A recovery counts the days on which a notice left: whether it has not yet heard that of each of the newest one's that waits.
+UNHEARD = """
+SELECT FROM (SELECT id, notices FROM total_loss_case WHERE status = 'waiting' ORDER BY created_at DESC LIMIT 1) AS newest
+WHERE cardinality(notices) > (SELECT count(*) FROM flow_message WHERE flow_id = id AND left_at IS NOT NULL)
+"""
 
 
 @pytest.fixture
@@ -43,10 +48,14 @@ def stop(product: Product, member: Person, notice: dict) -> httpx.Response:
 
 
 def settle(product: Product) -> None:
-    """All that is due now is done; what is due on another day waits."""
+    """All that is due now is done, and recovery has heard which notices left; what is due on another day waits."""
     due = "SELECT count(*) FROM work WHERE failed_at IS NULL AND due_at <= %s"
     eventually(lambda: product.rows("recovery", due, product.now())[0][0] == 0, seconds=20)
     eventually(lambda: not {one for one in product.waiting() if one.startswith(("outbox", "delivery"))}, seconds=20)
+    left = "SELECT id FROM delivery WHERE template = 'total_loss_announced' AND state IN ('handed_over', 'accepted', 'delivered')"
+    heard = "SELECT message_id FROM flow_message WHERE left_at IS NOT NULL"
+    eventually(lambda: set(product.rows("notifier", left)) <= set(product.rows("recovery", heard)), seconds=20)
+    eventually(lambda: not product.rows("recovery", UNHEARD), seconds=20)
 
 
 class TestDelay:
@@ -56,8 +65,10 @@ class TestDelay:
         assert start(member, new_address).json()["status"] == "waiting"
         product.wait_mails(member.email, subject="wants back into")
         for day in (2, 3):
+            settle(product)  # that a notice has left is known on its own day
             product.move_clock(24 * HOUR)
             product.wait_mails(member.email, day, subject="wants back into")
+        settle(product)
         product.move_clock(23 * HOUR)
         settle(product)
         assert not product.mails(new_address)
@@ -77,6 +88,7 @@ class TestDelay:
         new_address = new_email()
         start(member, new_address)
         product.wait_mails(member.email, subject="wants back into")
+        settle(product)  # that a notice has left is known on its own day
         product.move_clock(24 * HOUR)
         older, newer = product.wait_mails(member.email, 2, subject="wants back into")[:2]
         assert stop(product, member, older).json() == {"state": "cancelled"}
@@ -98,6 +110,7 @@ class TestDelay:
             product.move_clock(21 * HOUR)
             settle(product)
         product.wait_mails(first, subject="Set a new")
+        settle(product)  # that a notice has left is known on its own day
         product.move_clock(24 * HOUR)
         product.wait_quiet(seconds=30)
         assert not product.mails(second)
@@ -150,9 +163,9 @@ class TestPages:
                 assert not violations(page)
             assert narrow_enough(page)
 
-        page.get_by_role("link", name="Both, or I can't reach my mail").click()
+        page.get_by_role("link", name="Both, or I can’t reach my mail").click()
         page.get_by_role("link", name="Recover with another address").click()
-        expect(heading(page)).to_have_text("I can't reach my mail")
+        expect(heading(page)).to_have_text("I can’t reach my mail")
         fine()
         page.get_by_role("button", name="Start").click()
         expect(page.locator(".error").first).to_be_visible()
@@ -174,6 +187,7 @@ class TestPages:
         """REC-12, E4: no such link is ever renewed; its page says so, with a way on, and speaks of no address."""
         start(member, new_email())
         product.wait_mails(member.email, subject="wants back into")
+        settle(product)  # that a notice has left is known on its own day
         product.move_clock(24 * HOUR)
         older, newer = (
             LINK.findall(one["text"])[0] for one in product.wait_mails(member.email, 2, subject="wants back into")[:2]
@@ -194,7 +208,9 @@ class TestPages:
         new_address = new_email()
         start(member, new_address)
         token = LINK.findall(product.wait_mails(member.email, subject="wants back into")[0]["text"])[0]
+        settle(product)
         for _ in range(3):
+            settle(product)  # that a notice has left is known on its own day
             product.move_clock(24 * HOUR)
             settle(product)
         product.move_clock(60)

@@ -21,6 +21,7 @@ class Visitor:
         self.page.set_default_timeout(10_000)
         self.problems: list[str] = []
         self.origins: set[str] = set()
+        self.expected: set[str] = set()  # origins of others that a test leads to
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", lambda line: self.problems.append(line.text) if "Content Security Policy" in line.text else None)
         self.page.on("request", lambda request: self.origins.add(re.sub(r"^(\w+://[^/]+).*", r"\1", request.url)))
@@ -31,12 +32,7 @@ class Visitor:
 
     def keep_cookies(self) -> None:
         for cookie in self.context.cookies():
-            if len(cookie["value"]) >= 40 and cookie["name"] in {
-                "latchkey_session",
-                "latchkey_flow",
-                "latchkey_link",
-                "latchkey_device",
-            }:
+            if len(cookie["value"]) >= 40 and cookie["name"].startswith("latchkey_"):
                 self.product.secrets.add(cookie["value"])
 
     def sign_up(self, email: str, password: str = PASSWORD) -> None:

@@ -1,4 +1,4 @@
-"""`latchkey dev up` as a new user has it: one product, started, killed, restarted, stopped (api.md §6)."""
+"""`latchkey dev up` as a new user has it: one product, started, killed, restarted, stopped (README.md)."""
 
 import json
 import os
@@ -42,14 +42,14 @@ class Dev:
         return {**kept, "LATCHKEY_DATA_DIR": str(self.data), "LATCHKEY_PORT": str(self.port), **more}
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "servicekit.cli", "dev", *arguments]
+        command = [sys.executable, "-m", "latchkey_cli", "dev", *arguments]
         return subprocess.run(
             command, cwd=ROOT, env=self.environment(**more), capture_output=True, text=True, timeout=60, check=False
         )
 
     def up(self) -> None:
         with self.log.open("w") as log:
-            command = [sys.executable, "-m", "servicekit.cli", "dev", "up"]
+            command = [sys.executable, "-m", "latchkey_cli", "dev", "up"]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment(), stdout=log, stderr=log)
         eventually(lambda: "Portal" in self.log.read_text() or self.process.poll() is not None, 90)
         assert self.process.poll() is None, self.log.read_text()
@@ -91,7 +91,7 @@ class TestUp:
         assert httpx.get(f"{dev.origin}/go/demo", follow_redirects=True, trust_env=False).status_code == 200
 
     def test_status_as_promised(self, dev: Dev) -> None:
-        """api.md §6."""
+        """README.md."""
         found = dev.status()
         assert set(found) == {"origin", "inbox", "postgres", "kafka", "services", "processes"}
         assert set(found["processes"]) == {"postgres", "kafka", "inbox"}

@@ -1,4 +1,4 @@
-"""The local inbox over its real protocols: SMTP in, JSON and page out, faults on demand (api.md §6)."""
+"""The local inbox over its real protocols: SMTP in, JSON and page out, faults on demand (README.md)."""
 
 import json
 import smtplib

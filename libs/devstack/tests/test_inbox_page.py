@@ -7,13 +7,11 @@ from uuid import uuid4
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from testkit.inboxes import NOTHING, Answer, Heard, Listener, LocalInbox
 from testkit.stack import eventually
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 TO = "+493415550141"
 
 
@@ -47,14 +45,6 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalInbox]:
     found.kill()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(browser: Browser, inbox: LocalInbox) -> Iterator[Page]:
     context = browser.new_context(java_script_enabled=False, base_url=inbox.url)
@@ -65,7 +55,7 @@ def page(browser: Browser, inbox: LocalInbox) -> Iterator[Page]:
 
 class TestShows:
     def test_a_call_with_its_transcript_and_code_at_hand(self, page: Page) -> None:
-        """looks/README.md §5, PST-4."""
+        """PST-4."""
         page.goto("/inbox?channel=voice")
         assert page.locator("h1").inner_text() == "Call to +49\u00a0341\u00a05550141"
         assert page.locator("dl").inner_text().count("Answered") == 1

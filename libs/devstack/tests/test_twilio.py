@@ -123,7 +123,7 @@ def schema(path: str) -> tuple[dict, dict]:
 
 class TestProtocol:
     def test_an_answer_is_as_the_document_says(self, twilio: Twilio) -> None:
-        """api.md §6: the provider's own protocol. Every field that Twilio answers, of its type, and no other."""
+        """README.md: the provider's own protocol. Every field that Twilio answers, of its type, and no other."""
         twilio.talk()
         for path, answer in (("Messages", twilio.text()), ("Calls", twilio.call())):
             assert answer.status_code == 201
@@ -203,7 +203,7 @@ class TestSignature:
 
 class TestMessages:
     def test_sent_then_delivered(self, twilio: Twilio) -> None:
-        """REL-8: receipts; api.md §6: every field of the inbox."""
+        """REL-8: receipts; README.md: every field of the inbox."""
         sid = twilio.text().json()["sid"]
         eventually(lambda: twilio.statuses("MessageStatus") == ["sent", "delivered"])
         assert {one.form["MessageSid"] for one in twilio.listener.heard} == {sid}
@@ -249,7 +249,7 @@ class TestMessages:
 
 class TestCalls:
     def test_a_person_presses_1_and_hears_the_code(self, twilio: Twilio) -> None:
-        """PST-4, api.md §6."""
+        """PST-4, README.md."""
         twilio.talk()
         sid = twilio.call().json()["sid"]
         found = twilio.over()

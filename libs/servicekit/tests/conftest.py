@@ -18,23 +18,23 @@ from servicekit import keys as key_files
 from servicekit import logging as kit_logging
 from servicekit.clock import ManualClock
 from servicekit.db import Database
-from servicekit.kafka import KafkaSettings
+from servicekit.events.kafka import KafkaSettings
 from servicekit.keys import Keys
-from servicekit.migrations import OWN
+from servicekit.process.migrations import OWN
 from testkit.records import create_topic
 
 ORIGIN = "https://id.example"
 
 
 @pytest.fixture(scope="session")
-def kit_dsn(infrastructure: Infrastructure, run_prefix: str) -> Iterator[str]:
+def kit_dsn(postgres_dsn: str, run_prefix: str) -> Iterator[str]:
     """servicekit's own tables, without those of any service."""
-    dsn = create(infrastructure.postgres_dsn, run_prefix, ["kit"])["kit"]
+    dsn = create(postgres_dsn, run_prefix, ["kit"])["kit"]
     with psycopg.connect(dsn) as connection:
         for path in sorted(OWN.glob("*.sql")):
             connection.execute(path.read_text())  # type: ignore[arg-type]
     yield dsn
-    drop(infrastructure.postgres_dsn, f"{run_prefix}kit")
+    drop(postgres_dsn, f"{run_prefix}kit")
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 import pytest
 from servicekit import errors
-from servicekit.caller import HEADER, Caller, Signer, verify
-from servicekit.client import OPEN_AFTER, OPEN_SECONDS, InternalClient
 from servicekit.clock import ManualClock
 from servicekit.context import new_trace, use_trace
 from servicekit.errors import FieldError, ServiceError
 from servicekit.keys import Keys
-from servicekit.problems import problem_response
-from servicekit.transport import Answer, NotSent, Unanswered
+from servicekit.web.caller import HEADER, Caller, Signer, verify
+from servicekit.web.client import OPEN_AFTER, OPEN_SECONDS, InternalClient
+from servicekit.web.problems import problem_response
+from servicekit.web.transport import Answer, NotSent, Unanswered
 
 GATEWAY = Caller("gateway", language="ar")
 
@@ -138,6 +138,21 @@ class TestErrors:
         with pytest.raises(errors.InternalError):
             await client.request("POST", "/v1/x", caller=GATEWAY)
         assert logged()[-1]["event"] == "peer.refuses_us"
+
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_a_token_that_lapsed_on_its_way_is_signed_anew(self, client, peer, clock, method):
+        """This process was held up between signing and sending: the peer has done nothing."""
+
+        def late() -> Answer:
+            if len(peer.asked) > 1:
+                return said(1)
+            clock.move(90)
+            return problem(errors.CallerNotAllowed())()
+
+        peer.answer = late
+        assert await client.request(method, "/v1/x", caller=GATEWAY) == 1
+        first, second = (one.headers[HEADER] for one in peer.asked)
+        assert first != second
 
 
 class TestUnreachable:

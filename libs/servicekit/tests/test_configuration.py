@@ -1,4 +1,4 @@
-"""A service's copy of the configuration (design.md §3.10, D31)."""
+"""A service's copy of the configuration (docs/architecture.md, D31)."""
 
 import asyncio
 from typing import Any
@@ -13,10 +13,10 @@ from latchkey_contracts.identity import (
     IdentityStorePublished,
     SelfServicePolicyPublished,
 )
-from servicekit.configuration import ConfigurationCopy, first_load
 from servicekit.db import Database
 from servicekit.errors import NotFound
-from servicekit.wakeups import Wakeups
+from servicekit.events.wakeups import Wakeups
+from servicekit.process.configuration import ConfigurationCopy, first_load
 
 BRAND = {"name": "Zinnia", "brand": "#0b3d45"}
 

@@ -6,22 +6,21 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from latchkey_cli import cli
 from latchkey_contracts.event import Event
 from latchkey_contracts.identity import RegistrationExpired
-from servicekit import cli
-from servicekit import inbox as inbox_module
-from servicekit import wakeups as wakeups_module
 from servicekit.db import Contention, Database, Tx
 from servicekit.errors import Permanent
-from servicekit.health import Health
-from servicekit.inbox import QUICK_TRIES, RETRY_AFTER, Inbox, Subscription
-from servicekit.outbox import Relay
-from servicekit.parked import ParkedRetrier, replay
-from servicekit.wakeups import Wakeups
-from servicekit.work import MAX_ATTEMPTS, Worker, enqueue, retry
+from servicekit.events import inbox as inbox_module
+from servicekit.events import wakeups as wakeups_module
+from servicekit.events.inbox import QUICK_TRIES, RETRY_AFTER, Inbox, Subscription
+from servicekit.events.outbox import Relay
+from servicekit.events.parked import ParkedRetrier, replay
+from servicekit.events.wakeups import Wakeups
+from servicekit.events.work import MAX_ATTEMPTS, Worker, enqueue, retry
+from servicekit.process.health import Health
 from testkit.records import TOPIC, an_event, record, until
 
 TAKE = "UPDATE aggregate_version SET version = version + 1 WHERE subject = 'held'"
@@ -100,8 +99,8 @@ def handler() -> Handler:
     return Handler()
 
 
-def inbox_of(db: Database, handler: Handler, *, ordered: bool = False) -> Inbox:
-    return Inbox(db, Subscription("mfa", "identity", {RegistrationExpired: handler}, ordered=ordered), pause_seconds=0.01)
+def inbox_of(db: Database, handler: Handler) -> Inbox:
+    return Inbox(db, Subscription("mfa", "identity", {RegistrationExpired: handler}), pause_seconds=0.01)
 
 
 async def work_off(inbox: Inbox) -> None:
@@ -225,14 +224,6 @@ class TestLadder:
             async with db.transaction() as tx:
                 await replay(tx, [row["id"] for row in await parked(db)])
             assert await self.pauses(inbox, clock, event.subject, 0) == [*RETRY_AFTER, None]
-
-    async def test_a_follower(self, db, handler, clock):
-        inbox, account = inbox_of(db, handler, ordered=True), uuid4()
-        handler.failing = {str(account): RuntimeError()}
-        await inbox.consume([record(an_event(account)), record(an_event(account), offset=1)])
-        assert await self.pauses(inbox, clock, str(account), 0) == [*RETRY_AFTER, None]
-        # Nothing is before it any more: it is tried for the first time.
-        assert await self.pauses(inbox, clock, str(account), 1) == [*RETRY_AFTER, None]
 
 
 class TestGivenUpWork:

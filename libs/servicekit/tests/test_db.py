@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from latchkey_contracts import wire
+from latchkey_contracts.identity import SignInFailed
 from latchkey_contracts.recovery import ResetCompleted
 from servicekit.clock import Clock
 from servicekit.context import new_trace, use_trace
 from servicekit.db import Conn, Contention, Database, DatabaseUnavailable, Tx, UniqueViolation
-from testkit.records import an_event
+from testkit.records import an_event, sample
 
 WRITE = "INSERT INTO work (kind, payload, trace, due_at) VALUES ($1, $2, '{}', $3)"
 KINDS = "SELECT kind FROM work ORDER BY id"
@@ -52,7 +53,7 @@ async def kinds(db: Database) -> list[str]:
 
 class TestConn:
     async def test_only_reads(self, db):
-        """design.md §3.1: what can't be called can't be forgotten in a transaction."""
+        """docs/architecture.md: what can't be called can't be forgotten in a transaction."""
         async with db.read() as conn:
             assert not isinstance(conn, Tx)
             for name in ("execute", "executemany", "emit", "savepoint", "on_commit", "signal"):
@@ -142,7 +143,7 @@ class TestEmit:
 
     async def test_the_record_is_a_cloud_event(self, db, clock):
         """EVT-1, EVT-4, EVT-5."""
-        event = an_event()
+        event = sample("latchkey.identity.activation_requested.v1")
         trace = new_trace(correlation_id="story", causation_id="cause", authtype="admin", tenant="default")
         with use_trace(trace):
             async with db.transaction() as tx:
@@ -220,6 +221,31 @@ class TestOnCommit:
             tx.on_commit(lambda: seen.append(asyncio.create_task(kinds(db))))
             assert seen == []
         assert await seen[0] == ["there"]
+
+    async def test_not_for_what_nobody_waits_for(self, db, signals):
+        """The relay looks by itself within a second, and takes it along with others."""
+        quiet = SignInFailed(account_id=uuid4(), application="demo", reason="credentials_wrong")
+        async with db.transaction() as tx:
+            await tx.emit(quiet)
+        assert signals == []
+        assert len(await read(db, OUTBOX)) == 1
+        async with db.transaction() as tx:
+            await tx.emit(quiet)
+            await tx.emit(an_event())
+        assert signals == ["outbox"]
+
+    async def test_after_a_single_statement(self, db, signals):
+        async with db.single() as tx:
+            await write(tx, "one")
+            tx.signal("work")
+            assert signals == []
+        assert signals == ["work"]
+
+    async def test_no_event_without_a_transaction(self, db):
+        with pytest.raises(RuntimeError):
+            async with db.single() as tx:
+                await tx.emit(an_event())
+        assert await read(db, OUTBOX) == []
 
     async def test_not_after_a_rollback(self, db, signals):
         with pytest.raises(RuntimeError):

@@ -10,9 +10,9 @@ import pytest
 from latchkey_contracts.identity import CodeGuessingSuspected
 from servicekit.clock import ManualClock
 from servicekit.db import Database
-from servicekit.guessing import CALM, LEAST_WRONG, LONG_CODE, WINDOW, Guesses
 from servicekit.keys import Keys
-from servicekit.onetime import OneTimeSecrets, ToIssue
+from servicekit.proof import OneTimeSecrets, ToIssue
+from servicekit.proof.guessing import CALM, LEAST_WRONG, LONG_CODE, WINDOW, Guesses
 
 pytestmark = pytest.mark.usefixtures("clean")
 

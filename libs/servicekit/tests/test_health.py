@@ -8,23 +8,22 @@ from datetime import timedelta
 import httpx
 import pytest
 from devstack.databases import create, drop
-from devstack.infrastructure import Infrastructure
 from prometheus_client import REGISTRY
-from servicekit import health as health_module
-from servicekit.clock import Clock
+from servicekit.clock import Clock, ManualClock
 from servicekit.db import Database
-from servicekit.health import DEAD_AFTER_SECONDS, HEARTBEAT_SECONDS, READY_AFTER, UNREADY_AFTER, Health, management_app
-from servicekit.migrations import migrate
+from servicekit.process import health as health_module
+from servicekit.process.health import DEAD_AFTER_SECONDS, HEARTBEAT_SECONDS, READY_AFTER, UNREADY_AFTER, Health, management_app
+from servicekit.process.migrations import migrate
 from testkit.cable import Cable
 from testkit.records import until
 
 
 @pytest.fixture(scope="module")
-def migrated_dsn(infrastructure: Infrastructure, run_prefix: str) -> Iterator[str]:
-    dsn = create(infrastructure.postgres_dsn, run_prefix, ["kit-health"])["kit-health"]
+def migrated_dsn(postgres_dsn: str, run_prefix: str) -> Iterator[str]:
+    dsn = create(postgres_dsn, run_prefix, ["kit-health"])["kit-health"]
     migrate(dsn, "mfa")
     yield dsn
-    drop(infrastructure.postgres_dsn, f"{run_prefix}kit-health")
+    drop(postgres_dsn, f"{run_prefix}kit-health")
 
 
 @pytest.fixture
@@ -44,6 +43,13 @@ async def health(cable: Cable, monkeypatch) -> AsyncIterator[Health]:
     yield found
     found._disconnect()
     db._pool.terminate()
+
+
+@pytest.fixture
+def wrong_clock(health: Health) -> ManualClock:
+    """Of the process that looks."""
+    health._clock = ManualClock()
+    return health._clock
 
 
 OUTBOX = "INSERT INTO outbox (topic, subject, aggregateversion, attributes, value, created_at) VALUES ('t', 's', 1, '{}', '', $1)"
@@ -76,7 +82,14 @@ class TestReady:
         await health.look()
         answer = await probes.get("/health/ready")
         assert answer.status_code == 200
-        assert answer.json() == {"ready": True, "started": True, "schema": True, "database": True, "not_stopping": True}
+        assert answer.json() == {
+            "ready": True,
+            "started": True,
+            "schema": True,
+            "database": True,
+            "clock": True,
+            "not_stopping": True,
+        }
 
     async def test_not_before_the_start_is_done(self, health, probes):
         health._is_started = False
@@ -99,12 +112,12 @@ class TestReady:
         health = Health("mfa", db, clock, None)
         health.started()
         await health.look()
-        assert health.ready() == {"started": True, "schema": False, "database": True, "not_stopping": True}
+        assert health.ready() == {"started": True, "schema": False, "database": True, "clock": True, "not_stopping": True}
         health._disconnect()
         await db.close()
 
     async def test_kafka_and_peers_are_no_condition(self, health):
-        assert set(health.ready()) == {"started", "schema", "database", "not_stopping"}
+        assert set(health.ready()) == {"started", "schema", "database", "clock", "not_stopping"}
 
 
 class TestDatabaseAway:
@@ -151,6 +164,29 @@ class TestDatabaseAway:
         assert health.ready()["database"]
 
 
+class TestClock:
+    @pytest.mark.parametrize(("seconds", "believed"), [(0, True), (29, True), (-29, True), (31, False), (-600, False)])
+    async def test_compared_with_the_database_s(self, health, wrong_clock, seconds, believed):
+        """REL-15, INV-9: above 30 s this process answers nobody."""
+        wrong_clock.set_wrong(seconds)
+        await health.look()
+        assert health.ready()["clock"] is believed
+        assert [round(one.samples[0].value) for one in health.collect() if one.name == "latchkey_clock_skew_seconds"] == [seconds]
+
+    async def test_told_once_when_it_begins_and_once_when_it_is_over(self, health, wrong_clock, logged):
+        """REL-15: from 2 s on, and whoever reads it knows what follows."""
+        for seconds in (1, 1, 3, 3, -40, 0, 0):
+            wrong_clock.set_wrong(seconds)
+            await health.look()
+        found = [(one["level"], one["codes_and_links"]) for one in logged() if one["event"] == "health.clock_skew"]
+        assert found == [("warning", "accepted"), ("warning", "refused"), ("info", "accepted")]
+
+    async def test_time_that_a_test_moves_is_no_skew(self, health, wrong_clock):
+        wrong_clock.move(86_400)
+        await health.look()
+        assert health.ready()["clock"]
+
+
 class TestLive:
     async def test_while_the_loop_beats(self, health, probes):
         task = asyncio.create_task(health.run())
@@ -167,10 +203,14 @@ class TestLive:
         assert await probes.status("live") == 503
 
     async def test_whatever_the_database_does(self, health, probes, cable):
+        await health.look()
+        assert health.ready()["database"]
         await cable.cut()
-        for _ in range(5):
-            await health.look()
+        task = asyncio.create_task(health.run())
+        await until(lambda: asyncio.sleep(0.05, not health.ready()["database"]))
         assert await probes.status("live") == 200
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class TestMetrics:

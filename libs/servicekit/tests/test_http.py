@@ -1,11 +1,11 @@
-"""API-2 and the conventions of api.md §1: what HTTP refuses, and how it says so. LOG-2: what an error shows nobody."""
+"""API-2 and the conventions of docs/openapi.json: what HTTP refuses, and how it says so. LOG-2: what an error shows nobody."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote_from_bytes
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from latchkey_contracts.http.common import Identifier
 from latchkey_contracts.http.common import Request as Body
 from prometheus_client import REGISTRY, generate_latest
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 from pydantic_core import PydanticCustomError
 from servicekit import errors
-from servicekit.caller import HEADER, Caller, CallerDep, Signer, allow
 from servicekit.clock import ManualClock
 from servicekit.context import current_trace
-from servicekit.guard import BODY_SECONDS, MAX_BODY
-from servicekit.http import Guard, create_internal_app, problem_response
-from servicekit.idempotency import Replay
 from servicekit.keys import Keys
+from servicekit.web.caller import HEADER, Caller, CallerDep, Signer, allow
+from servicekit.web.guard import BODY_SECONDS, MAX_BODY
+from servicekit.web.http import Guard, create_internal_app, problem_response
+from servicekit.web.idempotency import Replay
 
 
 class Identifiers(Body):
@@ -303,7 +303,7 @@ class TestSize:
 
     async def test_a_body_that_never_comes(self, api, monkeypatch):
         """REL-16: nobody holds a connection by dripping."""
-        monkeypatch.setattr("servicekit.guard.BODY_SECONDS", 0.05)
+        monkeypatch.setattr("servicekit.web.guard.BODY_SECONDS", 0.05)
         assert BODY_SECONDS == 20
 
         async def drip() -> AsyncIterator[bytes]:
@@ -426,7 +426,7 @@ class TestAnswers:
 
 
 class TestTranslation:
-    """api.md §1: messages in the language asked for; codes, fields and parameters stay."""
+    """docs/openapi.json: messages in the language asked for; codes, fields and parameters stay."""
 
     CATALOGUE: ClassVar = {"validation_failed": "Bitte berichtigen", "password_too_short": "Mindestens {min} Zeichen", "too_many_requests": "Noch {retry_after_seconds} s"}  # fmt: skip
 
@@ -621,3 +621,45 @@ class TestFuzz:
         assert response.status_code < 500
         if response.status_code >= 400:
             problem_of(response, response.status_code, response.json()["code"])
+
+
+class Thing(BaseModel):
+    name: str
+
+
+class TestReads:
+    """What is read with every page goes a shorter way, and is answered as everything else."""
+
+    @pytest.fixture
+    async def ask(self, keys: Keys, clock: ManualClock) -> AsyncIterator[Callable[..., Awaitable[httpx.Response]]]:
+        async def read(caller: Caller) -> Thing:
+            caller.account()
+            return Thing(name="ours")
+
+        async def broken(_caller: Caller) -> Thing:
+            raise ConnectionRefusedError
+
+        app = create_internal_app("identity", [routes()], keys=keys, clock=clock, reads={"/v1/thing": read, "/v1/broken": broken})
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://identity") as client:
+
+            async def ask(path: str, caller: Caller, method: str = "GET") -> httpx.Response:
+                token = Signer(caller.service, keys, clock).sign(caller, "identity")
+                return await client.request(method, path, headers={HEADER: token})
+
+            yield ask
+
+    async def test_what_it_answers(self, ask) -> None:
+        customer = Caller("gateway", account_id=uuid4(), session_id=uuid4())
+        answer = await ask("/v1/thing", customer)
+        assert (answer.status_code, answer.json()) == (200, {"name": "ours"})
+        assert answer.headers["content-type"] == "application/json"
+        problem_of(await ask("/v1/thing", customer, "DELETE"), 405, "method_not_allowed")
+
+    async def test_what_it_refuses(self, ask) -> None:
+        """API-3."""
+        problem_of(await ask("/v1/thing", Caller("gateway")), 401, "session_required")
+        problem_of(await ask("/v1/thing", Caller("recovery")), 403, "caller_not_allowed")
+
+    async def test_without_a_database(self, ask) -> None:
+        problem_of(await ask("/v1/broken", Caller("gateway")), 503, "overloaded")

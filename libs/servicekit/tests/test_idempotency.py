@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel
-from servicekit.caller import Caller
 from servicekit.db import Contention, Database
 from servicekit.errors import IdempotencyKeyReused
-from servicekit.idempotency import Idempotency, Replay
 from servicekit.keys import Keys, init
+from servicekit.web.caller import Caller
+from servicekit.web.idempotency import Idempotency, Replay, purge
 
 from .conftest import race
 
@@ -136,7 +136,7 @@ class TestKept:
         clock.move(86401)
         await shop.buy(caller())
         async with db.transaction() as tx:
-            await shop.idempotency.purge(tx)
+            await purge(tx)
             assert await tx.fetchval("SELECT min(created_at) >= $1 FROM idempotency", clock.now())
 
     async def test_nothing_readable_at_rest(self, shop, db):

@@ -18,13 +18,13 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 from latchkey_contracts.event import Event
 from latchkey_contracts.identity import RegistrationExpired, SignInFailed
 from latchkey_contracts.topics import RETENTION_MS, events_topic
-from servicekit import inbox as inbox_module
-from servicekit.broker import make_broker, subscribe
 from servicekit.context import current_trace
 from servicekit.db import Database, DatabaseUnavailable, Tx
 from servicekit.errors import Overloaded, Permanent
-from servicekit.inbox import KEEP_INBOX, QUICK_TRIES, RETRY_AFTER, Inbox, Only, Subscription
-from servicekit.kafka import KafkaSettings
+from servicekit.events import inbox as inbox_module
+from servicekit.events.broker import make_broker, subscribe
+from servicekit.events.inbox import KEEP_INBOX, QUICK_TRIES, RETRY_AFTER, Inbox, Only, Subscription, purge
+from servicekit.events.kafka import KafkaSettings
 from testkit.records import ORIGIN, TOPIC, an_event, create_topic, headers_of, record, until
 
 ROOT = Path(__file__).parents[3]
@@ -61,11 +61,6 @@ def inbox(db: Database, effects: Effects) -> Inbox:
     return Inbox(db, Subscription("mfa", "identity", {RegistrationExpired: effects}), pause_seconds=0.01)
 
 
-@pytest.fixture
-def ordered(db: Database, effects: Effects) -> Inbox:
-    return Inbox(db, Subscription("mfa", "identity", {RegistrationExpired: effects}, ordered=True), pause_seconds=0.01)
-
-
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch) -> None:
     """The pauses between quick tries are for real outages."""
@@ -97,6 +92,20 @@ class TestEffects:
         await inbox.consume([record(event, offset=number) for number, event in enumerate(events)])
         assert await done(db) == subjects(*events)
         assert await parked(db) == []
+
+    async def test_what_nobody_handles_is_known_by_its_header(self, db, inbox, monkeypatch):
+        """It is neither decoded nor heard of by the database, whatever its value is."""
+        stranger = SignInFailed(account_id=uuid4(), application="demo", reason="credentials_wrong")
+        monkeypatch.setattr(inbox_module.wire, "decode", None)
+        monkeypatch.setattr(db, "transaction", None)
+        await inbox.consume([record(stranger), record(stranger, offset=1, value=b"\xff")])
+
+    @pytest.mark.parametrize("named", [b"latchkey.identity.of_a_later_release.v1", b"", None])
+    async def test_what_its_header_does_not_name_is_parked(self, db, inbox, named: bytes | None):
+        """REL-3: nothing is lost because its header is."""
+        headers = [(name, value) for name, value in headers_of(an_event()) if name != "ce_type"]
+        await inbox.consume([record(headers=[*headers, *([("ce_type", named)] if named is not None else [])])])
+        assert len(await parked(db)) == 1
 
     @pytest.mark.parametrize("batches", [[[0, 0]], [[0], [0]], [[0, 1], [1, 2, 0]]])
     async def test_a_repeated_one_has_no_second_effect(self, db, inbox, batches):
@@ -184,11 +193,13 @@ class TestEffects:
         event, known = an_event(), uuid4()
         await inbox.consume([record(event, id=known)])
         clock.move((KEEP_INBOX - timedelta(seconds=1)).total_seconds())
-        await inbox.purge()
+        async with db.transaction() as tx:
+            await purge(tx)
         await inbox.consume([record(event, id=known, offset=1)])
         assert len(await done(db)) == 1
         clock.move(2)
-        await inbox.purge()
+        async with db.transaction() as tx:
+            await purge(tx)
         async with db.read() as conn:
             assert await conn.fetchval("SELECT count(*) FROM inbox") == 0
 
@@ -280,7 +291,7 @@ class TestFailures:
         assert await done(db) == subjects(good, bad)
 
     async def test_the_pause_grows_while_the_trouble_lasts(self, inbox, effects, monkeypatch):
-        """stack.md §5.1: without it a batch would be read again 1,200 times a second."""
+        """Without it a batch would be read again 1,200 times a second."""
         pauses: list[float] = []
 
         async def sleep(seconds: float) -> None:
@@ -396,30 +407,10 @@ class TestUnreadable:
         assert len(await parked(db)) == 20
 
 
-class TestOrdered:
-    """REL-5: order kept per key: a parked key parks its followers."""
+class TestFollowers:
+    """REL-5: later ones of a subject don't wait for one that is parked."""
 
-    async def test_holds_back_later_ones_of_the_subject_in_the_batch(self, db, ordered, effects, clock):
-        account = uuid4()
-        first, second, other = an_event(account), an_event(account), an_event()
-        effects.fail(first, RuntimeError())
-        await ordered.consume([record(first), record(second, offset=1), record(other, offset=2)])
-        assert await done(db) == subjects(other)
-        rows = await parked(db)
-        assert [row["reason"] for row in rows] == ["failed: RuntimeError", "follows a parked event of its subject"]
-        assert [row["due_at"] for row in rows] == [clock.now() + RETRY_AFTER[0]] * 2
-        assert [row["attempts"] for row in rows] == [3, 0]
-
-    async def test_holds_back_those_of_a_later_batch(self, db, ordered, effects):
-        account = uuid4()
-        effects.fail(an_event(account), RuntimeError(), times=1 + QUICK_TRIES)
-        await ordered.consume([record(an_event(account))])
-        other = an_event()
-        await ordered.consume([record(an_event(account), offset=1), record(other, offset=2)])
-        assert await done(db) == subjects(other)
-        assert len(await parked(db)) == 2
-
-    async def test_structured_ones_too(self, db, ordered, effects):
+    async def test_structured_ones_too(self, db, inbox, effects):
         """EVT-1: the subject is the event's, wherever its attributes stand."""
         account = uuid4()
         records = []
@@ -429,20 +420,20 @@ class TestOrdered:
             attributes["data"] = event.model_dump(mode="json")
             headers = [("content-type", b"application/cloudevents+json")]
             records.append(record(headers=headers, value=json.dumps(attributes).encode(), offset=offset))
-        effects.fail(event, RuntimeError(), times=1 + QUICK_TRIES)
+        effects.fail(event, RuntimeError(), times=2 * (1 + QUICK_TRIES))
         for one in records:
-            await ordered.consume([one])
+            await inbox.consume([one])
         assert await done(db) == []
         assert [(row["subject"], row["event_type"]) for row in await parked(db)] == [(str(account), event.event_type)] * 2
 
-    async def test_not_behind_one_that_waits_for_an_operator(self, db, ordered, effects):
-        """A permanent failure would hold its subject back for ever; handlers tolerate what comes late (design.md §3.3)."""
+    async def test_not_behind_one_that_waits_for_an_operator(self, db, inbox, effects):
+        """A permanent failure would hold its subject back for ever; handlers tolerate what comes late (decision 2)."""
         account = uuid4()
         effects.fail(an_event(account), Permanent("never"), times=2)
-        await ordered.consume([record(an_event(account)), record(an_event(account), offset=1)])
+        await inbox.consume([record(an_event(account)), record(an_event(account), offset=1)])
         assert await done(db) == [str(account)]
 
-    async def test_unordered_ones_go_on(self, db, inbox, effects):
+    async def test_nor_behind_one_that_is_tried_again(self, db, inbox, effects):
         account = uuid4()
         effects.fail(an_event(account), RuntimeError(), times=1 + QUICK_TRIES)
         await inbox.consume([record(an_event(account)), record(an_event(account), offset=1)])
@@ -492,7 +483,7 @@ async def produce(kafka: KafkaSettings) -> AsyncIterator[Produce]:
 
 class TestSubscribe:
     async def test_no_other_policy(self, db, kafka, effects):
-        """REL-4: the policy stands on each subscriber of the broker, and nothing acknowledges by the clock (stack.md §5.2)."""
+        """REL-4: the policy stands on each subscriber of the broker, and nothing acknowledges by the clock."""
         broker = make_broker(kafka, graceful_timeout=5)
         for publisher in ("identity", "recovery"):
             subscribe(broker, Inbox(db, Subscription("mfa", publisher, {})), kafka)
@@ -505,9 +496,9 @@ class TestSubscribe:
             assert isinstance(one, BatchSubscriber)
 
     def test_nothing_else_consumes_in_groups(self):
-        """REL-4, design.md §3.3: `subscribe` is the only way. Followers have no group and acknowledge nothing."""
+        """REL-4, decision 2: `subscribe` is the only way. Followers have no group and acknowledge nothing."""
         paths = [*ROOT.glob("services/*/src/**/*.py"), *ROOT.glob("libs/*/src/**/*.py")]
-        assert ROOT / "libs/servicekit/src/servicekit/broker.py" in paths
+        assert ROOT / "libs/servicekit/src/servicekit/events/broker.py" in paths
         for path, node in ((one, node) for one in paths for node in ast.walk(ast.parse(one.read_text(encoding="utf-8")))):
             if not isinstance(node, ast.Call):
                 continue

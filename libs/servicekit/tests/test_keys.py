@@ -5,7 +5,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from cryptography.exceptions import InvalidSignature
 from servicekit.clock import ManualClock
 from servicekit.keys import CALLERS, SECRETS, Keys, init, rotate
 
@@ -27,13 +26,13 @@ class TestInit:
         assert {len(keys.secret(name)) for name in SECRETS} == {32}
         assert len({keys.secret(name) for name in SECRETS}) == len(SECRETS)
         for name in CALLERS:
-            keys.caller_public(name).verify(keys.caller_private(name).sign(b"x"), b"x")
+            assert keys.caller_public(name, str(keys.caller_private(name).kid)) is not None
         assert keys.sealing_private(keys.sealing_current().kid or "") is not None
 
     def test_every_service_has_a_key_of_its_own(self, keys):
         """API-3."""
-        with pytest.raises(InvalidSignature):
-            keys.caller_public("gateway").verify(keys.caller_private("mfa").sign(b"x"), b"x")
+        assert len({keys.caller_private(name).kid for name in CALLERS}) == len(CALLERS)
+        assert keys.caller_public("gateway", str(keys.caller_private("mfa").kid)) is None
 
     def test_again_changes_nothing(self, tmp_path):
         init(tmp_path)
@@ -77,7 +76,7 @@ class TestRotate:
         assert [one["kid"] for one in ring(tmp_path, "public")] == [first, second]
 
     def test_a_private_key_is_destroyed_when_no_topic_can_need_it(self, tmp_path):
-        """design.md §3.5: seven days of retention and a day of slack after it was replaced."""
+        """decision 3: seven days of retention and a day of slack after it was replaced."""
         clock = ManualClock()
         init(tmp_path, clock)
         keys = Keys(tmp_path)
@@ -95,6 +94,48 @@ class TestRotate:
         assert keys.sealing_private(third) is not None
 
 
+class TestCallers:
+    """API-3: each service has a ring of two: what signs, and what signed before."""
+
+    def test_the_one_before_is_kept_for_one_more_rotation(self, tmp_path):
+        init(tmp_path)
+        keys = Keys(tmp_path)
+        kids = [keys.caller_private("gateway").kid]
+        for _ in range(2):
+            rotate(tmp_path, ManualClock())
+            kids.append(keys.caller_private("gateway").kid)
+            assert [one.kid for one in keys.caller_ring("gateway")] == [kids[-1], kids[-2]]
+        assert keys.caller_public("gateway", str(kids[0])) is None
+
+    def test_public_files_hold_no_private_part(self, tmp_path):
+        init(tmp_path)
+        rotate(tmp_path, ManualClock())
+        for one in (tmp_path / "callers").glob("*.public.pem"):
+            assert b"PRIVATE" not in one.read_bytes()
+            assert one.read_bytes().count(b"BEGIN PUBLIC KEY") == 2
+
+    def test_a_crash_between_the_two_files(self, tmp_path):
+        """What signs goes on verifying, and the next rotation keeps it, not the key that never signed."""
+        init(tmp_path)
+        keys = Keys(tmp_path)
+        private = tmp_path / "callers" / "gateway.private.pem"
+        before, signs = private.read_bytes(), keys.caller_private("gateway").kid
+        rotate(tmp_path, ManualClock())
+        private.write_bytes(before)
+        assert keys.caller_public("gateway", str(signs)) is not None
+        rotate(tmp_path, ManualClock())
+        assert keys.caller_public("gateway", str(signs)) is not None
+
+    def test_made_anew_where_only_the_public_one_is_left(self, tmp_path):
+        """Everybody else may still hear from who has the lost one."""
+        init(tmp_path)
+        keys = Keys(tmp_path)
+        lost = keys.caller_private("gateway").kid
+        (tmp_path / "callers" / "gateway.private.pem").unlink()
+        init(tmp_path)
+        assert [one.kid for one in keys.caller_ring("gateway")] == [keys.caller_private("gateway").kid, lost]
+
+
 class TestKeys:
     def test_a_changed_file_is_read_again(self, tmp_path):
         init(tmp_path)
@@ -108,3 +149,10 @@ class TestKeys:
     def test_a_missing_one_says_which(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"lookup\.key"):
             Keys(tmp_path).secret("lookup")
+
+
+class TestNoKeys:
+    def test_a_rotation_in_the_wrong_place_writes_nothing(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            rotate(tmp_path, ManualClock())
+        assert list(tmp_path.iterdir()) == []

@@ -14,21 +14,20 @@ from uuid import uuid4
 import psycopg
 import pytest
 from devstack.databases import create, drop
-from devstack.infrastructure import Infrastructure
-from servicekit import migrations
 from servicekit.clock import ManualClock
 from servicekit.db import Database
-from servicekit.migrations import directories, migrate, missing, required
+from servicekit.process import migrations
+from servicekit.process.migrations import directories, migrate, missing, required
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
 
 
 @pytest.fixture
-def dsn(infrastructure: Infrastructure, run_prefix: str) -> Iterator[str]:
+def dsn(postgres_dsn: str, run_prefix: str) -> Iterator[str]:
     """A database without any table."""
     name = f"kit-migrations-{uuid4().hex[:6]}"
-    yield create(infrastructure.postgres_dsn, run_prefix, [name])[name]
-    drop(infrastructure.postgres_dsn, f"{run_prefix}{name}")
+    yield create(postgres_dsn, run_prefix, [name])[name]
+    drop(postgres_dsn, f"{run_prefix}{name}")
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ class TestMigrate:
         """Its lock is gone with its session; nobody has to break it by hand."""
         (own / "mine.0001.slow.sql").write_text("SELECT pg_sleep(60);")
         program = (
-            "import sys; from pathlib import Path; from servicekit import migrations; "
+            "import sys; from pathlib import Path; from servicekit.process import migrations; "
             "migrations.service_directory = lambda _: Path(sys.argv[2]); migrations.migrate(sys.argv[1], 'mfa')"
         )
         job = subprocess.Popen([sys.executable, "-c", program, dsn, str(own)])

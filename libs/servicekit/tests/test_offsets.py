@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
-from servicekit import offsets as module
-from servicekit.offsets import Acknowledging, Offsets
+from servicekit.events import offsets as module
+from servicekit.events.offsets import Acknowledging, Offsets
 from testkit.records import record, until
 
 pytestmark = pytest.mark.usefixtures("logged")

@@ -5,14 +5,16 @@ import hashlib
 import hmac
 import re
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicekit.clock import ManualClock
+from servicekit.clock import Clock, ManualClock
 from servicekit.db import Database, Tx
+from servicekit.errors import Overloaded
 from servicekit.keys import Keys
-from servicekit.onetime import (
+from servicekit.proof import (
     KEEP_WRONG,
     LONG_CODE,
     MAX_IN_A_ROW,
@@ -26,6 +28,7 @@ from servicekit.onetime import (
     new_token,
     typed_code,
 )
+from servicekit.proof.onetime import purge
 
 from .conftest import race
 
@@ -372,7 +375,7 @@ class TestFlows:
         clock.move(86400 * 31)
         _, fresh = await person.ask()
         async with db.transaction() as tx:
-            await person.onetime.purge(tx, timedelta(days=30))
+            await purge(tx, timedelta(days=30))
             assert await tx.fetchval("SELECT count(*) FROM one_time_tries WHERE flow_id = $1", flow_id) == 0
         assert await person.state(issued.token) == "malformed"
         assert await person.state(fresh.token) == "valid"
@@ -385,7 +388,7 @@ class TestFlows:
         for days, left in ((29, 1), (2, 0)):
             clock.move(days * 86400)
             async with db.transaction() as tx:
-                await person.onetime.purge(tx, timedelta(days=30))
+                await purge(tx, timedelta(days=30))
                 assert await tx.fetchval(rows, flow_id) == left
 
 
@@ -550,7 +553,7 @@ class TestManyFlows:
         await self.guess(person, MAX_IN_A_ROW)
         clock.move(KEEP_WRONG.total_seconds() + 1)
         async with db.transaction() as tx:
-            await person.onetime.purge(tx, DAY)
+            await purge(tx, DAY)
         assert await self.digits(person) == 6
 
     async def test_the_same_is_written_for_unknown_people(self, person, db):
@@ -564,3 +567,38 @@ class TestManyFlows:
         await self.guess(person, MAX_IN_A_ROW + 10)
         told = [one for one in logged() if one["event"] == "authn_login_fail_max"]
         assert [(one["account_id"], one["purpose"]) for one in told] == [(person.subject, "activation")]
+
+
+class TestWrongClock:
+    """INV-9: what is over stays over, whichever process is asked."""
+
+    @pytest.fixture
+    async def behind(self, kit_dsn: str, clock: ManualClock) -> AsyncIterator[Database]:
+        """The database as a process sees it whose machine is ten minutes behind."""
+        slow = ManualClock(clock.now())
+        slow.set_wrong(-600)
+        slow.compare(Clock().now(), slow.monotonic())
+        database = await Database.connect(kit_dsn, service="identity", origin="https://id.example", clock=slow)
+        yield database
+        await database.close()
+
+    async def test_no_code_is_accepted_and_none_counted(self, clock, person, behind):
+        """REL-15."""
+        flow_id, issued = await person.ask()
+        clock.move(361)
+        assert (await person.type(flow_id, issued.code)).outcome == "expired"
+        for code in (issued.code, wrong(issued.code)):
+            with pytest.raises(Overloaded):
+                await person.type(flow_id, code, db=behind)
+        async with person.db.read() as conn:
+            assert await person.onetime.tries_left(conn, flow_id=flow_id, purpose=person.purpose) == MAX_WRONG
+
+    async def test_no_link_is_accepted(self, person, behind):
+        _, issued = await person.ask()
+        with pytest.raises(Overloaded):
+            await person.press(issued.token, db=behind)
+        async with behind.transaction() as tx:
+            link = await person.onetime.inspect(tx, issued.token or "")
+            with pytest.raises(Overloaded):
+                await person.onetime.use(tx, link)
+        assert await person.state(issued.token) == "valid"

@@ -15,12 +15,13 @@ from latchkey_contracts import wire
 from latchkey_contracts.event import Event
 from latchkey_contracts.identity import SelfServicePolicyPublished
 from latchkey_contracts.topics import events_topic
-from servicekit import outbox
 from servicekit.clock import ManualClock
-from servicekit.db import MOST_BYTES, Database, EventTooLarge
-from servicekit.kafka import KafkaSettings
-from servicekit.outbox import LOCK, Relay
-from servicekit.wakeups import Wakeups
+from servicekit.db import Database
+from servicekit.events import outbox
+from servicekit.events.kafka import KafkaSettings
+from servicekit.events.outbox import LOCK, Relay, _stopped
+from servicekit.events.wakeups import Wakeups
+from servicekit.outgoing import MOST_BYTES, EventTooLarge
 from testkit.cable import Cable
 from testkit.records import an_event, read_topic, until
 
@@ -177,7 +178,7 @@ class TestPublish:
         assert [one.subject for one in fakes.stored] == [late.subject, early.subject]
 
     async def test_woken_by_the_commit_not_by_the_poll(self, db):
-        """stack.md §3.1: a process that relays for itself doesn't wait for the next look."""
+        """A process that relays for itself doesn't wait for the next look."""
         fakes = Fakes()
         async with running(db, fakes, poll=30) as relay:
             await until(lambda: asyncio.sleep(0, relay.leading))
@@ -377,7 +378,7 @@ class TestBrokerAway:
         assert len({one.meta.id for one in fakes.stored}) == 3
 
     async def test_a_broker_that_never_answers(self, db, monkeypatch):
-        """stack.md §2.4: only a new producer is sure to go on."""
+        """Only a new producer is sure to go on."""
         monkeypatch.setattr(outbox, "SEND_SECONDS", 0.1)
         fakes = Fakes(hold=True)
         await emit(db, uuid4())
@@ -388,6 +389,25 @@ class TestBrokerAway:
             await sent(db)
         assert [one.stopped for one in fakes.made][:2] == [True, True]
         assert len({one.meta.id for one in fakes.stored}) == 1
+
+    async def test_a_producer_that_is_given_up_leaves_nothing_behind(self, kafka, monkeypatch):
+        """Its stop waits for a broker that never answers; nothing of it goes on trying."""
+        monkeypatch.setattr("servicekit.events.outbox.STOP_SECONDS", 0.3)
+        producer, topic = kafka.producer(), events_topic("identity", kafka.topic_prefix)
+        await producer.start()
+        await producer.send_and_wait(topic, b"so that the topic's leader is known")
+
+        async def never(*_given: Any, **_more: Any) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(next(iter(producer.client._conns.values())).__class__, "send", never)
+        async with asyncio.timeout(10):
+            await producer.send(topic, b"on its way")
+            await asyncio.sleep(0.1)
+            await _stopped(producer)
+        await asyncio.sleep(0.05)
+        assert producer._sender.sender_task.done()
+        assert not [one for one in asyncio.all_tasks() if "aiokafka" in str(one.get_coro())]
 
     async def test_nobody_there(self, db, kafka):
         """REL-10: the outbox grows; when the broker is back everything goes out."""

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import certifi
 import pytest
 from pydantic import ValidationError
-from servicekit.settings import ServiceSettings, in_production, load, only_for_tests, problems_of
+from servicekit.process.settings import ServiceSettings, in_production, load, only_for_tests, problems_of
 
 SAFE: dict[str, Any] = {
     "origin": "https://id.example",
@@ -120,7 +121,7 @@ class TestElsewhere:
 
 class TestLoad:
     def test_from_the_environment(self, monkeypatch):
-        for name, value in SAFE.items():
+        for name, value in (SAFE | {"kafka_ca_file": certifi.where()}).items():
             monkeypatch.setenv(f"LATCHKEY_{name.upper()}", str(value))
         settings = load(ServiceSettings, "identity")
         assert (settings.service_name, settings.http_port, settings.keys_dir) == ("identity", 8000, Path("/run/keys"))

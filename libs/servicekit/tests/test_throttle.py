@@ -9,7 +9,7 @@ import pytest
 from servicekit.clock import ManualClock
 from servicekit.db import Database
 from servicekit.keys import Keys
-from servicekit.throttle import Decision, Limit, Throttle
+from servicekit.throttle import Decision, Limit, Throttle, purge
 
 from .conftest import race
 
@@ -73,7 +73,7 @@ class TestSpacing:
         assert (await recipient.take()).allowed
 
     async def test_peek_tells_and_does_not_count(self, recipient, clock):
-        """api.md `resend`: computed from the submitted identifier alone."""
+        """ENU-1: `resend` is computed from the submitted identifier alone."""
         assert (await recipient.peek()).allowed
         assert (await recipient.peek()).retry_after_seconds == 0
         await recipient.take()
@@ -273,7 +273,7 @@ class TestCleaning:
         await fresh.take()
         clock.move(21)
         async with db.transaction() as tx:
-            await throttle.purge(tx)
+            await purge(tx)
             left = {row["key"] for row in await tx.fetch("SELECT key FROM throttle")}
             assert old.key not in left
             assert fresh.key in left

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from servicekit.together import Together
+from servicekit.events.together import Together
 
 
 class Slow:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from devstack.processes import free_port
-from servicekit.transport import Answer, Connections, NotSent, Unanswered
+from servicekit.web.transport import Answer, Connections, NotSent, Unanswered
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Send = Callable[..., Awaitable[Answer]]
@@ -102,3 +102,59 @@ async def test_a_peer_that_restarts(send):
         async with serving(answering([], close=True), port) as url:
             assert (await send("GET", url)).status == 302
             await asyncio.sleep(0.02)
+
+
+class TestOutwards:
+    """To servers that aren't ours: whether one may have got it decides whether another provider is asked (FRD-10)."""
+
+    @pytest.fixture
+    async def outwards(self) -> AsyncIterator[Connections]:
+        connections = Connections.outwards(1, connect_seconds=0.2, answer_seconds=0.2)
+        yield connections
+        await connections.close()
+
+    @pytest.mark.parametrize("url", ["", "mailto:somebody", "no-scheme/at/all", "http://"])
+    async def test_what_is_no_address_was_not_sent(self, outwards: Connections, url: str):
+        with pytest.raises(NotSent):
+            await outwards.send("POST", url, {}, b"{}")
+
+    async def test_no_answer_in_time(self, outwards: Connections):
+        async with serving(silent) as url:
+            with pytest.raises(Unanswered):
+                await outwards.send("POST", url, {}, b"{}")
+
+    async def test_a_body_that_nobody_reads(self, outwards: Connections):
+        """More than the sockets hold: it ends all the same."""
+        async with serving(silent) as url, asyncio.timeout(10):
+            with pytest.raises(Unanswered):
+                await outwards.send("POST", url, {}, bytes(50_000_000))
+
+    async def test_no_place_among_the_connections_was_not_sent(self, outwards: Connections):
+        async with serving(dribbling) as url:  # its answer goes on for four times as long as others wait for a place
+            first = asyncio.create_task(outwards.send("POST", url, {}, b"{}"))
+            await asyncio.sleep(0.05)
+            second = asyncio.create_task(outwards.send("POST", url, {}, b"{}"))
+            told = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(error) for error in told] == [Unanswered, NotSent]
+
+    async def test_through_the_proxy_that_the_environment_names(self, outwards: Connections, monkeypatch: pytest.MonkeyPatch):
+        heads: list[bytes] = []
+        async with serving(answering(heads)) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", proxy)
+            answer = await outwards.send("POST", "http://provider.example/messages", {}, b"{}")
+        assert answer.headers["Location"] == "/elsewhere"
+        assert heads[0].startswith(b"POST http://provider.example/messages HTTP/1.1\r\n")
+
+
+async def dribbling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nX: ")
+    for _ in range(60):
+        writer.write(b"x")
+        await asyncio.sleep(0.05)
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    reader._transport.pause_reading()
+    await asyncio.sleep(3)
+    writer.close()

@@ -12,8 +12,9 @@ import pytest
 from servicekit.context import Trace, current_trace, new_trace, use_trace
 from servicekit.db import Database, Tx
 from servicekit.errors import Overloaded
-from servicekit.wakeups import Wakeups
-from servicekit.work import MAX_ATTEMPTS, Periodic, Several, Worker, enqueue
+from servicekit.events.periodic import Periodic
+from servicekit.events.wakeups import Wakeups
+from servicekit.events.work import MAX_ATTEMPTS, Several, Worker, enqueue
 from testkit.records import an_event, until
 
 pytestmark = pytest.mark.usefixtures("clean", "logged")
@@ -81,7 +82,7 @@ class TestEnqueue:
         assert await rows(db) == []
 
     async def test_done_soon_with_its_payload(self, db):
-        """design.md §3.7: woken by the commit, not by the poll."""
+        """docs/architecture.md: woken by the commit, not by the poll."""
         handler = Handler()
         async with working(db, {"look": handler}, poll=30):
             await asyncio.sleep(0.05)

@@ -7,17 +7,19 @@ import httpx
 import pytest
 from gateway.settings import GatewaySettings
 from gateway.wiring import build
+from latchkey_contracts.brand import Brand
+from latchkey_contracts.configuration import Application, IdentityStore, SelfServicePolicy
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 from servicekit.clock import ManualClock
 from servicekit.db import Database
-from servicekit.health import Health
+from servicekit.events.wakeups import Wakeups
 from servicekit.keys import Keys
-from servicekit.run import Resources
-from servicekit.wakeups import Wakeups
-from testkit.service import ORIGIN, clock, db, dsn, keys, wakeups
+from servicekit.process.health import Health
+from servicekit.process.run import Resources
+from testkit.service import ORIGIN, clock, connected, db, dsn, keys, wakeups
 
-__all__ = ["clock", "db", "dsn", "keys", "wakeups"]
+__all__ = ["clock", "connected", "db", "dsn", "keys", "wakeups"]
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +27,31 @@ def service() -> str:
     return "gateway"
 
 
+PEERS = ("identity", "recovery", "mfa", "notifier")
+TRIES = 12  # that one network may do in a minute
+
+
+async def configure(db: Database) -> None:
+    """One application, `demo`, as identity would have published it."""
+    parts = {
+        "store": IdentityStore(name="Default"),
+        "self_service_policy": SelfServicePolicy(name="Default"),
+        "application": Application(
+            slug="demo", brand=Brand(name="Elmstead", brand="#0b3d45"), languages=["en", "ar", "de", "es", "fr"]
+        ),
+    }
+    async with db.transaction() as tx:
+        for kind, part in parts.items():
+            name = part.slug if isinstance(part, Application) else part.name
+            await tx.execute(
+                "INSERT INTO configuration_copy (kind, id, name, version, content) VALUES ($1, $2, $3, 1, $4)",
+                kind, part.id, name, part.model_dump(mode="json"),
+            )  # fmt: skip
+
+
 @pytest.fixture
 async def portal(dsn: str, db: Database, keys: Keys, clock: ManualClock, wakeups: Wakeups) -> AsyncIterator[httpx.AsyncClient]:
-    """The gateway as it is wired, at https://id.example, with nobody behind it."""
-    nowhere = "http://127.0.0.1:9"
+    """The gateway as it is wired, at https://id.example, with one application and nobody behind it."""
     settings = GatewaySettings.model_validate(
         {
             "environment": "test",
@@ -39,11 +62,16 @@ async def portal(dsn: str, db: Database, keys: Keys, clock: ManualClock, wakeups
             "http_port": 1,
             "management_port": 2,
             "keys_dir": ".",
-            **dict.fromkeys(("identity_url", "recovery_url", "notifier_url"), nowhere),
+            "tries_per_minute": TRIES,
+            # Nobody is there; each by an address of its own, so that who plays one knows which it is.
+            **{f"{name}_url": f"http://127.0.0.{place}:9" for place, name in enumerate(PEERS, 1)},
         }
     )
     health = Health("gateway", db, clock, settings)
+    await configure(db)
     wired = await build(Resources(settings, db, clock, keys, wakeups, settings.kafka(), health, "api"))
+    for start in wired.on_start:
+        await start()
     transport = httpx.ASGITransport(app=wired.app)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         yield client

@@ -1,44 +1,40 @@
 """Fixtures of every service's own tests, for identity: the whole service without its processes, and what customers do with it."""
 
+import functools
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from identity.accounts import store as accounts
-from identity.activation.service import Activations
+from identity.budgets.service import Budgets
 from identity.configuration.service import ConfigurationService
 from identity.credentials.service import Passwords
-from identity.credentials.slowdown import Slowdown
-from identity.freeze.service import Freezes
-from identity.notices.service import Notices
-from identity.password_change.service import PasswordChanges
-from identity.recipients.service import Recipients
+from identity.reach.service import Contacts
 from identity.registration.sending import Messages
-from identity.registration.service import PURPOSE, Registrations, Tools
-from identity.sessions.service import Sessions
-from identity.signin.factors import Factors
-from identity.signin.service import SignIns
+from identity.registration.tools import MESSAGE
+from identity.sign_in.service import FAILED
+from identity.wiring import features
+from latchkey_contracts.http.access import AccessQuestion, AccessState
+from latchkey_contracts.http.factors import FactorChoice
 from latchkey_contracts.http.links import ConfirmRequest
 from latchkey_contracts.http.registration import Identifiers, RegistrationFlow, RegistrationRequest
 from latchkey_contracts.http.sign_in import PasswordRequest, SignInFlow, SignInRequest
-from latchkey_contracts.identity import CodeGuessingSuspected
 from latchkey_contracts.messages import MessageContent
 from latchkey_contracts.sealed import Sealed
-from servicekit.caller import Caller
 from servicekit.db import Database
-from servicekit.guessing import Guesses
-from servicekit.idempotency import Idempotency
+from servicekit.errors import Overloaded
+from servicekit.events.wakeups import Wakeups
 from servicekit.keys import Keys
-from servicekit.onetime import OneTimeSecrets
 from servicekit.sealing import Opener, Sealer
 from servicekit.throttle import Throttle
-from servicekit.wakeups import Wakeups
-from testkit.service import clock, db, dsn, keys, wakeups
+from servicekit.web.caller import Caller
+from servicekit.web.idempotency import Idempotency
+from testkit.service import clock, connected, db, dsn, keys, wakeups
 
-__all__ = ["clock", "db", "dsn", "keys", "wakeups"]
+__all__ = ["clock", "connected", "db", "dsn", "keys", "wakeups"]
 
 DOCUMENT: dict[str, Any] = {
     "identity_stores": [
@@ -46,18 +42,60 @@ DOCUMENT: dict[str, Any] = {
             "name": "Default",
             "identifiers": {"email": {"use": "required"}, "phone": {"use": "optional"}, "username": {"use": "required"}},
             "attributes": [
-                {"name": "about", "type": "text", "max_length": 2000, "label": {"en": "About you"}, "at_registration": "shown"}
+                {
+                    "name": "given_name",
+                    "type": "text",
+                    "max_length": 100,
+                    "label": {"en": "First name"},
+                    "at_registration": "shown",
+                },
+                {"name": "about", "type": "text", "max_length": 2000, "label": {"en": "About you"}, "at_registration": "shown"},
             ],
         }
     ],
     "self_service_policies": [{"name": "Default", "resend": {"per_hour": 50, "per_day": 200}}],
-    "applications": [{"slug": "demo", "brand": {"name": "Elmstead", "brand": "#0b3d45"}}],
+    "applications": [{"slug": "demo", "languages": ["en", "de"], "brand": {"name": "Elmstead", "brand": "#0b3d45"}}],
 }
 
 
 @pytest.fixture(scope="session")
 def service() -> str:
     return "identity"
+
+
+class Mfa:
+    """What the other service says, as identity asks it: nothing is needed, or a factor that this test proves."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.states: dict[UUID, AccessState] = {}
+        self.always: AccessState | None = None
+        self.asked: list[AccessQuestion] = []
+
+    async def decide(self, question: AccessQuestion, caller: Caller) -> AccessState:
+        await self.check_reachable()
+        self.asked.append(question)
+        if self.always is not None:
+            return self.always
+        choice = FactorChoice(id=UUID(int=1), kind="totp")
+        return self.states.setdefault(question.flow_id, AccessState(decision="challenge", factors=[choice], next=["code"]))
+
+    async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
+        await self.check_reachable()
+        return self.states[flow_id]
+
+    async def check_reachable(self) -> None:
+        if self.away:
+            raise Overloaded
+
+    def prove(self, flow_id: UUID, at: datetime) -> None:
+        self.states[flow_id] = AccessState(decision="proven", methods=["otp"], proven_at=at)
+
+
+@functools.cache
+def _passwords() -> Passwords:
+    """One for all: making it measures for a while. A cheap hash; what a real one costs is tested with the credentials."""
+    return Passwords(memory_kib=256, passes=1, threads=2)
 
 
 class Customers:
@@ -68,70 +106,63 @@ class Customers:
     elsewhere = Caller(service="gateway", flow="cd" * 32)
     old, new = "correct horse staple battery", "seven copper lanterns drifting north"
 
-    def __init__(self, db: Database, configuration: ConfigurationService, keys: Keys, factors: Factors | None = None) -> None:
+    def __init__(self, db: Database, configuration: ConfigurationService, keys: Keys, mfa: Mfa | None = None) -> None:
         self.db = db
         self.configuration = configuration
-        self.passwords = passwords = Passwords(threads=2)
-        self.sessions = sessions = Sessions(db)
-        onetime, throttle, idempotency, sealer = OneTimeSecrets(keys), Throttle(keys), Idempotency(keys), Sealer(keys)
-        slowdown, notices = Slowdown(throttle), Notices(db, onetime, sealer)
-        tools = Tools(
-            db=db,
-            configuration=configuration,
-            passwords=passwords,
-            sessions=sessions,
-            onetime=onetime,
-            guesses=Guesses(db, PURPOSE, CodeGuessingSuspected),
-            throttle=throttle,
-            recipients=Recipients(throttle),
-            idempotency=idempotency,
-            sealer=sealer,
-            keep_pending=timedelta(days=30),
-        )
-        self.registrations = Registrations(tools)
-        self.activations = Activations(tools, self.registrations)
-        self.freezes = Freezes(db, configuration, onetime, sessions, notices, idempotency)
-        self.changes = PasswordChanges(
-            db=db,
-            configuration=configuration,
-            passwords=passwords,
-            sessions=sessions,
-            onetime=onetime,
-            slowdown=slowdown,
-            idempotency=idempotency,
-            notices=notices,
-        )
-        self.sign_ins = SignIns(
-            db=db,
-            configuration=configuration,
-            passwords=passwords,
-            changes=self.changes,
-            sessions=sessions,
-            slowdown=slowdown,
-            idempotency=idempotency,
-            factors=factors,
-        )
-        self._messages = Messages(tools)
+        self.passwords = _passwords()
+        self.mfa = mfa or Mfa()
+        made = features(db, keys, configuration, self.passwords, self.mfa, keep_pending=timedelta(days=30))
+        self.sessions = made.tools.sessions
+        self.registrations = made.registrations
+        self.activations = made.activations
+        self.freezes = made.freezes
+        self.changes = made.changes
+        self.sign_ins = made.sign_ins
+        self.actions = made.actions
+        self.step_ups = made.step_ups
+        self.second_factors = made.second_factors
+        self._messages = Messages(made.tools)
         self._opener = Opener(keys, db.clock)  # type: ignore[arg-type]  # a whole clock, in every test
 
     async def register(
         self, caller: Caller = here, *, profile: dict[str, Any] | None = None, **identifiers: str
     ) -> RegistrationFlow:
         """The message of it has left."""
-        body = RegistrationRequest(identifiers=Identifiers(**identifiers), password=self.old, profile=profile or {})
-        flow = await self.registrations.start("demo", body, caller)
-        async with self.db.transaction() as tx:
-            for row in await tx.fetch("DELETE FROM work RETURNING payload"):
-                await self._messages.send(tx, row["payload"])
+        flow = await self.begin(caller, profile=profile, **identifiers)
+        await self.work()
         return flow
+
+    async def begin(
+        self, caller: Caller = here, *, profile: dict[str, Any] | None = None, **identifiers: str
+    ) -> RegistrationFlow:
+        body = RegistrationRequest(identifiers=Identifiers(**identifiers), password=self.old, profile=profile or {})
+        return await self.registrations.start("demo", body, caller)
+
+    async def work(self) -> None:
+        """What waits behind the answers, as the worker does it."""
+        handlers = {MESSAGE: self._messages.send, FAILED: self.sign_ins.tell_failure}
+        async with self.db.transaction() as tx:
+            for row in await tx.fetch("DELETE FROM work RETURNING kind, payload"):
+                await handlers[row["kind"]](tx, row["payload"])
+
+    def contacts(self, keys: Keys) -> Contacts:
+        return Contacts(self.db, self.configuration, Budgets(Throttle(keys)), Sealer(keys), Idempotency(keys))
 
     async def token(self, flow: RegistrationFlow) -> str:
         """Of the link in the newest message."""
-        message = (await self.told("activation_requested"))[-1]
-        assert message["flow_id"] == str(flow.id)
-        content = self._opener.open(Sealed.model_validate(message["message"]), MessageContent)
-        assert content.link is not None
-        return content.link.rsplit("/", 1)[1]
+        newest = (await self.told("activation_requested"))[-1]
+        assert newest["flow_id"] == str(flow.id)
+        return self._link_in(newest)
+
+    async def links(self) -> list[str]:
+        """The tokens in all activation messages, oldest first."""
+        return [self._link_in(one) for one in await self.told("activation_requested")]
+
+    def _link_in(self, told: dict[str, Any]) -> str:
+        return (self.opened(told).link or "").rsplit("/", 1)[1]
+
+    def opened(self, told: dict[str, Any]) -> MessageContent:
+        return self._opener.open(Sealed.model_validate(told["message"]), MessageContent)
 
     async def join(self, caller: Caller = here, *, profile: dict[str, Any] | None = None, **identifiers: str) -> UUID:
         """Registered and activated, by e-mail."""
@@ -144,8 +175,7 @@ class Customers:
         async with self.db.read() as conn:
             found = await accounts.find(conn, store_id, [("email", email)])
         assert found is not None
-        account_id: UUID = found["id"]
-        return account_id
+        return found.id
 
     async def sign_in(self, typed: str, password: str = old, caller: Caller = here) -> SignInFlow:
         flow = await self.sign_ins.start("demo", SignInRequest(identifier=typed), caller)

@@ -5,41 +5,41 @@ a whole notifier without its processes.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from latchkey_contracts import wire
 from latchkey_contracts.configuration import Application, IdentityStore, SelfServicePolicy
+from latchkey_contracts.event import Event
 from latchkey_contracts.messages import Contact, MessageContent, Reach, Secrets
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.templates import LANES, TEMPLATES
 from notifier.channels.base import Callback, CallStep, Forged, Message, Receipt, Refused, Unknown
 from notifier.channels.chain import Chain
 from notifier.delivery import store
-from notifier.delivery.outcomes import Outcomes
-from notifier.delivery.preparing import Preparing
-from notifier.delivery.sending import Sending
 from notifier.delivery.service import Delivery
 from notifier.intake.consumers import Consumers
 from notifier.intake.service import Intake
-from notifier.receipts.service import Receipts
-from notifier.switches.service import Switches
 from notifier.templates.render import Renderer
+from notifier.wiring import features, sender
 from servicekit.clock import ManualClock
-from servicekit.configuration import Configuration
 from servicekit.context import new_trace
 from servicekit.db import Database
+from servicekit.events.wakeups import Wakeups
+from servicekit.ids import uuid7
 from servicekit.keys import Keys
-from servicekit.sealing import Opener, Sealer
-from servicekit.wakeups import Wakeups
-from testkit.service import clock, db, dsn, keys, wakeups
+from servicekit.process.configuration import Configuration
+from servicekit.sealing import Sealer
+from testkit.service import clock, connected, db, dsn, keys, wakeups
 
-__all__ = ["clock", "db", "dsn", "keys", "wakeups"]
+__all__ = ["clock", "connected", "db", "dsn", "keys", "wakeups"]
 
 LINK = "https://id.example/demo/l/" + "x" * 43
 MAIL, PHONE = "mira@posteo.example", "+4934155501234"
+PROVEN = datetime(2026, 1, 1, tzinfo=UTC)  # long before these tests' clock
 APPLICATION = {
     "slug": "demo",
     "brand": {
@@ -82,7 +82,7 @@ class Provider:
             raise self.unwritable
         return message
 
-    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
+    async def send(self, message: Message, *, callback_url: str, expires_in: float, hurry: bool = False) -> str | None:
         assert expires_in > 0
         self.urls.append(callback_url)
         if self.seconds:
@@ -121,37 +121,21 @@ class Notifier:
     least_codes: int = 100
     concurrency: int = 8
     lease_seconds: float = 60
-    switches: Switches = field(default_factory=Switches)
 
     def __post_init__(self) -> None:
-        self.preparing = Preparing(
-            clock=self.clock,
-            opener=Opener(self.keys, self.clock),
-            keys=self.keys,
-            renderer=Renderer("no-reply@localhost", "https://id.example"),
-            configuration=self.configuration,
-            switches=self.switches,
-        )
-        self.outcomes = Outcomes(self.db, self.preparing, self.chain, 30)
-        self.receipts = Receipts(self.db, self.chain, self.preparing, self.outcomes, 30)
-        self.handlers = Consumers(Intake(self.chain, self.code_limit, self.least_codes)).handlers
+        renderer = Renderer("no-reply@localhost", "https://id.example")
+        self.made = made = features(self.db, self.keys, self.clock, self.configuration, self.chain, renderer, 30)
+        self.switches, self.traffic, self.fraud = made.switches, made.traffic, made.fraud
+        self.watch, self.receipts = made.watch, made.receipts
+        self.handlers = Consumers(Intake(self.chain, self.code_limit, self.least_codes), self.fraud).handlers
 
     def delivery(self) -> Delivery:
-        return Delivery(
-            db=self.db,
-            wakeups=Wakeups(self.db),
-            sending=Sending(
-                db=self.db,
-                preparing=self.preparing,
-                outcomes=self.outcomes,
-                chain=self.chain,
-                origin="https://id.example",
-                concurrency=self.concurrency,
-                lease_seconds=self.lease_seconds,
-            ),
-            outcomes=self.outcomes,
-            chain=self.chain,
-            switches=self.switches,
+        return sender(
+            self.db,
+            Wakeups(self.db),
+            self.chain,
+            self.made,
+            origin="https://id.example",
             concurrency=self.concurrency,
             lease_seconds=self.lease_seconds,
             keep_days=90,
@@ -184,23 +168,29 @@ class Notifier:
         others: Sequence[Reach] = (),
         to: str | None = None,
         application: str = "demo",
+        proven: timedelta | None = timedelta(days=30),
+        known: bool = False,
+        account_id: UUID | None = None,
+        flow_id: UUID | None = None,
+        hushed: bool = False,
     ) -> UUID:
-        """A message that waits, as the intake would have left it."""
+        """A message that waits, as the intake would have left it. `proven`: how long ago its address was; None: never."""
         sealer, one = Sealer(self.keys), uuid4()
         async with self.db.transaction() as tx:
             until = tx.now + lifetime
             address = to or (MAIL if channel == "email" else PHONE)
-            whom = Contact(channel=channel, to=address, given_name="Mira", others=list(others))
+            proven_at = tx.now - proven if proven is not None else None
+            whom = Contact(channel=channel, to=address, given_name="Mira", others=list(others), proven_at=proven_at, known=known)
             link = LINK if channel == "email" else None
             code_until = tx.now + (code_lifetime or lifetime) if code else None
             secrets = Secrets(link=link, link_expires_at=until, code=code, code_expires_at=code_until)
-            both = MessageContent(**whom.model_dump(), **secrets.model_dump())
+            both = MessageContent(**whom.model_dump(), **secrets.model_dump(), hushed=hushed)
             sealed = sealer.seal(secrets if two_envelopes else both, expires_at=until)
             contact = sealer.seal(whom, expires_at=until) if two_envelopes else None
             new = store.New(
                 id=one,
-                account_id=uuid4(),
-                flow_id=uuid4(),
+                account_id=account_id or uuid4(),
+                flow_id=flow_id or uuid4(),
                 application=application,
                 language="en",
                 template=template,
@@ -236,6 +226,29 @@ class Notifier:
             return found if found["state"] in states else None
 
         return await until(look)
+
+
+def received(event: Event, at: datetime | None = None) -> Event:
+    """As it comes from the broker."""
+    meta = wire.new_meta(
+        event,
+        id=uuid7(),
+        origin="https://id.example",
+        time=at or datetime.now(UTC),
+        aggregateversion=1,
+        correlationid="c",
+        causationid=None,
+        traceparent=None,
+        authtype="system",
+        tenant=None,
+        expirytime=None,
+    )
+    return event.received(meta)
+
+
+def number(place: int) -> str:
+    """Another German mobile number for each, no two of one range."""
+    return f"+49151{(place * 7919) % 10**6:06d}{place % 100:02d}"
 
 
 async def until(look: Callable[[], Any], seconds: float = 20) -> Any:

@@ -49,7 +49,31 @@ class TestProviders:
         assert "LATCHKEY_PROVIDERS_FILE: x: its address must be encrypted" in said
         assert "hunter2" not in said
 
-    def test_a_lease_outlives_every_provider(self):
-        """A message that is still on its way must not be taken up by another replica (INV-17)."""
-        assert "LATCHKEY_LEASE_SECONDS must be longer than the slowest provider may take (24 s)" in refusal(lease_seconds=24)
-        assert NotifierSettings(**{**GOOD, "lease_seconds": 25}).lease_seconds == 25
+    @pytest.mark.parametrize(
+        "url", ["smtps://user:hunter2@mail.example?step_seconds=no", "mail.example", "smtps://mail.example:0x"]
+    )
+    def test_an_address_that_is_none(self, url: str):
+        said = refusal(smtp_url=url)
+        assert "smtp_url" in said
+        assert "hunter2" not in said
+
+
+class TestEhlo:
+    """RFC 5321 §4.1.1.1: a name that mail servers can look up."""
+
+    @pytest.mark.parametrize(
+        ("origin", "name"),
+        [
+            ("https://id.example", "id.example"),
+            ("https://id.example:8443", "id.example"),
+            ("https://konto.bücher.example", "konto.xn--bcher-kva.example"),
+            ("https://192.0.2.7", "[192.0.2.7]"),
+            ("https://[2001:db8::7]:8443", "[IPv6:2001:db8::7]"),
+        ],
+    )
+    def test_the_origins_host(self, origin: str, name: str):
+        assert NotifierSettings(**{**GOOD, "origin": origin}).ehlo == name
+
+    def test_a_setting_of_its_own(self):
+        assert NotifierSettings(**GOOD, smtp_ehlo="mx.elmstead.example").ehlo == "mx.elmstead.example"
+        assert "smtp_ehlo" in refusal(smtp_ehlo="not a name")

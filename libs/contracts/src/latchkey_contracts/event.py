@@ -10,7 +10,7 @@ AuthType = Literal["user", "admin", "system", "unauthenticated"]
 
 
 class Meta(BaseModel):
-    """The attributes of one published event (api.md §5); `source` and `id` together are unique for ever (EVT-2)."""
+    """The attributes of one published event (docs/events.md); `source` and `id` together are unique for ever (EVT-2)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -36,6 +36,8 @@ class Event(BaseModel):
     event_type: ClassVar[str]
     publisher: ClassVar[str]
     subject_field: ClassVar[str] = "account_id"
+    waited_for: ClassVar[bool] = True  # False: it may be on its way for a second, together with others
+    may_expire: ClassVar[bool] = False  # only what asks for something; a fact is true for ever (EVT-9)
     registry: ClassVar[dict[str, type["Event"]]] = {}
 
     _meta: Meta | None = PrivateAttr(default=None)

@@ -25,6 +25,7 @@ class ActivationRequested(AccountEvent):
     """A registration attempt asks its owner to activate: the notifier sends link and code."""
 
     event_type = "latchkey.identity.activation_requested.v1"
+    may_expire = True
     flow_id: UUID
     application: str
     channel: Literal["email", "sms"]
@@ -37,6 +38,7 @@ class RegistrationRepeated(AccountEvent):
     """Somebody registered with an identifier of an active account: its owner is told by mail (REG-1)."""
 
     event_type = "latchkey.identity.registration_repeated.v1"
+    may_expire = True
     flow_id: UUID
     application: str
     channel: Literal["email", "sms"]
@@ -68,6 +70,7 @@ class SignedIn(AccountEvent):
     """Authentication succeeded, and this session is its result."""
 
     event_type = "latchkey.identity.signed_in.v1"
+    waited_for = False
     application: str
     session_id: UUID
     methods: list[str]
@@ -77,12 +80,14 @@ class SignInFailed(AccountEvent):
     """A sign-in to an existing account failed."""
 
     event_type = "latchkey.identity.sign_in_failed.v1"
+    waited_for = False
     application: str
     reason: Literal["credentials_wrong", "not_active", "code_wrong"]
 
 
 class SessionStarted(AccountEvent):
     event_type = "latchkey.identity.session_started.v1"
+    waited_for = False
     session_id: UUID
     application: str
     expires_at: datetime
@@ -148,7 +153,7 @@ class CodeGuessingSuspected(CodeGuessing):
 
 
 class ConfigurationEvent(Event):
-    """Published in full, so that every service keeps its own copy (design.md §3.10)."""
+    """Published in full, so that every service keeps its own copy (docs/architecture.md)."""
 
     name: str
     revision: int
@@ -170,7 +175,7 @@ class ApplicationPublished(ConfigurationEvent):
 
 
 class SelfServicePolicyPublished(ConfigurationEvent):
-    """The self-service policy (product.md §3.1)."""
+    """The self-service policy (docs/configuration.md)."""
 
     event_type = "latchkey.identity.self_service_policy_published.v1"
     subject_field: ClassVar[str] = "policy_id"
@@ -178,8 +183,16 @@ class SelfServicePolicyPublished(ConfigurationEvent):
 
 
 class NotificationPolicyPublished(ConfigurationEvent):
-    """The notification policy (product.md §3.3): channels, texts, spending."""
+    """The notification policy (docs/configuration.md): channels, texts, spending."""
 
     event_type = "latchkey.identity.notification_policy_published.v1"
+    subject_field: ClassVar[str] = "policy_id"
+    policy_id: UUID
+
+
+class AccessPolicyPublished(ConfigurationEvent):
+    """The adaptive access policy (docs/configuration.md): which factors there are, and when one is needed."""
+
+    event_type = "latchkey.identity.access_policy_published.v1"
     subject_field: ClassVar[str] = "policy_id"
     policy_id: UUID

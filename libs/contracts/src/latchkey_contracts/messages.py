@@ -7,13 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Origin(BaseModel):
-    """Who asked: "Firefox on Android", which the notifier says in the reader's language, a coarse place if known."""
+    """Who asked: "Firefox on Android", which the notifier says in the reader's language, a coarse place if known. `asn`: the autonomous
+    system of the network that asked, where the gateway knows it (FRD-4); said to nobody.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     at: datetime
     device: str | None = None
     place: str | None = None
+    asn: int | None = None
 
 
 class Reach(BaseModel):
@@ -23,10 +26,11 @@ class Reach(BaseModel):
 
     channel: Literal["email", "sms", "voice"]
     to: str
+    proven_at: datetime | None = None
 
 
 class Contact(BaseModel):
-    """Whom to reach, and what only identity knows of that person. Another service passes it on unopened (design.md §3.15)."""
+    """Whom to reach, and what only identity knows of that person. Another service passes it on unopened (docs/architecture.md)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -36,6 +40,10 @@ class Contact(BaseModel):
     usernames: list[str] | None = None
     # Other proven addresses of this person, for the fall-back that the notification policy allows (E15).
     others: list[Reach] = Field(default_factory=list)
+    # What has earned this person a message that costs money (FRD-6): when this very address was proven, and whether the account
+    # has any address that is. A registration says neither, even where the number is an owner's: its asker must not learn that (REG-1).
+    proven_at: datetime | None = None
+    known: bool = False
 
 
 class Secrets(BaseModel):
@@ -50,7 +58,14 @@ class Secrets(BaseModel):
     asked: Origin | None = None
     sessions_ended: int | None = None
     takes_effect_at: datetime | None = None
+    factor: Literal["email", "phone", "totp", "passkey", "recovery_codes"] | None = None
 
 
 class MessageContent(Contact, Secrets):
-    """Everything that a template may use beside brand and language; both halves in one envelope where one service knows both."""
+    """Everything that a template may use beside brand and language; both halves in one envelope where one service knows both.
+
+    `hushed`: its mailbox has had its share of messages, by names that whoever asks for this one must not learn of: it goes its way as
+    any other, is told as any other, and is given to no provider (REG-9, ENU-3).
+    """
+
+    hushed: bool = False

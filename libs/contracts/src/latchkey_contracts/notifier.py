@@ -1,10 +1,12 @@
-"""Events of the notifier: what became of each message (api.md §1, delivery states)."""
+"""Events of the notifier: what became of each message (docs/openapi.json)."""
 
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from .event import AccountEvent
+from pydantic import Field
+
+from .event import AccountEvent, Event
 
 Channel = Literal["email", "sms", "voice"]
 
@@ -17,6 +19,8 @@ class MessageEvent(AccountEvent):
     template: str
     channel: Channel
     at: datetime
+    asked_by: UUID | None = Field(default=None, description="Id of the event that asked for it")
+    way: int = Field(default=0, ge=0, description="0: as it was asked for; each other way that it went afterwards is one more")
 
 
 class MessageQueued(MessageEvent):
@@ -63,3 +67,28 @@ class MessageExpired(MessageEvent):
     """Its link or code had run out before it could leave (EVT-9)."""
 
     event_type = "latchkey.notifier.message_expired.v1"
+
+
+class FraudRangeBlocked(Event):
+    """Codes that go to these numbers are not used: strangers' numbers among them get no more text messages and calls until then (FRD-5)."""
+
+    event_type = "latchkey.notifier.fraud_range_blocked.v1"
+    subject_field = "range"
+    range: str = Field(description="prefix:+4915112345 (without the last four digits), network:+49151 or region:DE")
+    region: str | None
+    sent: int = Field(ge=0, description="Codes of late that had time to be used")
+    used: int = Field(ge=0)
+    level: int = Field(ge=0, description="0: for 15 minutes; each level doubles it, up to 12 hours")
+    until: datetime
+
+
+class SpendCapReached(Event):
+    """SMS and voice of an application have cost what they may: told once for each cap and period (FRD-3)."""
+
+    event_type = "latchkey.notifier.spend_cap_reached.v1"
+    subject_field = "application"
+    application: str
+    scope: str = Field(description="strangers, proven or all: who may not spend more; or country:DE")
+    period: Literal["hour", "day", "month"]
+    cap: float = Field(ge=0, description="In the currency of the prices")
+    until: datetime

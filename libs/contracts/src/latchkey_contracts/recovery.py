@@ -13,6 +13,7 @@ from .sealed import Sealed
 class RecoveryMessage(AccountEvent):
     """Common to both requests: somebody asked, and the account's own address is told. `contact` was sealed by identity."""
 
+    may_expire = True
     flow_id: UUID
     application: str
     channel: Literal["email", "sms", "voice"]

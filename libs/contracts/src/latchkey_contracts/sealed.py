@@ -1,4 +1,4 @@
-"""Sealed envelopes: what the notifier needs to reach a person, readable by nobody else (design.md §3.5, EVT-6)."""
+"""Sealed envelopes: what the notifier needs to reach a person, readable by nobody else (decision 3, EVT-6)."""
 
 from datetime import datetime
 

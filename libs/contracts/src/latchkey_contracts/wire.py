@@ -78,6 +78,12 @@ def peek(record_headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
     return found
 
 
+def named(record_headers: Iterable[tuple[str, bytes | None]]) -> type[Event] | None:
+    """The class of the event, by its header alone. None: it isn't said there, or is none that this release knows."""
+    found = [value for name, value in record_headers if name == "ce_type"]
+    return Event.registry.get((found[-1] or b"").decode("utf-8", "replace")) if found else None
+
+
 def decode(value: bytes | None, record_headers: Sequence[tuple[str, bytes | None]]) -> Event:
     """The event with its `meta`. Raises Unknown for a type of a later release, Malformed for anything else that can't be read."""
     content_type = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .processes import StartFailed
+from .pump import cli as pump
 
 
 def data_dir() -> Path:
@@ -27,24 +28,35 @@ def status() -> dict[str, Any] | None:
     return found
 
 
+def port(given: str | None) -> int:
+    """Raises StartFailed."""
+    text, name = (given, "--port") if given is not None else (os.environ.get("LATCHKEY_PORT") or "8080", "LATCHKEY_PORT")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise StartFailed(f"{name} is {text!r}; a port is a whole number between 1 and 65535")
+    return int(text)
+
+
 def add_commands(commands: Any) -> None:
+    pump.add_command(commands)
     parser = commands.add_parser("dev", help="the whole product on this machine")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions = parser.group("ACTION")
     up = actions.add_parser("up", help="start everything and keep it up until Ctrl-C")
-    up.add_argument("--port", type=int, default=int(os.environ.get("LATCHKEY_PORT", "8080")))
-    up.add_argument("--config", type=Path, default=Path("config/latchkey.yaml"))
+    up.add_argument("--port", metavar="PORT", help="the portal's (or LATCHKEY_PORT); left out: 8080")
+    up.add_argument(
+        "--config", type=Path, metavar="FILE", default=Path("config/latchkey.yaml"), help="left out: config/latchkey.yaml"
+    )
     up.set_defaults(run=_up)
     show = actions.add_parser("status", help="what runs where")
-    show.add_argument("--json", action="store_true")
+    show.add_argument("--json", action="store_true", help="print JSON, for programs")
     show.set_defaults(run=_status)
     actions.add_parser("down", help="stop what runs").set_defaults(run=_down)
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from .supervisor import run
+    from .up import run
 
     try:
-        return run(data_dir(), arguments.port, arguments.config.resolve())
+        return run(data_dir(), port(arguments.port), arguments.config.resolve())
     except StartFailed as error:
         print(f"latchkey: {error}", file=sys.stderr)
         return 1

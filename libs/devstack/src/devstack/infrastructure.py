@@ -1,4 +1,4 @@
-"""Which PostgreSQL and which Kafka: one choice for run and test (design.md §3.16).
+"""Which PostgreSQL and which Kafka: one choice for run and test (docs/architecture.md).
 
 1. what the environment names (LATCHKEY_POSTGRES_DSN, LATCHKEY_KAFKA_BOOTSTRAP),
 2. in tests only: containers, where an engine answers and has the images or can pull them,
@@ -13,9 +13,10 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .kafka import Kafka, prepare
 from .postgres import Postgres
@@ -74,18 +75,49 @@ class Infrastructure:
 
 
 def choose(
-    data: Path, *, say: Say = lambda _text: None, testing: bool = False, wait: bool = True, durable: bool | None = None
+    data: Path,
+    *,
+    say: Say = lambda _text: None,
+    testing: bool = False,
+    wait: bool = True,
+    durable: bool | None = None,
+    only: Literal["postgres", "kafka"] | None = None,
 ) -> Infrastructure:
-    """Starts what is needed. With wait=False Kafka may still be starting: call `wait()` before it is used."""
-    forced = os.environ.get("LATCHKEY_INFRASTRUCTURE")
-    dsn, bootstrap = os.environ.get("LATCHKEY_POSTGRES_DSN"), os.environ.get("LATCHKEY_KAFKA_BOOTSTRAP")
-    if forced == "environment" or (forced is None and dsn and bootstrap):
+    """Starts what is needed, embedded ones also one by one (`only`; the other's address is then empty).
+
+    With wait=False Kafka may still be starting: call `wait()` before it is used.
+    """
+    dsn, bootstrap = os.environ.get("LATCHKEY_POSTGRES_DSN", ""), os.environ.get("LATCHKEY_KAFKA_BOOTSTRAP", "")
+    kind = _kind(testing=testing)
+    if kind == "environment":
         if not (dsn and bootstrap):
             raise StartFailed("LATCHKEY_POSTGRES_DSN and LATCHKEY_KAFKA_BOOTSTRAP must both be set")
         return Infrastructure("environment", dsn, bootstrap)
-    if forced == "containers" or (forced is None and testing and _engine_has_images()):
+    if kind == "containers":
         return _containers()
-    return _embedded(data, say, wait=wait, durable=not testing if durable is None else durable, dsn=dsn, bootstrap=bootstrap)
+    servers = {only} if only else {name for name, known in (("postgres", dsn), ("kafka", bootstrap)) if not known}
+    return _embedded(
+        data, say, servers, wait=wait, durable=not testing if durable is None else durable, dsn=dsn, bootstrap=bootstrap
+    )
+
+
+Kind = Literal["environment", "containers", "embedded"]
+
+
+def _kind(*, testing: bool) -> Kind:
+    forced = os.environ.get("LATCHKEY_INFRASTRUCTURE") or None
+    if forced not in {None, "environment", "containers", "embedded"}:
+        raise StartFailed(f"LATCHKEY_INFRASTRUCTURE is {forced!r}; it is environment, containers or embedded, or left out")
+    named = os.environ.get("LATCHKEY_POSTGRES_DSN") and os.environ.get("LATCHKEY_KAFKA_BOOTSTRAP")
+    if forced == "environment" or (forced is None and named):
+        return "environment"
+    if forced == "containers" or (forced is None and testing and _engine_has_images()):
+        return "containers"
+    return "embedded"
+
+
+def kind_for_tests() -> Kind:
+    return _kind(testing=True)
 
 
 def _ports(data: Path, names: list[str]) -> dict[str, int]:
@@ -99,22 +131,24 @@ def _ports(data: Path, names: list[str]) -> dict[str, int]:
     return known
 
 
-def _embedded(data: Path, say: Say, *, wait: bool, durable: bool, dsn: str | None, bootstrap: str | None) -> Infrastructure:
+def _embedded(
+    data: Path, say: Say, servers: AbstractSet[str], *, wait: bool, durable: bool, dsn: str, bootstrap: str
+) -> Infrastructure:
     data.mkdir(parents=True, exist_ok=True)
     ports = _ports(data, ["postgres", "kafka", "controller"])
     kafka = postgres = None
     try:
-        if not bootstrap:
+        if "kafka" in servers:
             prepare(say)
             kafka = Kafka(data / "kafka", port=ports["kafka"], controller_port=ports["controller"])
             kafka.spawn()
-        if not dsn:
+        if "postgres" in servers:
             postgres = Postgres(data / "postgres", port=ports["postgres"], durable=durable, connections=400)
             postgres.start()
         found = Infrastructure(
             "embedded",
-            dsn or (postgres.dsn if postgres else ""),
-            bootstrap or (kafka.bootstrap if kafka else ""),
+            postgres.dsn if postgres else dsn,
+            kafka.bootstrap if kafka else bootstrap,
             postgres,
             kafka,
         )

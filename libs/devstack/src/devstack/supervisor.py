@@ -1,17 +1,13 @@
-"""All of Latchkey on one machine: starts everything, keeps it up, ends it without a trace (api.md §6)."""
+"""All of Latchkey on one machine: starts everything, keeps it up, ends it without a trace (README.md)."""
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +15,10 @@ from typing import Any
 
 from latchkey_contracts.topics import SERVICES
 
-from . import databases, providers
+from . import configured, databases, providers
+from .child import Child
 from .infrastructure import Infrastructure, choose
-from .processes import StartFailed, free_port, spawn, stop, taken
+from .processes import Running, StartFailed, free_port, spawn, stop, tail, taken
 
 READY_SECONDS = 60.0
 START_TRIES = 2
@@ -39,34 +36,6 @@ def _alone(run: Callable[[], Any]) -> Any:
 
 
 @dataclass
-class Child:
-    """One supervised process. `replica` 0 is the one that peers are told of."""
-
-    name: str
-    command: list[str]
-    environment: dict[str, str]
-    log: Path
-    ready_url: str | None = None
-    process: "subprocess.Popen[bytes] | None" = None
-    deaths: int = 0
-    started_at: float = 0.0
-    again_at: float = 0.0
-
-    def start(self) -> None:
-        self.process = spawn(self.command, log=self.log, environment={**os.environ, **self.environment})
-        self.started_at = time.monotonic()
-
-    def ready(self) -> bool:
-        if self.ready_url is None:
-            return True
-        try:
-            with urllib.request.urlopen(self.ready_url, timeout=1) as answer:  # noqa: S310 - our own loopback address
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False
-
-
-@dataclass
 class Stack:
     """The whole product below one data folder. `extra` goes into every service's environment (tests: clock, failpoints)."""
 
@@ -80,6 +49,8 @@ class Stack:
     services: tuple[str, ...] = SERVICES
     replicas: Mapping[str, int] = field(default_factory=dict)
     configuration: Path | None = None
+    backoff: Sequence[float] = BACKOFF
+    spawn: Callable[..., Running] = spawn
     say: Say = lambda _text: None
     children: dict[str, Child] = field(default_factory=dict)
     postgres: dict[str, str] = field(default_factory=dict)
@@ -104,6 +75,8 @@ class Stack:
             raise StartFailed(
                 f"port {self.port} is taken. End what listens there, or choose another: LATCHKEY_PORT=8081 make run"
             )
+        if self.configuration is not None:
+            configured.look(self.configuration)
         self.data.mkdir(parents=True, exist_ok=True)
         self._remember_ports()
         if self.infrastructure is None:
@@ -119,8 +92,7 @@ class Stack:
         self.say("services")
         self._wait_ready()
         if self.configuration is not None:
-            self._apply()
-            self._wait_known()
+            self.configure(self.configuration)
         self._write_status()
         self.say(f"ready after {time.monotonic() - began:.1f} s")
 
@@ -145,7 +117,7 @@ class Stack:
         keys.init(self.data / "keys")
 
     def _databases(self) -> None:
-        from servicekit.migrations import migrate
+        from servicekit.process.migrations import migrate
 
         assert self.infrastructure is not None
         self.say("databases")
@@ -154,7 +126,7 @@ class Stack:
             list(pool.map(lambda one: migrate(one[1], one[0]), self.postgres.items()))
 
     def _topics(self) -> None:
-        from servicekit.kafka import ensure_topics
+        from servicekit.events.kafka import ensure_topics
 
         assert self.infrastructure is not None
         bootstrap = self.infrastructure.kafka_bootstrap
@@ -186,7 +158,7 @@ class Stack:
             "LATCHKEY_KEYS_DIR": str(self.data / "keys"),
             "LATCHKEY_INBOX_URL": self.inbox_url,
             "LATCHKEY_KAFKA_SESSION_TIMEOUT_MS": "6000",
-            "LATCHKEY_KAFKA_HEARTBEAT_MS": "500",
+            "LATCHKEY_KAFKA_HEARTBEAT_MS": "1000",
             "MALLOC_ARENA_MAX": "2",
             **peers,
             **self._reached(service),
@@ -203,13 +175,15 @@ class Stack:
         logs = self.data / "logs"
         inbox = [sys.executable, "-m", "devstack.inbox", "--http", str(self.ports["inbox"]), "--smtp", str(self.ports["smtp"])]
         inbox += ["--data", str(self.data / "inbox"), "--providers", str(self.providers_file), "--origin", self.origin]
-        self.children["inbox"] = Child("inbox", inbox, {}, logs / "inbox.log", f"{self.inbox_url}/inbox/messages")
+        self.children["inbox"] = Child("inbox", inbox, {}, logs / "inbox.log", f"{self.inbox_url}/inbox/messages", self.spawn)
         for service in self.services:
             for replica in range(self.replicas.get(service, 1)):
                 name = service if replica == 0 else f"{service}.{replica}"
                 ready = f"http://127.0.0.1:{self.ports[f'{service}.{replica}.management']}/health/ready"
                 command = [sys.executable, "-m", service, "all"]
-                self.children[name] = Child(name, command, self._environment(service, replica), logs / f"{name}.log", ready)
+                self.children[name] = Child(
+                    name, command, self._environment(service, replica), logs / f"{name}.log", ready, self.spawn
+                )
 
     def _wait_ready(self) -> None:
         end = time.monotonic() + READY_SECONDS
@@ -223,45 +197,17 @@ class Stack:
                         time.sleep(0.5)
                         child.start()
                         continue
-                    raise StartFailed(f"{name} ended with code {code}; see {child.log}\n{_tail(child.log)}")
+                    raise StartFailed(f"{name} ended with code {code}; see {child.log}\n{tail(child.log)}")
                 if child.ready():
                     waiting.discard(name)
             if time.monotonic() > end:
                 raise StartFailed(f"not ready in {READY_SECONDS:.0f} s: {', '.join(sorted(waiting))}; see {self.data / 'logs'}")
             time.sleep(0.05)
 
-    def _apply(self) -> None:
-        from servicekit.apply import apply_file
-
-        assert self.configuration is not None
-        path = self.configuration
-        report = _alone(lambda: apply_file(path, identity_url=self.url("identity"), keys_dir=self.data / "keys"))
-        if report.errors:
-            raise StartFailed("\n".join([f"{self.configuration} is refused:", *report.lines()]))
-
-    def _wait_known(self) -> None:
-        """Ready means that everybody knows the configuration: the first click on the printed address finds its page."""
-        wanted = databases.contents(self.postgres["identity"], "configuration")
-        copies = [name for name in self.services if name != "identity"]
-        end = time.monotonic() + READY_SECONDS
-        while copies or not self._serves([name for kind, name in wanted if kind == "application"]):
-            known = [
-                name for name in copies if databases.contents(self.postgres[name], "configuration_copy").items() >= wanted.items()
-            ]
-            copies = [name for name in copies if name not in known]
-            if time.monotonic() > end:
-                raise StartFailed(
-                    f"the configuration did not reach {', '.join(copies) or 'the gateway'}; see {self.data / 'logs'}"
-                )
-            time.sleep(0.05)
-
-    def _serves(self, slugs: list[str]) -> bool:
-        try:
-            for slug in slugs:
-                urllib.request.urlopen(f"{self.url('gateway')}/{slug}/sign-in", timeout=2).close()  # noqa: S310 - our own
-        except (urllib.error.URLError, OSError):
-            return False
-        return True
+    def configure(self, path: Path) -> None:
+        identity_url, keys_dir = self.url("identity"), self.data / "keys"
+        _alone(lambda: configured.apply(path, identity_url=identity_url, keys_dir=keys_dir))
+        configured.wait_known(self.postgres, gateway_url=self.url("gateway"), seconds=READY_SECONDS, logs=self.data / "logs")
 
     def watch_once(self) -> None:
         """Starts again what has died (within a few seconds, slower when it keeps dying)."""
@@ -274,7 +220,7 @@ class Stack:
                 continue
             if child.again_at == 0.0:
                 child.deaths = child.deaths + 1 if now - child.started_at < 30 else 1
-                child.again_at = now + BACKOFF[min(child.deaths - 1, len(BACKOFF) - 1)]
+                child.again_at = now + self.backoff[min(child.deaths - 1, len(self.backoff) - 1)]
                 self.say(f"{child.name} ended with code {child.process.returncode}; starting it again (log: {child.log})")
             if now >= child.again_at:
                 child.again_at = 0.0
@@ -299,7 +245,7 @@ class Stack:
             (self.data / "status.json").unlink()
 
     def status(self) -> dict[str, Any]:
-        """As `latchkey dev status --json` (api.md §6)."""
+        """As `latchkey dev status --json` (README.md)."""
         assert self.infrastructure is not None
         processes = {name: {"pid": pid} for name, pid in self.infrastructure.pids().items()}
         services = {}
@@ -324,44 +270,3 @@ class Stack:
         part.touch(mode=0o600)
         part.write_text(json.dumps({**self.status(), "supervisor": os.getpid()}))
         part.replace(self.data / "status.json")
-
-
-def _tail(path: Path) -> str:
-    from .processes import tail
-
-    return tail(path)
-
-
-def run(data: Path, port: int, configuration: Path | None) -> int:
-    """`latchkey dev up`: until Ctrl-C or SIGTERM. Exit code 1 with a plain sentence when something can't start."""
-
-    def say(text: str) -> None:
-        print(f"  {text}", flush=True)
-
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"latchkey: it runs already on {data}; see `latchkey dev status`", file=sys.stderr)
-            return 1
-        stopping: list[int] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda received, _frame: stopping.append(received))
-        print("Latchkey is starting", flush=True)
-        stack = Stack(data, port, say=say, configuration=configuration)
-        try:
-            stack.start()
-        except StartFailed as error:
-            print(f"latchkey: {error}", file=sys.stderr)
-            return 1
-        print(f"\n  Portal   {stack.origin}/go/demo\n  Inbox    {stack.origin}/inbox\n  Stop     Ctrl-C\n", flush=True)
-        while not stopping:
-            try:
-                stack.watch_once()
-            except StartFailed as error:
-                say(str(error))
-            time.sleep(0.2)
-        print("\nstopping", flush=True)
-        stack.stop()
-    return 0

@@ -68,3 +68,8 @@ def set_tenant(tenant: str, authtype: AuthType | None = None) -> None:
     """Said by a use case as soon as it knows for which store it works."""
     trace = current_trace()
     _current.set(replace(trace, tenant=tenant, authtype=authtype or trace.authtype))
+
+
+def set_authtype(authtype: AuthType) -> None:
+    """Said by a use case that knows who acts, where the store is known from what it changes."""
+    _current.set(replace(current_trace(), authtype=authtype))

@@ -1,24 +1,22 @@
-"""PostgreSQL for a service: `Conn` reads, `Tx` writes and is the only thing that can publish (design.md §3.1).
+"""PostgreSQL for a service: `Conn` reads, `Tx` writes and is the only thing that can publish (docs/architecture.md).
 
-The only module that imports asyncpg. Times are always parameters, taken from the clock, never SQL's now().
+With `connection`, what its sessions are like, the only module that imports asyncpg. Times are always parameters, taken from the clock, never SQL's now().
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import asyncpg
-import orjson
-from latchkey_contracts import wire
 from latchkey_contracts.event import Event
-from latchkey_contracts.topics import events_topic
 
-from .context import current_trace
+from .connection import LOST, PLANS, Connection, is_read_only, prepare
 from .failpoints import failpoint
-from .ids import uuid7
+from .outgoing import Outgoing, outgoing
 
 UniqueViolation = asyncpg.UniqueViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
@@ -37,52 +35,13 @@ DatabaseUnavailable = (
 Contention = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 Record: TypeAlias = Mapping[str, Any]
-# Look-ups by key go by their index from the first row on. By its statistics the planner takes a table for small until it is
-# analyzed, and reads all of a queue for each message. Compiling queries pays for reports, never for these.
-_PLANS = {"enable_seqscan": "off", "jit": "off"}
-
-# How soon PostgreSQL notices that the host at the other end is gone without a word: 25 s, where Linux takes two hours (REL-2).
-_LOST = {
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "25000",
-}
-
-# Of an event with its attributes. Kafka refuses more than 1 MiB, and would refuse it for ever, with all events behind it.
-MOST_BYTES = 900_000
-
-
-class EventTooLarge(Exception):
-    """Nothing of the transaction is written: whoever makes events of what others give must bound it."""
-
-    def __init__(self, event_type: str, size: int) -> None:
-        super().__init__(f"{event_type} has {size} bytes; {MOST_BYTES} are the most")
-        self.event_type = event_type
-        self.size = size
+Row = TypeVar("Row")
 
 
 class HasNow(Protocol):
     def now(self) -> datetime: ...
 
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """No reset between uses: one round trip less per request (stack.md §4.1); session state is never set, by rule."""
-
-    def get_reset_query(self) -> str:
-        return ""
-
-
-async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        format="binary",
-        encoder=lambda value: b"\x01" + orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS),
-        decoder=lambda raw: orjson.loads(raw[1:]),
-    )
-    # asyncpg looks every kind of list up, on every connection and for many milliseconds; here all of them at once.
-    await connection.prepare("SELECT $1::text[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::bigint[], $6::int[], $7::bool[]")
+    def believable(self) -> bool: ...
 
 
 class Conn:
@@ -99,6 +58,15 @@ class Conn:
     async def fetchrow(self, sql: str, *args: object) -> Record | None:
         row: Record | None = await self._raw.fetchrow(sql, *args)
         return row
+
+    async def rows(self, kind: type[Row], sql: str, *args: object) -> list[Row]:
+        """Each as a `kind`, a frozen dataclass whose fields are the statement's columns; anything else is a TypeError."""
+        return [kind(**record) for record in await self._raw.fetch(sql, *args)]
+
+    async def row(self, kind: type[Row], sql: str, *args: object) -> Row | None:
+        """The first as a `kind`, like `rows`; None where there is none."""
+        record = await self._raw.fetchrow(sql, *args)
+        return kind(**record) if record is not None else None
 
     async def fetchval(self, sql: str, *args: object) -> Any:
         return await self._raw.fetchval(sql, *args)
@@ -128,7 +96,13 @@ class Tx(Conn):
         super().__init__(raw, database.clock)
         self._database = database
         self._on_commit: list[Callable[[], None]] = []
-        self._emitted: list[tuple[str, str, str, bytes]] = []
+        self._emitted: list[Outgoing] = []
+        self._waited_for = False
+
+    @property
+    def service(self) -> str:
+        """Whose database this is."""
+        return self._database.service
 
     async def execute(self, sql: str, *args: object) -> int:
         """Runs one statement; answers the number of rows it touched."""
@@ -139,48 +113,43 @@ class Tx(Conn):
     async def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         await self._raw.executemany(sql, rows)
 
-    async def emit(self, event: Event, *, expirytime: datetime | None = None) -> None:
+    async def emit(self, event: Event, *, expirytime: datetime | None = None, tenant: UUID | None = None) -> UUID:
         """Publishes the event if and when this transaction commits (outbox, EVT-4). It is written with all others just before that.
 
-        Raises EventTooLarge.
+        `expirytime`: when it is of no use to anybody any more; facts never have one (EVT-9). `tenant`: the store that it is about
+        (EVT-5), where neither the event says it nor the work at hand. Answers the event's id. Raises EventTooLarge.
         """
-        if event.publisher != self._database.service:
-            raise ValueError(f"{self._database.service} may not publish {event.event_type}")
-        trace = current_trace()
-        meta = wire.new_meta(
+        event_id, row = outgoing(
             event,
-            id=uuid7(),
+            service=self._database.service,
             origin=self._database.origin,
+            topic_prefix=self._database.topic_prefix,
             time=self.now,
-            aggregateversion=1,  # the statement below counts; the relay writes the header
-            correlationid=trace.correlation_id,
-            causationid=trace.causation_id,
-            traceparent=trace.traceparent or None,
-            authtype=trace.authtype,
-            tenant=trace.tenant,
             expirytime=expirytime,
+            tenant=tenant,
         )
-        topic = events_topic(event.publisher, self._database.topic_prefix)
-        # As text: for a list of jsonb, whose codec is ours, asyncpg would look its type up on every new connection (10 ms).
-        attributes = orjson.dumps(wire.attributes(meta)).decode()
-        value = event.model_dump_json().encode()
-        if (size := len(value) + len(attributes.encode())) > MOST_BYTES:
-            raise EventTooLarge(event.event_type, size)
-        self._emitted.append((event.subject, topic, attributes, value))
+        self._emitted.append(row)
+        self._waited_for = self._waited_for or event.waited_for
+        return event_id
 
     async def write_events(self) -> None:
         """One statement for all. It takes the row lock of a subject's version before it draws the outbox ids, so that events
-        about one subject are published in the order of their commits (stack.md §3.4).
+        about one subject are published in the order of their commits.
         """
         if self._emitted:
             columns = [list(column) for column in zip(*self._emitted, strict=True)]
             self._emitted.clear()
             await self._raw.execute(_EMIT, *columns, self.now)
-            self.on_commit(lambda: self._database.signal("outbox"))
+            if self._waited_for:  # else the relay finds them when it looks by itself
+                self.on_commit(lambda: self._database.signal("outbox"))
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Called in this process after the commit; for wake-ups, never for anything that must not be lost."""
         self._on_commit.append(callback)
+
+    def committed(self) -> None:
+        for callback in self._on_commit:
+            callback()
 
     def signal(self, name: str) -> None:
         """Wakes whoever waits for `name` ("work", "parked", ...) once this is committed."""
@@ -199,7 +168,7 @@ class Tx(Conn):
 
 
 class Database:
-    """A service's own database: pool with admission in order of arrival (stack.md §4.2, "pool tail")."""
+    """A service's own database: pool with admission in order of arrival."""
 
     def __init__(
         self, pool: asyncpg.Pool, dsn: str, *, service: str, origin: str, clock: HasNow, size: int, topic_prefix: str
@@ -221,12 +190,12 @@ class Database:
             dsn,
             min_size=1,
             max_size=pool_size,
-            connection_class=_Connection,
-            init=_prepare,
+            connection_class=Connection,
+            init=prepare,
             command_timeout=15,
             timeout=5,
             server_settings={
-                **_PLANS,
+                **PLANS,
                 "lock_timeout": "2000",
                 "idle_in_transaction_session_timeout": "60000",
                 "application_name": service,
@@ -242,43 +211,65 @@ class Database:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[Conn]:
+    async def _session(self) -> AsyncIterator[asyncpg.Connection]:
+        """One of the pool. What failed as a session is no good for the next either, and isn't given back (REL-12)."""
         async with self._admission, self._pool.acquire() as raw:
+            try:
+                yield raw
+            except DatabaseUnavailable:
+                raw.terminate()
+                raise
+
+    @asynccontextmanager
+    async def _writable(self) -> AsyncIterator[asyncpg.Connection]:
+        """Of those that a read-only spell left behind, idle ones too, none is used. While it lasts, a new one is no better."""
+        async with self._session() as raw:
+            if not is_read_only(raw):
+                yield raw
+                return
+            raw.terminate()
+        await self._pool.expire_connections()
+        async with self._session() as raw:
+            yield raw
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Conn]:
+        async with self._session() as raw:
             yield Conn(raw, self.clock)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """State and events, both or neither. Opened in a service.py only, never in a FastAPI dependency."""
-        async with self._admission, self._pool.acquire() as raw:
+        async with self._writable() as raw:
             tx = Tx(raw, self)
             async with raw.transaction():
                 yield tx
                 await tx.write_events()
                 failpoint("before_commit")
             failpoint("after_commit")
-        for callback in tx._on_commit:  # noqa: SLF001 - Tx and Database are one thing
-            callback()
+        tx.committed()
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[Tx]:
         """For one statement, which is a transaction of its own: two round trips less. Nothing is published from here."""
-        async with self._admission, self._pool.acquire() as raw:
-            yield Tx(raw, self)
-
-    async def ping(self) -> None:
-        """Raises when the database doesn't answer within 2 s."""
-        async with asyncio.timeout(2), self._pool.acquire() as raw:
-            await raw.fetchval("SELECT 1")
+        async with self._writable() as raw:
+            tx = Tx(raw, self)
+            yield tx
+            if tx._emitted:  # noqa: SLF001 - Tx and Database are one thing
+                raise RuntimeError("events need a transaction")
+        tx.committed()
 
     async def dedicated(self, **settings: str) -> asyncpg.Connection:
-        """A connection outside of the pool, for advisory locks and LISTEN; the caller closes it."""
+        """A connection outside of the pool, for advisory locks and LISTEN; the caller closes it, and makes another one when
+        `refuse_read_only` raises.
+        """
         connection = await asyncpg.connect(
             self.dsn,
             timeout=5,
             command_timeout=15,
-            server_settings={"application_name": f"{self.service} relay", **_LOST, **settings},
+            server_settings={"application_name": f"{self.service} relay", **LOST, **settings},
         )
-        await _prepare(connection)
+        await prepare(connection)
         return connection
 
 

@@ -1,4 +1,4 @@
-"""Every error a caller may see, one class per code (api.md §1). The class is data: HTTP renders it, rules may raise it.
+"""Every error a caller may see, one class per code (docs/openapi.json). The class is data: HTTP renders it, rules may raise it.
 
 Titles are English; the gateway translates them by code (catalogues). A detail never repeats what the caller sent.
 """

@@ -1,4 +1,4 @@
-"""Named places where a test may kill the process with -9 (REL-1, standards.md §0.2). Without configuration nothing happens."""
+"""Named places where a test may kill the process with -9 (REL-1, INV-7). Without configuration nothing happens."""
 
 import os
 import signal

@@ -2,7 +2,8 @@
 
     sealing/public.jwks.json    whoever seals for the notifier needs it
     sealing/private.jwks.json   the notifier alone
-    callers/<name>.private.pem  that service alone; callers/<name>.public.pem: everybody
+    callers/<name>.private.pem  that service alone
+    callers/<name>.public.pem   everybody: the key that signs, and the one before it
     secrets/<name>.key          32 random bytes each
 
 In production they are mounted as files, per service only those that it needs.
@@ -10,21 +11,21 @@ In production they are mounted as files, per service only those that it needs.
 
 import json
 import os
+import re
 import secrets
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey, KeySet, OKPKey
 from latchkey_contracts.topics import RETENTION_MS, SERVICES
 
 from .clock import Clock
 
 CALLERS = (*SERVICES, "operator")
-SECRETS = ("lookup", "code", "idempotency", "csrf", "flow", "device")
-# A sealed envelope lies on a topic no longer than this; then its key has no use any more (design.md §3.5).
+_PUBLIC_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----\n?", re.DOTALL)
+SECRETS = ("lookup", "code", "idempotency", "csrf", "flow", "device", "factor")
+# A sealed envelope lies on a topic no longer than this; then its key has no use any more (decision 3).
 KEEP_PRIVATE = timedelta(milliseconds=RETENTION_MS) + timedelta(days=1)
 
 
@@ -49,11 +50,18 @@ class Keys:
         found: bytes = self._load(f"secrets/{name}.key", bytes)
         return found
 
-    def caller_private(self, name: str) -> Any:
-        return self._load(f"callers/{name}.private.pem", _import_private)
+    def caller_private(self, name: str) -> OKPKey:
+        """The one that signs."""
+        found: OKPKey = self._load(f"callers/{name}.private.pem", _import_pem)
+        return found
 
-    def caller_public(self, name: str) -> Any:
-        return self._load(f"callers/{name}.public.pem", _import_public)
+    def caller_ring(self, name: str) -> list[OKPKey]:
+        """All with which that service's signatures may be made, the newest first."""
+        found: list[OKPKey] = self._load(f"callers/{name}.public.pem", _import_pems)
+        return found
+
+    def caller_public(self, name: str, kid: str) -> OKPKey | None:
+        return next((key for key in self.caller_ring(name) if key.kid == kid), None)
 
     def sealing_current(self) -> ECKey:
         """The public key to seal with: the newest of the ring."""
@@ -65,12 +73,15 @@ class Keys:
         return next((key for key in ring if key.kid == kid), None)
 
 
-def _import_private(data: bytes) -> Any:
-    return serialization.load_pem_private_key(data, None)
+def _import_pem(data: bytes) -> OKPKey:
+    """Its `kid` is its thumbprint (RFC 7638)."""
+    key = OKPKey.import_key(data)
+    key.ensure_kid()
+    return key
 
 
-def _import_public(data: bytes) -> Any:
-    return serialization.load_pem_public_key(data)
+def _import_pems(data: bytes) -> list[OKPKey]:
+    return [_import_pem(one) for one in _PUBLIC_PEM.findall(data)]
 
 
 def _import_ring(data: bytes) -> list[Any]:
@@ -105,19 +116,31 @@ def init(directory: Path, clock: Clock | None = None) -> None:
 def _init_caller(directory: Path, name: str) -> None:
     private, public = directory / f"{name}.private.pem", directory / f"{name}.public.pem"
     if not private.exists():
-        key = Ed25519PrivateKey.generate()
-        _write(
-            private,
-            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-        )
-    if not public.exists():
-        own = _import_private(private.read_bytes()).public_key()
-        _write(public, own.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo), 0o644)
+        _rotate_caller(directory, name)
+    elif not public.exists():
+        _write(public, _import_pem(private.read_bytes()).as_pem(private=False), 0o644)
+
+
+def _rotate_caller(directory: Path, name: str) -> None:
+    """Everybody may know the new key before anything is signed with it; the one before verifies until the next rotation."""
+    private, public = directory / f"{name}.private.pem", directory / f"{name}.public.pem"
+    fresh, before = OKPKey.generate_key("Ed25519"), b""
+    if private.exists():  # whatever a crash left in the ring, what signs must go on verifying
+        before = _import_pem(private.read_bytes()).as_pem(private=False)
+    elif public.exists():
+        before = _PUBLIC_PEM.findall(public.read_bytes())[0]
+    _write(public, fresh.as_pem(private=False) + before, 0o644)
+    _write(private, fresh.as_pem(private=True))
 
 
 def rotate(directory: Path, clock: Clock) -> str:
-    """Adds a sealing key that is used from now on; destroys private keys that no record on a topic can need. Answers its kid."""
+    """Adds a sealing key that is used from now on; destroys private keys that no record on a topic can need. Answers its kid.
+
+    Every caller signs with a key of its own that is new, too. Raises FileNotFoundError, with nothing written, where no keys are.
+    """
     ring = json.loads((directory / "sealing" / "private.jwks.json").read_bytes())["keys"]
+    for name in CALLERS:
+        _rotate_caller(directory / "callers", name)
     now = clock.now()
     superseded = [one["created_at"] for one in ring[1:]] + [now.isoformat()]
     kept = [one for one, replaced in zip(ring, superseded, strict=True) if datetime.fromisoformat(replaced) + KEEP_PRIVATE > now]

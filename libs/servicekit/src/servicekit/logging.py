@@ -12,6 +12,7 @@ import time
 from collections.abc import MutableMapping
 from datetime import date, datetime
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, BinaryIO, Literal
@@ -31,7 +32,8 @@ _SECRET_NAMES = re.compile(
 )
 _EMAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"']+")
 _PHONE = re.compile(r"\+[0-9][0-9 ()./-]{6,}[0-9]")
-_LONG_TOKEN = re.compile(r"[A-Za-z0-9_-]{43,}")
+_TOKEN_LENGTH = 43
+_LONG_TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{_TOKEN_LENGTH},}}")
 _LINK_PATH = re.compile(r"(/l/)(?!\{)[^\s/?#\"']+")
 
 # The closed list of security events (OWASP Logging Vocabulary); LOG-1.
@@ -60,17 +62,24 @@ SecurityEvent = Literal[
 
 def mask(text: str) -> str:
     """The text without e-mail addresses, phone numbers, link tokens and anything as long as a token."""
+    if len(text) < _TOKEN_LENGTH and "@" not in text and "+" not in text and "/l/" not in text:
+        return text  # most of what is logged is a word, and nothing below could find anything in it
     text = _LINK_PATH.sub(rf"\1{REDACTED}", text)
     text = _EMAIL.sub(REDACTED, text)
     text = _PHONE.sub(REDACTED, text)
     return _LONG_TOKEN.sub(REDACTED, text)
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAMES.search(name) is not None
+
+
 def _clean(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return mask(value)
     if value is None or isinstance(value, bool | int | float | UUID | date | datetime | Enum):
         return value
-    if isinstance(value, str):
-        return mask(value)
     if isinstance(value, bytes):
         return mask(value.decode("utf-8", "replace"))
     if isinstance(value, Path):
@@ -83,10 +92,10 @@ def _clean(value: Any, depth: int = 0) -> Any:
 
 
 def _clean_field(name: str, value: Any, depth: int = 0) -> Any:
-    # Small numbers under such a name are counts (tries, tokens); a code that travels as a number is not.
-    harmless = value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < 1000)
-    if not harmless and _SECRET_NAMES.search(name):
-        return REDACTED
+    if _is_secret(name):
+        # Small numbers under such a name are counts (tries, tokens); a code that travels as a number is not.
+        harmless = value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < 1000)
+        return _clean(value, depth) if harmless else REDACTED
     return _clean(value, depth)
 
 
@@ -184,7 +193,7 @@ def configure(service: str, level: str = "INFO", *, stream: BinaryIO | None = No
 
 
 class _RateLimit:
-    """aiokafka writes a hundred lines a second while a broker is away (stack.md §2.4); two a second say the same."""
+    """aiokafka writes a hundred lines a second while a broker is away; two a second say the same."""
 
     def __init__(self) -> None:
         self._next = 0.0

@@ -1,4 +1,4 @@
-"""Sealed envelopes: JWE to the notifier's current public key (design.md §3.5, EVT-6)."""
+"""Sealed envelopes: JWE to the notifier's current public key (decision 3, EVT-6)."""
 
 from datetime import datetime
 from typing import TypeVar

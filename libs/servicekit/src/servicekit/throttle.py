@@ -29,6 +29,12 @@ _TAKE_BACK = """
 UPDATE throttle AS t SET hits = trim_array(t.hits, refused.count)
 FROM unnest($1::bytea[], $2::int[]) AS refused (key, count) WHERE t.key = refused.key
 """
+# For a moment to come, so that nobody is told that he may go before it.
+_RESERVE = """
+INSERT INTO throttle AS t (key, hits, keep_until)
+SELECT key, ARRAY[$3::timestamptz], keep_until FROM unnest($1::bytea[], $2::timestamptz[]) AS wanted (key, keep_until) ORDER BY key
+ON CONFLICT (key) DO UPDATE SET keep_until = GREATEST(t.keep_until, excluded.keep_until), hits = t.hits || excluded.hits
+"""
 _PEEK = "SELECT key, hits FROM throttle WHERE key = ANY($1::bytea[])"
 _FORGET = "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE key = ANY($1::bytea[]) ORDER BY key FOR UPDATE)"
 # Passes over rows in use: whoever counts has several of them in an order of its own.
@@ -105,11 +111,20 @@ class Throttle:
         available = _all_available(wanted, {row["key"]: row["hits"] for row in rows}, conn.now)
         return Decision(available <= conn.now, available, conn.now, available)
 
+    async def reserve(self, tx: Tx, wanted: Wanted) -> Decision:
+        """Counts once under every key at the first moment at which all limits allow it, which may be to come."""
+        found = await self.peek(tx, wanted)
+        keep = [found.available_at + timedelta(seconds=max(limit.seconds for limit in limits)) for _, limits in wanted]
+        await tx.execute(_RESERVE, [key for key, _ in wanted], keep, found.available_at)
+        return Decision(found.allowed, found.available_at, tx.now, (await self.peek(tx, wanted)).available_at)
+
     async def forget(self, tx: Tx, keys: Sequence[bytes]) -> None:
         await tx.execute(_FORGET, list(keys))
 
-    async def purge(self, tx: Tx) -> None:
-        await tx.execute(_PURGE, tx.now)
+
+async def purge(tx: Tx) -> None:
+    """Called by servicekit.process.purges."""
+    await tx.execute(_PURGE, tx.now)
 
 
 def _all_available(wanted: Wanted, hits: Mapping[bytes, Sequence[datetime]], now: datetime) -> datetime:

@@ -2,17 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import latchkey_contracts
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from latchkey_contracts import wire
-from latchkey_contracts.event import Event
-from latchkey_contracts.identity import RegistrationExpired
+from latchkey_contracts.event import CodeGuessing, Event
+from latchkey_contracts.identity import ConfigurationEvent, RegistrationExpired, SignInFailed
 
 ORIGIN = "https://id.example"
 TOPIC = "latchkey.identity.events.v1"
@@ -34,6 +36,30 @@ async def until(look: Callable[[], Awaitable[Any]], *, seconds: float = 10) -> A
     while not (found := await look()):
         assert time.monotonic() < end, f"did not come true in {seconds} s: {found!r}"
         await asyncio.sleep(0.01)
+    return found
+
+
+SAMPLES = Path(latchkey_contracts.__file__).parents[2] / "samples"
+# About a purpose or a policy, so about no store (EVT-5).
+OF_NO_STORE = (CodeGuessing, ConfigurationEvent)
+
+
+def sample(event_type: str) -> Event:
+    return Event.registry[event_type].model_validate_json((SAMPLES / f"{event_type}.json").read_text())
+
+
+def faults_of(event: Event, attributes: Mapping[str, str]) -> list[str]:
+    """What a published event's attributes lack or say wrongly (EVT-1, EVT-4, EVT-5, EVT-9)."""
+    wanted = {"id", "source", "specversion", "type", "time", "subject", "dataschema", "partitionkey", "aggregateversion", "correlationid", "traceparent", "authtype"}  # fmt: skip
+    if not isinstance(event, OF_NO_STORE):
+        wanted.add("tenant")
+    found = [f"{event.event_type} lacks {name}" for name in sorted(wanted - set(attributes))]
+    if "expirytime" in attributes and not event.may_expire:
+        found.append(f"{event.event_type} tells a fact and expires")
+    if event.may_expire and "expirytime" not in attributes:
+        found.append(f"{event.event_type} never expires")
+    if isinstance(event, SignInFailed) and attributes.get("authtype") != "unauthenticated":
+        found.append(f"{event.event_type} says that {attributes.get('authtype')} did it")
     return found
 
 
@@ -91,6 +117,15 @@ async def create_topic(bootstrap: str, name: str, partitions: int) -> None:
     await admin.start()
     try:
         await admin.create_topics([NewTopic(name, partitions, 1)])
+    finally:
+        await admin.close()
+
+
+async def delete_topic(bootstrap: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([name])
     finally:
         await admin.close()
 

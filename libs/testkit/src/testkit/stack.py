@@ -1,11 +1,12 @@
-"""The whole product for end-to-end tests: started once, addressed through its public origin alone, clock and faults at hand."""
+"""The whole product as end-to-end tests see it: addressed through its public origin alone, clock and faults at hand."""
 
 import contextlib
+import functools
 import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,14 +17,15 @@ import httpx
 import psycopg
 from devstack.inbox import finder
 from devstack.inbox.store import Message
-from devstack.infrastructure import Infrastructure
-from devstack.processes import free_port
 from devstack.supervisor import Stack
 from servicekit import clock as clocks
+
+from . import moving
 
 LINK = re.compile(r"https?://\S+/l/(\S+)")
 CODE = re.compile(r"(?m)^([0-9]{3} [0-9]{3})$")
 PASSWORD = "correct horse staple battery"  # noqa: S105 - of invented people
+QUIET_LOOKS = 3  # a tenth of a second apart
 
 
 def eventually(look: Callable[[], Any], *, seconds: float = 15, every: float = 0.03) -> Any:
@@ -43,6 +45,7 @@ class Product:
 
     stack: Stack
     secrets: set[str] = field(default_factory=set)
+    _sessions: dict[str, psycopg.Connection] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -53,14 +56,16 @@ class Product:
         url = self.origin if replica == 0 else self.stack.url("gateway", replica)
         return httpx.Client(base_url=url, timeout=20, trust_env=False)
 
+    @functools.cached_property
+    def _inbox(self) -> httpx.Client:
+        """One for all the looks into it that a test waits with. It keeps no connection that the inbox is about to close (5 s)."""
+        limits = httpx.Limits(keepalive_expiry=2)
+        return httpx.Client(base_url=self.stack.inbox_url, timeout=20, trust_env=False, limits=limits)
+
     # --- the inbox ---------------------------------------------------------------------------------------------------
 
     def mails(self, to: str | None = None) -> list[dict[str, Any]]:
-        query = {"to": to} if to else {}
-        items: list[dict[str, Any]] = httpx.get(f"{self.stack.inbox_url}/inbox/messages", params=query, timeout=20).json()[
-            "items"
-        ]
-        return items
+        return list(self._inbox.get("/inbox/messages", params={"to": to} if to else {}).json()["items"])
 
     def messages(self, to: str) -> list[dict[str, Any]]:
         """By Message-ID: where a test moved the clock, a lease may end in the middle of a delivery, whose outcome is then
@@ -83,7 +88,7 @@ class Product:
     def fail(self, channel: str | None, fault: str, count: int | str = 1, *, provider: str | None = None) -> None:
         """The next `count` messages, or all from now on (`"until_cleared"`). `fault` "none" takes back; `channel` None: all."""
         asked = {"channel": channel, "fault": fault, "count": count, "provider": provider}
-        httpx.post(f"{self.stack.inbox_url}/inbox/faults", json=asked, timeout=20).raise_for_status()
+        self._inbox.post("/inbox/faults", json=asked).raise_for_status()
 
     def received(self, channel: str, to: str | None = None) -> list[dict[str, Any]]:
         """In the order in which they came. Their codes and links are secrets of this run from now on."""
@@ -123,7 +128,7 @@ class Product:
     # --- time, crashes -----------------------------------------------------------------------------------------------
 
     def move_clock(self, seconds: float) -> None:
-        clocks.move(Path(self.stack.extra["LATCHKEY_CLOCK_FILE"]), seconds)
+        moving.move(Path(self.stack.extra["LATCHKEY_CLOCK_FILE"]), seconds, self.rows)
 
     def now(self) -> datetime:
         moved = self.stack.extra.get("LATCHKEY_CLOCK_FILE")
@@ -155,11 +160,21 @@ class Product:
     def all_ready(self) -> bool:
         return not [name for name in self.stack.children if not self.ready(name)]
 
-    # --- databases ---------------------------------------------------------------------------------------------------
-
     def rows(self, service: str, sql: str, *args: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.stack.postgres[service]) as connection:
-            return list(connection.execute(sql, args).fetchall())
+        """Over a session that is kept; one that a test has ended is made anew."""
+        try:
+            return list(self._session(service).execute(sql, args).fetchall())
+        except psycopg.OperationalError:
+            self._sessions.pop(service).close()
+            return list(self._session(service).execute(sql, args).fetchall())
+
+    def _session(self, service: str) -> psycopg.Connection:
+        found = self._sessions.get(service)
+        return found or self._sessions.setdefault(service, psycopg.connect(self.stack.postgres[service], autocommit=True))
+
+    def close(self) -> None:
+        while self._sessions:
+            self._sessions.popitem()[1].close()
 
     def waiting(self) -> dict[str, list[tuple[Any, ...]]]:
         """INV-18: what still waits in an outbox, in a work table or to be sent. Empty when the product is quiet."""
@@ -167,23 +182,28 @@ class Product:
             f"outbox of {service}": self.rows(service, "SELECT id, topic, created_at FROM outbox ORDER BY id LIMIT 5")
             for service in self.stack.services
         }
-        # Only what is due: a message that waits its turn by the 20 s rule, or a recovery for its delay, is no queue.
+        # Only what is due: a message that waits its turn by the 20 s rule, for money or for its number's limit, or a recovery for its delay, is no queue.
         soon = "SELECT kind, attempts, due_at, reason FROM work WHERE failed_at IS NULL AND due_at < %s LIMIT 5"
-        for service in ("identity", "recovery"):
+        for service in ("identity", "recovery", "mfa"):
             found[f"work of {service}"] = self.rows(service, soon, self.now() + timedelta(seconds=1))
         found["delivery"] = self.rows(
             "notifier",
             "SELECT template, state, attempts, tries, due_at, leased_until, reason FROM delivery "
-            "WHERE state IN ('queued', 'sending', 'submitting') LIMIT 5",
+            "WHERE state IN ('queued', 'sending', 'submitting') "
+            "AND NOT (coalesce(reason, '') IN ('later', 'spending_cap') AND due_at > %s) LIMIT 5",
+            self.now() + timedelta(seconds=1),
         )
         return {name: rows for name, rows in found.items() if rows}
 
     def wait_quiet(self, *, seconds: float = 90) -> None:
-        """Until nothing waits any more; processes that died meanwhile are brought back. Fails with what waits, and their states."""
-        end = time.monotonic() + seconds
-        while waiting := self.waiting():
+        """Until nothing waits any more, at several looks: what has left an outbox is in no table until its reader has read it.
+        Processes that died meanwhile are brought back. Fails with what waits, and their states.
+        """
+        end, quiet = time.monotonic() + seconds, 0
+        while quiet < QUIET_LOOKS:
+            quiet = 0 if (waiting := self.waiting()) else quiet + 1
             self.watch()
-            if time.monotonic() > end:
+            if waiting and time.monotonic() > end:
                 states = {name: self.ready(name) for name in self.stack.children}
                 raise AssertionError(f"not quiet after {seconds} s: {waiting}; now {self.now()}; ready: {states}")
             time.sleep(0.1)
@@ -277,47 +297,3 @@ def new_email() -> str:
 def person(product: Product, http: httpx.Client, email: str | None = None) -> Person:
     product.secrets.add(PASSWORD)
     return Person(product, http, email or new_email())
-
-
-@contextlib.contextmanager
-def running(
-    folder: Path,
-    infrastructure: Infrastructure,
-    prefix: str,
-    *,
-    configuration: Path,
-    replicas: dict[str, int] | None = None,
-    **extra: str,
-) -> Iterator[Product]:
-    """A stack of its own on shared servers: databases and topics by prefix, clock and failpoints by files."""
-    failpoints = folder / "failpoints"
-    failpoints.mkdir(parents=True, exist_ok=True)
-    stack = Stack(
-        folder,
-        port=free_port(),
-        environment="test",
-        topic_prefix=prefix,
-        database_prefix=prefix.replace("-", "_"),
-        infrastructure=infrastructure,
-        extra={
-            "LATCHKEY_CLOCK_FILE": str(folder / "clock"),
-            "LATCHKEY_FAILPOINTS_DIR": str(failpoints),
-            "LATCHKEY_KAFKA_SESSION_TIMEOUT_MS": "2000",
-            "LATCHKEY_KAFKA_HEARTBEAT_MS": "300",
-            "LATCHKEY_LEASE_SECONDS": "6",  # longer than any provider's time-out
-            "LATCHKEY_POLL_SECONDS": "0.2",
-            "LATCHKEY_SWEEP_SECONDS": "1",
-            **extra,
-        },
-        configuration=configuration,
-        replicas=replicas or {},
-    )
-    stack.start()
-    try:
-        yield Product(stack)
-    finally:
-        stack.stop()
-
-
-def started_at() -> datetime:
-    return datetime.now(UTC)

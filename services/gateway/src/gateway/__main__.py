@@ -1,6 +1,6 @@
 """`python -m gateway all|api|worker|migrate`."""
 
-from servicekit.run import main
+from servicekit.process.run import main
 
 from gateway.wiring import SERVICE
 

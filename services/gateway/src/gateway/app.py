@@ -1,47 +1,48 @@
 """The gateway's ASGI application: headers, input guard, session hot path, then API and pages."""
 
-import httpx
+import asyncio
+from urllib.parse import quote
+
 from fastapi import FastAPI, Request
 from servicekit.errors import NotFound, Overloaded, ServiceError
-from servicekit.http import Guard, JSONResponse, install_handlers, problem_response, request_id
+from servicekit.web.http import Guard, JSONResponse, install_handlers, problem_response, request_id
+from servicekit.web.transport import NotSent, Transport, Unanswered
 from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
-from gateway.api import openapi, routes
+from gateway.api import openapi, routes, schemas, viewer
+from gateway.api.passed_on import PassedOn
 from gateway.api.service import Gateway
 from gateway.portal import pages, words
 from gateway.sessions.hot_path import HotPath
 from gateway.web import csrf
+from gateway.web.compression import Compressed
 from gateway.web.headers import SecurityHeaders
 from gateway.web.visitor import read_visitor
 
+INBOX_SECONDS = 5.0
 
-def create_app(gateway: Gateway) -> ASGIApp:
+
+def create_app(gateway: Gateway, inbox: Transport | None = None) -> ASGIApp:
+    """`inbox`: connections to the local run's inbox, where there is one."""
     app = FastAPI(title=openapi.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    portal = pages.Pages(gateway)
-
-    def told(request: Request, error: ServiceError) -> Response:
-        """A page for people, a problem document for programs."""
-        if request.url.path.startswith(("/v1/", "/inbox", "/static/")):
-            return problem_response(error, request_id(request.scope), words.translator(request.headers.get("accept-language")))
-        return portal.problem(request, error)
 
     async def render(request: Request, error: ServiceError) -> Response:
-        return told(request, error)
+        return _told(gateway, request, error)
 
     install_handlers(app, render)
     app.include_router(routes.router(gateway))
-    app.include_router(routes.me_router(gateway))
-    app.include_router(routes.callbacks_router(gateway))
-    described = openapi.describe(app)
+    app.include_router(schemas.router())
+    described = JSONResponse(openapi.document())
 
     @app.get("/v1/openapi.json", include_in_schema=False)
     async def document() -> Response:
-        return JSONResponse(described)
+        return Response(described.body, media_type=described.media_type)
 
-    if gateway.settings.inbox_url is not None:
-        _proxy_inbox(app, gateway.settings.inbox_url)
-    app.include_router(portal.router(described))
+    app.include_router(viewer.router())
+    if gateway.settings.inbox_url is not None and inbox is not None:
+        _proxy_inbox(app, gateway.settings.inbox_url, inbox)
+    pages.install(app, gateway)
 
     settings = gateway.settings
 
@@ -54,25 +55,35 @@ def create_app(gateway: Gateway) -> ASGIApp:
     def forms(scope: Scope) -> bool:
         return not scope["path"].startswith("/v1/") or scope["path"].startswith("/v1/callbacks/")
 
-    guarded = Guard(app, forms=forms, before=before, refuse=lambda scope, error: told(Request(scope), error))
-    return SecurityHeaders(HotPath(guarded, gateway.sessions, secure=settings.secure), secure=settings.secure)
+    def refuse(scope: Scope, error: ServiceError) -> Response:
+        return _told(gateway, Request(scope), error)
+
+    guarded = Guard(app, forms=forms, before=before, refuse=refuse)
+    reads = PassedOn(Compressed(guarded), gateway, before=before, refuse=refuse)
+    return SecurityHeaders(HotPath(reads, gateway.sessions, secure=settings.secure), secure=settings.secure)
 
 
-def _proxy_inbox(app: FastAPI, base_url: str) -> None:
-    """The local run's inbox under the portal's own address (api.md §6); development and tests only."""
-    client = httpx.AsyncClient(base_url=base_url, timeout=5, trust_env=False)
+def _told(gateway: Gateway, request: Request, error: ServiceError) -> Response:
+    """A page for people, a problem document for programs."""
+    if request.url.path.startswith(("/v1/", "/schemas/", "/inbox", "/static/")):
+        return problem_response(error, request_id(request.scope), words.translator(request.headers.get("accept-language")))
+    return pages.problem(request, gateway, error)
+
+
+def _proxy_inbox(app: FastAPI, base_url: str, connections: Transport) -> None:
+    """The local run's inbox under the portal's own address (README.md); development and tests only."""
 
     @app.api_route("/inbox{rest:path}", methods=["GET", "POST"], include_in_schema=False)
     async def inbox(request: Request, rest: str) -> Response:
         if rest and not rest.startswith("/"):
             raise NotFound
         headers = {"content-type": kind} if (kind := request.headers.get("content-type")) else {}
-        url = f"/inbox{rest}" + (f"?{request.url.query}" if request.url.query else "")
+        url = f"{base_url.rstrip('/')}/inbox{quote(rest)}" + (f"?{request.url.query}" if request.url.query else "")
         try:
-            found = await client.request(request.method, url, content=await request.body(), headers=headers)
-        except httpx.HTTPError:
+            async with asyncio.timeout(INBOX_SECONDS):
+                found = await connections.send(request.method, url, headers, await request.body() or None, None)
+        except (NotSent, Unanswered, TimeoutError):
             raise Overloaded from None
-        kept = {
-            name: found.headers[name] for name in ("content-type", "content-security-policy", "location") if name in found.headers
-        }
-        return Response(found.content, found.status_code, kept)
+        names = ("content-type", "content-security-policy", "x-frame-options", "location")
+        kept = {name: found.headers[name] for name in names if name in found.headers}
+        return Response(found.content, found.status, kept)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from maxminddb import InvalidDatabaseError
 from pydantic import Field, field_validator
-from servicekit.settings import ServiceSettings, in_production, only_for_tests
+from servicekit.process.settings import ServiceSettings, in_production, only_for_tests
 
 from gateway.limits.asn import open_asn
 from gateway.web.addresses import networks
@@ -21,6 +21,9 @@ class GatewaySettings(ServiceSettings):
     asn_times: int = Field(20, ge=1, description="An autonomous system may do so many times what one network may")
     application_times: int = Field(100, ge=1, description="All customers of one application may do so many times that")
     all_times: int = Field(200, ge=1, description="Everybody together may do so many times that")
+    connections_per_address: int = Field(
+        256, ge=1, description="Connections that one network (/32, /64) may have at a time; trusted proxies may have any number"
+    )
     asn_database: Path | None = Field(None, description="MMDB file of autonomous systems; unreadable refuses the start")
     inbox_url: Annotated[str | None, in_production(only_for_tests)] = None
     session_cache: int = Field(50_000, ge=100)

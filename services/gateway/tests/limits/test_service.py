@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from gateway.limits.asn import open_asn
-from gateway.limits.service import Kind, Limits, Rates
+from gateway.limits.service import Kind, Limits, NetworkLimit, Rates
 from servicekit.clock import ManualClock
 from servicekit.db import Database
-from servicekit.errors import Overloaded, ServiceError, TooManyRequests
+from servicekit.errors import Overloaded, ServiceError
 from servicekit.keys import Keys
+from servicekit.process.purges import purges
 from servicekit.throttle import Throttle
 from testkit.service import ORIGIN
 
@@ -58,7 +59,7 @@ def addresses(system: int, count: int) -> list[str]:
 
 async def test_a_network(gateways: Gateways) -> None:
     """THR-3: ten, whatever they ask for; another network and another kind go on."""
-    assert await gateways.ask_all(["203.0.113.7"] * 15) == {None: 10, TooManyRequests: 5}
+    assert await gateways.ask_all(["203.0.113.7"] * 15) == {None: 10, NetworkLimit: 5}
     assert 1 <= gateways.seconds <= 60
     assert await gateways.ask("203.0.113.8") is None
     assert await gateways.ask("203.0.113.7", kind="try") is None
@@ -66,9 +67,16 @@ async def test_a_network(gateways: Gateways) -> None:
 
 async def test_an_autonomous_system(gateways: Gateways) -> None:
     """THR-1: thirty, from however many networks; another system, and an address of no known one, go on."""
-    assert await gateways.ask_all(addresses(0, 40)) == {None: 30, TooManyRequests: 10}
+    assert await gateways.ask_all(addresses(0, 40)) == {None: 30, NetworkLimit: 10}
     assert await gateways.ask(addresses(1, 1)[0]) is None
     assert await gateways.ask("203.0.113.8") is None
+
+
+async def test_what_others_are_told_of_it(gateways: Gateways) -> None:
+    """FRD-4: the number alone, and of an address that is in no system nothing."""
+    limits = gateways.limits[0]
+    assert limits.system_of(addresses(1, 1)[0]) == 64501
+    assert limits.system_of("198.51.100.7") is None
 
 
 async def test_an_application(gateways: Gateways) -> None:
@@ -92,9 +100,9 @@ async def test_room_comes_back_steadily(gateways: Gateways, clock: ManualClock) 
     several = addresses(0, 30)
     assert await gateways.ask_all(several) == {None: 30}
     clock.move(30)
-    assert await gateways.ask_all(addresses(0, 30)) == {None: 15, TooManyRequests: 15}
+    assert await gateways.ask_all(addresses(0, 30)) == {None: 15, NetworkLimit: 15}
     clock.move(3600)
-    assert await gateways.ask_all(addresses(0, 40)) == {None: 30, TooManyRequests: 10}
+    assert await gateways.ask_all(addresses(0, 40)) == {None: 30, NetworkLimit: 10}
 
 
 async def test_what_was_refused_isnt_counted(gateways: Gateways, clock: ManualClock) -> None:
@@ -116,13 +124,15 @@ async def test_a_clock_that_is_behind_gives_nothing_back(gateways: Gateways, clo
     """REL-15."""
     await gateways.ask_all(addresses(0, 30))
     clock.move(-5)
-    assert await gateways.ask("192.0.9.99") is TooManyRequests
+    assert await gateways.ask("192.0.9.99") is NetworkLimit
 
 
 async def test_an_empty_house_is_kept_clean(gateways: Gateways, db: Database, clock: ManualClock) -> None:
     await gateways.ask_all(addresses(0, 30))
     clock.move(2 * 3600)
     await gateways.limits[0].purge()
+    for _, _, purge in purges(db):
+        await purge()
     async with db.read() as conn:
         assert await conn.fetchval("SELECT count(*) FROM wide_limit") == 0
         assert await conn.fetchval("SELECT count(*) FROM throttle") == 0

@@ -2,13 +2,14 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from gateway.portal import links
+from gateway.portal import purposes
 from gateway.portal.render import PageContext, render
 from latchkey_contracts.brand import Brand
 from latchkey_contracts.configuration import Application
+from latchkey_contracts.http.links import LinkDone, LinkFlow, LinkInfo
 
 NOW = datetime(2026, 11, 26, 14, 2, 7, tzinfo=UTC)
 
@@ -85,7 +86,45 @@ class TestRenewable:
         [("activation", False, True), ("password_reset", True, True), ("password_reset", False, False), ("freeze", True, False)],
     )
     def test_by_purpose(self, purpose: str, can_reset: bool, expected: bool) -> None:
-        assert links._renewed(purpose, can_reset=can_reset) is expected
+        info = LinkInfo(purpose=purpose, state="expired")
+        assert purposes.renewable(info, can_reset=can_reset) is expected
+
+
+class TestSignIn:
+    """R26, R29: no fresh one of itself; another attempt sends one, and so every state leads there (E4)."""
+
+    @pytest.mark.parametrize(
+        ("state", "said"),
+        [
+            ("expired", "just sign in again, and we send a new one"),
+            ("superseded", "only the newest works"),
+            ("ended", "that sign-in is over"),
+            ("used", "If that was you, just sign in."),
+        ],
+    )
+    def test_every_state_leads_to_the_sign_in(self, state: str, said: str) -> None:
+        template, status = purposes.shown(LinkInfo(purpose="sign_in", state=state))
+        assert status == 410
+        for can_reset in (True, False):
+            page = shown(template, context(can_reset=can_reset), purpose="sign_in", renewable=False)
+            assert said in page
+            assert ways(page)[0] == "/demo/sign-in"
+            assert "/demo/l/renew" not in ways(page)
+
+    def test_says_where_it_went(self) -> None:
+        """LNK-4: and when and from which device it was asked; one button."""
+        page = shown("sign_in_press.html", context(), purpose="sign_in", requested_from="Firefox on Windows")
+        for said in ("<dt>Sent to</dt>", "m•••@posteo.example", "today at 11:02", "Firefox on Windows"):
+            assert said in page
+        main = page.split("<main", 1)[1].split("</main", 1)[0]
+        assert main.count("<button") == 1
+
+    def test_somebody_knows_the_password(self) -> None:
+        """The link comes after it."""
+        page = shown("link_elsewhere.html", context(), purpose="sign_in", requested_from=None)
+        assert "/demo/reset" in ways(page)
+        page = shown("link_elsewhere.html", context(can_reset=False), purpose="sign_in", requested_from=None)
+        assert "/demo/reset" not in ways(page)
 
 
 @pytest.mark.parametrize("state", ["valid", "expired", "used", "ended", "superseded"])
@@ -93,14 +132,14 @@ class TestOver:
     """REC-12: whatever the link's own state, the page says how the recovery ended."""
 
     def of(self, over: str | None, state: str, **more: bool) -> str:
-        template, status = links._shown({"purpose": "recovery_cancel", "state": state, "over": over})
+        template, status = purposes.shown(LinkInfo(purpose="recovery_cancel", state=state, over=over))
         assert status == 410
         return shown(template, context(**more), purpose="recovery_cancel", over=over, to=None, renewable=False)
 
     def test_effective(self, state: str) -> None:
         page = self.of("effective", state)
         assert "This recovery took effect" in page
-        assert "<bdi>11:02</bdi>" in page
+        assert "<bdi>today at 11:02</bdi>" in page
         assert ways(page) == ["/demo/reset", "/demo/help/people"]
         page = self.of("effective", state, can_reset=False)
         assert "Call us now." in page
@@ -115,8 +154,43 @@ class TestOver:
     def test_not_said(self, state: str) -> None:
         """By a service that is older than this page."""
         if state == "valid":
-            assert links._shown({"purpose": "recovery_cancel", "state": state, "over": None}) == ("stop_recovery.html", 200)
+            info = LinkInfo(purpose="recovery_cancel", state=state)
+            assert purposes.shown(info) == ("stop_recovery.html", 200)
             return
         page = self.of(None, state)
         assert "t stop it any more" in page
         assert ways(page) == ["/demo/reset", "/demo/help/people"]
+
+
+class TestElsewhere:
+    """LNK-3: what the other window's number does is said by what the link is for."""
+
+    @pytest.mark.parametrize(
+        ("purpose", "words", "panel"),
+        [
+            ("activation", "to activate your account", True),
+            ("password_reset", "to set a new password there", False),
+            ("sign_in", "to sign in there", False),
+            ("contact_change", "to go on there", False),
+            (None, "to go on there", False),
+        ],
+    )
+    def test_words(self, purpose: str | None, words: str, panel: bool) -> None:
+        page = shown("link_elsewhere.html", context(), purpose=purpose, requested_from=None)
+        assert f"Type its two digits {words}." in page
+        assert ("Use the password you chose" in page) is panel
+
+    def test_in_german(self) -> None:
+        page = shown("link_elsewhere.html", context(language="de"), purpose="activation", requested_from=None)
+        assert "um Ihr Konto zu aktivieren" in page
+
+
+class TestEveryAnswer:
+    """What a press answers leads to a page (E4)."""
+
+    def test_what_is_done_is_said(self) -> None:
+        states = {one.model_fields["state"].default for one in get_args(LinkDone)}
+        assert states <= set(purposes.DONE)
+
+    def test_what_goes_on_has_a_page(self) -> None:
+        assert {one.model_fields["kind"].default for one in get_args(LinkFlow)} == set(purposes.WAITS)

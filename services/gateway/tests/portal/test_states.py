@@ -22,7 +22,7 @@ SAID = {
     ("email", "expired"): "It could not leave in time. Send it again.",
     ("sms", "queued"): "Queued",
     ("sms", "handed_over"): "Handed to the phone network",
-    ("sms", "accepted"): "Your phone's network has taken it",
+    ("sms", "accepted"): "Your phone’s network has taken it",
     ("sms", "delivered"): "Delivered to your phone",
     ("sms", "failed"): "can it get text messages?",
     ("sms", "suppressed"): "Not sent",
@@ -66,7 +66,7 @@ def reset(way: str, ways: tuple[str, ...], *, health: str = "ok", language: str 
 
 
 def status_of(page: str) -> str:
-    found = re.search(r'<div role="status"><ol class="way">(.*?)</ol></div>', page, re.DOTALL)
+    found = re.search(r'<div role="status"><ol class="way[^"]*">(.*?)</ol></div>', page, re.DOTALL)
     assert found is not None, "told to screen readers, too"
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", found[1])).replace("&#39;", "'").strip()
 
@@ -94,7 +94,7 @@ class TestHealth:
     @pytest.mark.parametrize(("health", "said"), [("ok", "Queued"), ("delayed", "slow just now"), ("down", "as soon as")])
     @pytest.mark.parametrize("channel", ["email", "sms"])
     def test_of_the_waiting_page(self, channel: str, health: str, said: str) -> None:
-        """product.md "Provider down"."""
+        """A provider is down: the request succeeds, and another channel is offered (E33)."""
         assert said in status_of(waiting(channel, "queued", health=health))
 
     def test_an_unconfirmed_text_message(self) -> None:
@@ -110,7 +110,7 @@ class TestHealth:
         [
             ("email", "ok", "Mail is going out without delay."),
             ("sms", "delayed", "Text messages are slow just now."),
-            ("voice", "down", "We can't reach the phone network for calls just now."),
+            ("voice", "down", "We can’t reach the phone network for calls just now."),
             ("any", "ok", "Text messages are going out without delay."),
         ],
     )

@@ -1,4 +1,4 @@
-"""Messages of API problems in the language asked for (api.md §1)."""
+"""Messages of API problems in the language asked for (docs/openapi.json)."""
 
 import pytest
 from gateway.portal import words

@@ -1,4 +1,4 @@
-"""design.md §3.8: what the gateway remembers counts only while it is sure; identity says the rest (SES-3, SES-4)."""
+"""docs/architecture.md: what the gateway remembers counts only while it is sure; identity says the rest (SES-3, SES-4)."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,14 +7,14 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 from gateway.sessions.cache import TRUST_SECONDS, SessionCache
-from servicekit.caller import Signer
-from servicekit.client import InternalClient
 from servicekit.clock import ManualClock
 from servicekit.errors import Overloaded, SessionRequired
-from servicekit.kafka import KafkaSettings
+from servicekit.events.kafka import KafkaSettings
 from servicekit.keys import Keys
-from servicekit.onetime import hash_token
-from servicekit.transport import Answer, NotSent
+from servicekit.proof import hash_token
+from servicekit.web.caller import Signer
+from servicekit.web.client import InternalClient
+from servicekit.web.transport import Answer, NotSent
 
 TOKENS = ["a" * 43, "b" * 43]
 

@@ -12,7 +12,7 @@ KEY = secrets.token_bytes(32)
 
 @pytest.fixture
 def device() -> Device:
-    return remembered(uuid4(), None)
+    return remembered(KEY, uuid4(), "a session's token", None)
 
 
 def test_read_back(device: Device) -> None:
@@ -38,5 +38,12 @@ def test_no_such_thing(cookie: str | None) -> None:
 
 
 def test_signing_in_again_keeps_the_count(device: Device) -> None:
-    assert remembered(device.account_id, device) == device
-    assert remembered(uuid4(), device).id != device.id
+    assert remembered(KEY, device.account_id, "another session's", device) == device
+    assert remembered(KEY, uuid4(), "another session's", device).id != device.id
+
+
+def test_an_answer_that_is_given_again_is_the_same(device: Device) -> None:
+    """API-4: who repeats the key of a completed sign-in is told the same token."""
+    again = remembered(KEY, device.account_id, "a session's token", None)
+    assert again == device
+    assert remembered(KEY, device.account_id, "a later session's", None).id != device.id

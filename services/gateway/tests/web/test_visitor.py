@@ -79,7 +79,7 @@ class TestApiClient:
             ("/v1/session", True),
             ("/v1/apps/demo/sign-ins", True),
             ("/v1/callbacks/twilio", True),
-            ("/v1/docs", False),
+            ("/v1/docs", True),
             ("/v1", False),
             ("/demo/sign-in", False),
             ("/", False),

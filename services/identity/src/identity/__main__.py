@@ -1,6 +1,6 @@
 """`python -m identity all|api|worker|migrate`."""
 
-from servicekit.run import main
+from servicekit.process.run import main
 
 from identity.wiring import SERVICE
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from servicekit.settings import ServiceSettings
+from servicekit.process.settings import ServiceSettings
 
 from identity.credentials.breaches import open_breaches
 

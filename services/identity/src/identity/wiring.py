@@ -1,42 +1,195 @@
 """What the identity service is made of."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import APIRouter
 from latchkey_contracts.identity import CodeGuessingSuspected
-from servicekit import links as link_routes
-from servicekit.configuration import first_load
-from servicekit.guessing import Guesses
-from servicekit.http import create_internal_app
-from servicekit.idempotency import Idempotency
-from servicekit.links import Links
-from servicekit.onetime import OneTimeSecrets
-from servicekit.run import Resources, Service, Wired
+from servicekit.db import Database
+from servicekit.events.work import WorkHandler
+from servicekit.keys import Keys
+from servicekit.process.configuration import first_load
+from servicekit.process.run import Resources, Service, Wired
+from servicekit.proof import OneTimeSecrets
+from servicekit.proof import links as link_routes
+from servicekit.proof.flow import ProofKit
+from servicekit.proof.guessing import Guesses
+from servicekit.proof.links import Links
 from servicekit.sealing import Sealer
 from servicekit.throttle import Throttle
+from servicekit.web.caller import Signer
+from servicekit.web.client import InternalClient
+from servicekit.web.http import Read, create_internal_app
+from servicekit.web.idempotency import Idempotency
 
+from identity.access import routes as access_routes
+from identity.access.service import Access, MfaAccess, SecondFactors
+from identity.activation import routes as activation_routes
 from identity.activation.service import Activations
+from identity.budgets.service import Budgets
 from identity.configuration import routes as configuration_routes
 from identity.configuration.service import ConfigurationService
-from identity.contacts import routes as contact_routes
-from identity.contacts.service import Contacts
 from identity.credentials.breaches import open_breaches
 from identity.credentials.service import Passwords
 from identity.credentials.slowdown import Slowdown
 from identity.freeze.service import Freezes
-from identity.notices import service as notice_service
 from identity.notices.service import Notices
 from identity.password_change import routes as password_routes
 from identity.password_change.service import PasswordChanges
 from identity.profile import routes as profile_routes
 from identity.profile.service import Profiles
-from identity.recipients.service import Recipients
+from identity.reach import routes as contact_routes
+from identity.reach.service import Contacts
 from identity.registration import consumers as registration_consumers
 from identity.registration import routes as registration_routes
 from identity.registration.sending import Messages
-from identity.registration.service import MESSAGE, PURPOSE, Registrations, Tools
+from identity.registration.service import Registrations
+from identity.registration.tools import MESSAGE, PURPOSE, Tools
 from identity.sessions import routes as session_routes
 from identity.sessions.service import Sessions
 from identity.settings import IdentitySettings
-from identity.signin import routes as sign_in_routes
-from identity.signin.service import SignIns
+from identity.sign_in import routes as sign_in_routes
+from identity.sign_in.actions import RequiredActions
+from identity.sign_in.completing import Completing
+from identity.sign_in.service import FAILED, SignIns
+from identity.step_up import routes as step_up_routes
+from identity.step_up.service import StepUps
+
+Sweep = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Features:
+    """All of them, for the process and for tests."""
+
+    configuration: ConfigurationService
+    tools: Tools
+    notices: Notices
+    registrations: Registrations
+    activations: Activations
+    freezes: Freezes
+    changes: PasswordChanges
+    sign_ins: SignIns
+    actions: RequiredActions
+    step_ups: StepUps
+    second_factors: SecondFactors
+    contacts: Contacts
+    profiles: Profiles
+    links: Links
+
+    @property
+    def routers(self) -> list[APIRouter]:
+        return [
+            configuration_routes.router(self.configuration),
+            registration_routes.router(self.registrations),
+            activation_routes.router(self.activations),
+            link_routes.router(self.links),
+            sign_in_routes.router(self.sign_ins, self.actions),
+            session_routes.router(self.tools.sessions),
+            password_routes.router(self.changes),
+            contact_routes.router(self.contacts),
+            step_up_routes.router(self.step_ups),
+            access_routes.router(self.second_factors),
+        ]
+
+    @property
+    def reads(self) -> Mapping[str, Read]:
+        return {**profile_routes.reads(self.profiles), **session_routes.reads(self.tools.sessions)}
+
+    @property
+    def work(self) -> dict[str, WorkHandler]:
+        return {MESSAGE: Messages(self.tools).send, FAILED: self.sign_ins.tell_failure}
+
+    @property
+    def sweeps(self) -> dict[str, Sweep]:
+        return {
+            "registration.purge": self.registrations.purge,
+            "sign_in.purge": self.sign_ins.purge,
+            "step_up.purge": self.step_ups.purge,
+            "password_change.purge": self.changes.purge,
+            "notices.purge": self.notices.purge,
+            "sessions.purge": self.tools.sessions.purge,
+            "configuration.republish": self.configuration.republish,
+        }
+
+
+def features(
+    db: Database,
+    keys: Keys,
+    configuration: ConfigurationService,
+    passwords: Passwords,
+    access: Access,
+    *,
+    keep_pending: timedelta,
+) -> Features:
+    """`keep_pending`: how long an account that nobody activates is kept."""
+    tools = _tools(db, keys, configuration, passwords, keep_pending)
+    onetime, idempotency, sessions = tools.onetime, tools.idempotency, tools.sessions
+    notices, slowdown = Notices(db, onetime, tools.sealer), Slowdown(tools.throttle)
+    registrations = Registrations(tools)
+    activations = Activations(tools, registrations)
+    freezes = Freezes(ProofKit(db, onetime, idempotency), configuration, sessions, notices)
+    changes = _changes(tools, slowdown, notices)
+    completing = Completing(configuration, sessions)
+    return Features(
+        configuration=configuration,
+        tools=tools,
+        notices=notices,
+        registrations=registrations,
+        activations=activations,
+        freezes=freezes,
+        changes=changes,
+        sign_ins=_sign_ins(tools, slowdown, completing, access),
+        actions=RequiredActions(db, configuration, changes, completing, idempotency),
+        step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),
+        second_factors=SecondFactors(db),
+        contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
+        profiles=Profiles(db),
+        links=Links(db, onetime, idempotency, [activations, freezes]),
+    )
+
+
+def _tools(db: Database, keys: Keys, configuration: ConfigurationService, passwords: Passwords, keep_pending: timedelta) -> Tools:
+    throttle = Throttle(keys)
+    return Tools(
+        db=db,
+        configuration=configuration,
+        passwords=passwords,
+        sessions=Sessions(db),
+        onetime=OneTimeSecrets(keys),
+        guesses=Guesses(db, PURPOSE, CodeGuessingSuspected),
+        throttle=throttle,
+        budgets=Budgets(throttle),
+        idempotency=Idempotency(keys),
+        sealer=Sealer(keys),
+        keep_pending=keep_pending,
+    )
+
+
+def _changes(tools: Tools, slowdown: Slowdown, notices: Notices) -> PasswordChanges:
+    return PasswordChanges(
+        db=tools.db,
+        configuration=tools.configuration,
+        passwords=tools.passwords,
+        sessions=tools.sessions,
+        onetime=tools.onetime,
+        slowdown=slowdown,
+        idempotency=tools.idempotency,
+        notices=notices,
+    )
+
+
+def _sign_ins(tools: Tools, slowdown: Slowdown, completing: Completing, access: Access) -> SignIns:
+    return SignIns(
+        db=tools.db,
+        configuration=tools.configuration,
+        passwords=tools.passwords,
+        slowdown=slowdown,
+        idempotency=tools.idempotency,
+        completing=completing,
+        access=access,
+    )
 
 
 async def build(r: Resources) -> Wired:
@@ -45,71 +198,19 @@ async def build(r: Resources) -> Wired:
     passwords = Passwords(
         memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, breaches=open_breaches(settings.breach_file)
     )
-    sessions = Sessions(r.db)
-    throttle, idempotency, sealer, onetime = Throttle(r.keys), Idempotency(r.keys), Sealer(r.keys), OneTimeSecrets(r.keys)
-    recipients, notices = Recipients(throttle), Notices(r.db, onetime, sealer)
-    tools = Tools(
-        db=r.db,
-        configuration=configuration,
-        passwords=passwords,
-        sessions=sessions,
-        onetime=onetime,
-        guesses=Guesses(r.db, PURPOSE, CodeGuessingSuspected),
-        throttle=throttle,
-        recipients=recipients,
-        idempotency=idempotency,
-        sealer=sealer,
-        keep_pending=settings.keep_pending,
-    )
-    registrations = Registrations(tools)
-    activations = Activations(tools, registrations)
-    freezes = Freezes(r.db, configuration, onetime, sessions, notices, idempotency)
-    slowdown = Slowdown(throttle)
-    changes = PasswordChanges(
-        db=r.db,
-        configuration=configuration,
-        passwords=passwords,
-        sessions=sessions,
-        onetime=onetime,
-        slowdown=slowdown,
-        idempotency=idempotency,
-        notices=notices,
-    )
-    sign_ins = SignIns(
-        db=r.db,
-        configuration=configuration,
-        passwords=passwords,
-        changes=changes,
-        sessions=sessions,
-        slowdown=slowdown,
-        idempotency=idempotency,
-    )
-    links = Links(r.db, onetime, {PURPOSE: activations, notice_service.PURPOSE: freezes})
-    routers = [
-        configuration_routes.router(configuration),
-        registration_routes.router(registrations, activations),
-        link_routes.router(links, activations.renew),
-        sign_in_routes.router(sign_ins),
-        session_routes.router(sessions),
-        profile_routes.router(Profiles(r.db)),
-        password_routes.router(changes),
-        contact_routes.router(Contacts(r.db, configuration, recipients, sealer, idempotency)),
-    ]
+    mfa = InternalClient("mfa", settings.mfa_url or "http://mfa:8080", Signer("identity", r.keys, r.clock), r.clock)
+    made = features(r.db, r.keys, configuration, passwords, MfaAccess(mfa), keep_pending=settings.keep_pending)
     return Wired(
-        app=create_internal_app("identity", routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS),
+        app=create_internal_app(
+            "identity", made.routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS, reads=made.reads
+        ),
         consumes={"notifier": registration_consumers.HANDLERS},
         urgent=True,  # the waiting page tells what became of its mail
-        work={MESSAGE: Messages(tools).send},
-        sweeps=[
-            ("registration.purge", settings.sweep_seconds, registrations.purge),
-            ("sign_in.purge", settings.sweep_seconds, sign_ins.purge),
-            ("password_change.purge", settings.sweep_seconds, changes.purge),
-            ("notices.purge", settings.sweep_seconds, notices.purge),
-            ("sessions.purge", settings.sweep_seconds, sessions.purge),
-            ("configuration.republish", settings.sweep_seconds, configuration.republish),
-        ],
-        loops=[configuration.run, tools.guesses.run],
+        work=made.work,
+        sweeps=[(name, settings.sweep_seconds, sweep) for name, sweep in made.sweeps.items()],
+        loops=[configuration.run, made.tools.guesses.run],
         on_start=[lambda: first_load(configuration)],
+        on_stop=[mfa.close],
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier
-from identity.contacts import store as contacts
+from identity.reach import store as contacts
 from servicekit.db import Database
 
 STORE = uuid4()
@@ -146,10 +147,11 @@ class TestClaim:
         await self.claimed(db, store_id, proven=True)
         assert [await self.pending(db, store_id) for _ in range(2)] == [True, False]
 
-    async def test_who_has_proven_nothing_else_keeps_it(self, db: Database) -> None:
+    async def test_who_has_proven_nothing_at_all_keeps_nobody_out(self, db: Database) -> None:
+        """REG-3: an unproven identifier never blocks its owner, whatever the policy was."""
         store_id = uuid4()
         await self.claimed(db, store_id, proven=False)
-        assert not await self.pending(db, store_id)
+        assert [await self.pending(db, store_id) for _ in range(2)] == [True, False]
 
 
 async def test_several_in_their_order(crowded: Database) -> None:
@@ -162,4 +164,16 @@ async def test_several_in_their_order(crowded: Database) -> None:
             (STORE, [("username", f"username{ids[1]}")]),
         ]
         found = await accounts.find_several(conn, asked)
-    assert [row and row["id"] for row in found] == [ids[0], None, None, ids[1]]
+    assert [row and row.id for row in found] == [ids[0], None, None, ids[1]]
+
+
+class TestNeverActivated:
+    async def test_as_many_as_were_asked_for_whatever_the_planner_knows(self, db: Database):
+        """REG-8: where it takes the table for empty, it runs the inner query for each row anew, which locks others each time."""
+        many = "INSERT INTO account (id, store_id, status, created_at) SELECT gen_random_uuid(), $1, 'pending', $2 FROM generate_series(1, 60)"
+        async with db.transaction() as tx:
+            await tx.execute(many, STORE, tx.now)
+            await tx.execute("DELETE FROM account")
+            await tx.execute("ANALYZE account")
+            await tx.execute(many, STORE, tx.now - timedelta(days=31))
+            assert len(await accounts.delete_never_activated(tx, tx.now, 20)) == 20

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from identity.configuration import routes
 from identity.configuration.service import ConfigurationService
-from servicekit.caller import HEADER, Caller, Signer
 from servicekit.clock import Clock
-from servicekit.http import create_internal_app
+from servicekit.web.caller import HEADER, Caller, Signer
+from servicekit.web.http import create_internal_app
 
 from .test_service import DOCUMENT
 

@@ -1,13 +1,16 @@
-"""What a configuration file must satisfy (product.md §3, issue 3 "Bad input"): every problem at once, with path and reason."""
+"""What a configuration file must satisfy (docs/configuration.md): every problem at once, with path and reason."""
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import pytest
 import yaml
-from identity.configuration.rules import Known, check, return_url_problem
-from latchkey_contracts.configuration import RESERVED_SLUGS, Application, IdentityStore, SelfServicePolicy
+from identity.configuration.findings import Known
+from identity.configuration.item_rules import return_url_problem
+from identity.configuration.rules import check
+from latchkey_contracts.configuration import RESERVED_ATTRIBUTES, RESERVED_SLUGS, Application, IdentityStore, SelfServicePolicy
 from pydantic import BaseModel
 
 BRAND = {"name": "Zinnia", "brand": "#0b3d45"}
@@ -28,12 +31,64 @@ def problems(given: Any, known: Known | None = None) -> dict[str, str]:
     return dict(check(given, known or Known()).errors)
 
 
+def with_attribute(**settings: Any) -> dict[str, Any]:
+    return document(identity_stores=[{"name": "Default", "attributes": [{"label": {"en": "A thing"}, **settings}]}])
+
+
 def with_policy(**settings: Any) -> dict[str, Any]:
     return document(self_service_policies=[{"name": "Default", **settings}])
 
 
 def with_application(**settings: Any) -> dict[str, Any]:
     return document(applications=[{"slug": "zinnia", "brand": BRAND, **settings}])
+
+
+class TestUsable:
+    """REG-7: what would break every sign-up is refused before it is one."""
+
+    @pytest.mark.parametrize("name", sorted(RESERVED_ATTRIBUTES))
+    def test_names_of_our_own_fields(self, name):
+        (found,) = check(with_attribute(name=name), Known()).errors
+        assert found == ("/identity_stores/0/attributes/0/name", f"{name} is a field of our own pages; choose another name")
+
+    @pytest.mark.parametrize(
+        ("attribute", "place"),
+        [
+            ({"label": {"en": "A thing", "de": " "}}, "label/de"),
+            ({"type": "date", "max_length": 9}, "max_length"),
+            ({"type": "phone", "max_length": 15}, "max_length"),
+            ({"type": "email", "max_length": 20}, "max_length"),
+            ({"type": "select"}, "options"),
+            ({"type": "select", "options": []}, "options"),
+            ({"type": "select", "options": ["a", " "]}, "options/1"),
+            ({"type": "select", "options": ["a "]}, "options/0"),
+            ({"type": "select", "options": ["a", "b", "a"]}, "options/2"),
+            ({"type": "select", "options": ["abc"], "max_length": 2}, "options/0"),
+        ],
+    )
+    def test_questions_without_a_right_answer(self, attribute, place):
+        errors = check(with_attribute(name="thing", **attribute), Known()).errors
+        assert [path for path, _ in errors] == [f"/identity_stores/0/attributes/0/{place}"]
+
+    @pytest.mark.parametrize("attribute", [{"type": "date", "max_length": 10}, {"type": "select", "options": ["a", "b"]}, {}])
+    def test_others(self, attribute):
+        assert check(with_attribute(name="thing", **attribute), Known()).errors == []
+
+    @pytest.mark.parametrize("channel", ["sms", "voice"])
+    @pytest.mark.parametrize(
+        ("key", "fine"), [("+1", True), ("US", True), ("1", False), ("us", False), ("+01", False), ("", False)]
+    )
+    def test_prices_that_are_never_looked_up(self, channel, key, fine):
+        """FRD-3."""
+        policy = {"name": "Default", channel: {"prices": {key: 0.1}}}
+        errors = check(document(notification_policies=[policy]), Known()).errors
+        assert [path for path, _ in errors] == ([] if fine else [f"/notification_policies/0/{channel}/prices/{key}"])
+
+    def test_alone_it_may_refer_to_what_is_there_already(self):
+        """Before anything is started, nobody can be asked."""
+        alone = with_application(store="Elsewhere")
+        assert check(alone, None).errors == []
+        assert check(alone, Known()).errors != []
 
 
 class TestDefaultFile:
@@ -56,8 +111,9 @@ def names_of(model: type[BaseModel], before: str = "") -> set[str]:
     found: set[str] = set()
     for name, field in model.model_fields.items():
         kind = field.annotation
-        inside = isinstance(kind, type) and issubclass(kind, BaseModel)
-        found |= names_of(kind, f"{before}{name}.") if inside else {before + name}
+        choices = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+        models = [one for one in choices if isinstance(one, type) and issubclass(one, BaseModel)]
+        found |= names_of(models[0], f"{before}{name}.") if models else {before + name}
     return found
 
 

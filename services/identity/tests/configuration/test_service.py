@@ -1,4 +1,4 @@
-"""Applying: all or nothing, idempotent, published in full (design.md §3.10, D31)."""
+"""Applying: all or nothing, idempotent, published in full (docs/architecture.md, D31)."""
 
 import asyncio
 from copy import deepcopy
@@ -10,7 +10,7 @@ from identity.configuration.service import REPUBLISH, ConfigurationService
 from latchkey_contracts.configuration import configuration_id
 from servicekit.db import Database
 from servicekit.errors import NotFound, ValidationFailed
-from servicekit.wakeups import Wakeups
+from servicekit.events.wakeups import Wakeups
 
 DOCUMENT: dict[str, Any] = {
     "identity_stores": [{"name": "Default"}],

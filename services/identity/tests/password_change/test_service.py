@@ -10,10 +10,10 @@ import pytest
 from identity.sessions import store as sessions
 from latchkey_contracts.http.account import PasswordChange
 from latchkey_contracts.http.sign_in import RequiredActionRequest
-from servicekit.caller import Caller
 from servicekit.errors import ServiceError
-from servicekit.idempotency import Replay
 from servicekit.ids import random_id
+from servicekit.web.caller import Caller
+from servicekit.web.idempotency import Replay
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ async def mira(customers, db) -> Caller:
     await customers.sign_in("mira@posteo.example")
     async with db.read() as conn:
         (session,) = await sessions.live(conn, account_id)
-    return replace(customers.here, account_id=account_id, session_id=session["id"])
+    return replace(customers.here, account_id=account_id, session_id=session.id)
 
 
 async def change(customers: Any, caller: Caller, current: str, password: str) -> int:
@@ -77,7 +77,7 @@ class TestReset:
         )
         flow = await customers.sign_in("mira@posteo.example", customers.new)
         assert (flow.status, flow.actions) == ("needs_action", ["username"])
-        done = await customers.sign_ins.act("demo", flow.id, RequiredActionRequest(username="mira"), customers.here)
+        done = await customers.actions.act("demo", flow.id, RequiredActionRequest(username="mira"), customers.here)
         assert done.status == "complete"
 
     async def test_nothing_is_asked_of_whom_the_store_asks_nothing(self, customers):

@@ -11,6 +11,7 @@ from identity.registration.consumers import HANDLERS
 from latchkey_contracts import notifier
 from latchkey_contracts.event import Meta
 from servicekit.db import Database
+from servicekit.events import messages
 from servicekit.ids import random_id
 
 PUBLISHED: dict[str, type[notifier.MessageEvent]] = {
@@ -40,7 +41,17 @@ class Flow:
             )  # fmt: skip
             await store.insert(tx, attempt)
 
-    async def hear(self, state: str, message: UUID, version: int, channel: str = "sms", template: str = "activation") -> None:
+    async def ask(self) -> UUID:
+        """A message is asked for; the event's id."""
+        cause = uuid4()
+        async with self.db.transaction() as tx:
+            await store.message_left(tx, self.id, self.account_id, tx.now + timedelta(days=1))
+            await messages.left(tx, self.id, cause)
+        return cause
+
+    async def hear(
+        self, state: str, message: UUID, version: int, channel: str = "sms", template: str = "activation", **more: Any
+    ) -> None:
         kind = PUBLISHED[state]
         values: dict[str, Any] = {"provider": "twilio", "attempts": 1, "reason": "http 400"}
         async with self.db.transaction() as tx:
@@ -48,16 +59,15 @@ class Flow:
             event = kind.model_validate(
                 {
                     "account_id": self.account_id, "message_id": message, "flow_id": self.id, "template": template,
-                    "channel": channel, "at": tx.now, **{name: one for name, one in values.items() if name in kind.model_fields},
+                    "channel": channel, "at": tx.now, **more, **{name: one for name, one in values.items() if name in kind.model_fields},
                 }
             ).received(meta)  # fmt: skip
             await HANDLERS[kind](tx, event)
 
     async def shown(self) -> tuple[str, str | None]:
         async with self.db.read() as conn:
-            row = await store.get(conn, self.id)
-        assert row is not None
-        return row["delivery_state"], row["delivery_channel"]
+            told = await messages.told(conn, self.id)
+        return (told.state, told.channel) if told is not None else ("queued", None)
 
 
 @pytest.fixture
@@ -96,24 +106,45 @@ async def test_the_newest_message_and_its_channel(flow: Flow) -> None:
     first, second = uuid4(), uuid4()
     await flow.hear("queued", first, 1)
     await flow.hear("handed_over", first, 2)
-    await flow.hear("queued", second, 3, "voice")
+    await flow.hear("queued", second, 3, "voice", way=1)
     await flow.hear("failed", first, 4)
     assert await flow.shown() == ("queued", "voice")
-    await flow.hear("handed_over", second, 5, "voice")
+    await flow.hear("handed_over", second, 5, "voice", way=1)
     assert await flow.shown() == ("handed_over", "voice")
 
 
-async def test_one_that_was_asked_for_again_is_told_at_once(flow: Flow, db: Database) -> None:
+async def test_one_that_was_asked_for_again_is_told_at_once(flow: Flow) -> None:
     """From the moment that it leaves identity it is queued, whatever becomes of the older one."""
     first, second = uuid4(), uuid4()
-    await flow.hear("handed_over", first, 1)
-    async with db.transaction() as tx:
-        await store.message_left(tx, flow.id, flow.account_id, tx.now + timedelta(days=1))
-    await flow.hear("delivered", first, 2)
+    one = await flow.ask()
+    await flow.hear("handed_over", first, 1, asked_by=one)
+    other = await flow.ask()
+    await flow.hear("delivered", first, 2, asked_by=one)
     assert await flow.shown() == ("queued", None)
-    await flow.hear("queued", second, 3)
-    await flow.hear("delivered", second, 4)
+    await flow.hear("queued", second, 3, asked_by=other)
+    await flow.hear("delivered", second, 4, asked_by=other)
     assert (await flow.shown())[0] == "delivered"
+
+
+async def test_a_late_word_of_an_older_message_changes_nothing(flow: Flow) -> None:
+    """E33: of which nothing was ever heard before, neither while the newer one is asked for nor after it."""
+    older = await flow.ask()
+    async with flow.db.transaction() as tx:
+        await messages.asked_again(tx, flow.id)
+    await flow.hear("handed_over", uuid4(), 1, asked_by=older)
+    assert await flow.shown() == ("queued", None)
+    newer = await flow.ask()
+    await flow.hear("handed_over", uuid4(), 2, asked_by=newer)
+    await flow.hear("failed", uuid4(), 3, "email", asked_by=older)
+    assert await flow.shown() == ("handed_over", "sms")
+
+
+async def test_a_late_word_of_the_way_before_changes_nothing(flow: Flow) -> None:
+    """E15: nor of the first way, of which nothing was heard before the fall-back's."""
+    cause = await flow.ask()
+    await flow.hear("queued", uuid4(), 2, "voice", asked_by=cause, way=1)
+    await flow.hear("failed", uuid4(), 3, asked_by=cause)
+    assert await flow.shown() == ("queued", "voice")
 
 
 async def test_other_messages_of_the_account_are_none_of_its_business(flow: Flow) -> None:

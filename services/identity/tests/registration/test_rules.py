@@ -1,10 +1,13 @@
 """What a registration may contain (REG-7)."""
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
 from identity.registration import rules
+from identity.registration.states import Status
 from latchkey_contracts.configuration import IdentityStore
+from servicekit.db import Database
 
 
 def store(**attribute: Any) -> IdentityStore:
@@ -21,7 +24,7 @@ class TestProfile:
             ("/profile/family_name", "required")
         ]
         assert rules.check_profile(given, store(required=False)) == []
-        assert rules.clean_profile(given) == {}
+        assert rules.clean_profile(given, store()) == {}
 
     @pytest.mark.parametrize("kind", ["date", "email", "phone"])
     def test_blank_is_no_wrong_value(self, kind: str):
@@ -29,4 +32,20 @@ class TestProfile:
 
     def test_space_around_is_no_harm(self):
         assert rules.check_profile({"family_name": " Okafor "}, store(required=True)) == []
-        assert rules.clean_profile({"family_name": " Okafor "}) == {"family_name": "Okafor"}
+        assert rules.clean_profile({"family_name": " Okafor "}, store()) == {"family_name": "Okafor"}
+
+
+class TestStates:
+    async def test_rules_name_those_of_the_table(self, db: Database):
+        """A status that SQL may write and no rule knows, or the other way round, is a mistake."""
+        async with db.read() as conn:
+            said = await conn.fetchval(
+                "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'registration_attempt_status_check'"
+            )
+        assert set(re.findall(r"'(\w+)'", said)) == set(get_args(Status)) == set(rules.FOLLOWS)
+
+    @pytest.mark.parametrize(
+        ("now", "able"), [("check_your_messages", True), ("password", True), ("activated", False), ("ended", False)]
+    )
+    def test_what_can_still_be_activated(self, now: Status, able: bool):
+        assert rules.may_follow(now, "activated") is able

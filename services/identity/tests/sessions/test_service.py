@@ -1,5 +1,6 @@
 """Sessions that end together, and what gateways that remember them are told, against a real database (SES-3, SES-4, PWD-6)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -9,12 +10,14 @@ from identity.accounts import store as accounts
 from identity.sessions import store
 from identity.sessions.routes import router
 from identity.sessions.service import Sessions
-from servicekit.caller import HEADER, Caller, Signer
 from servicekit.clock import ManualClock
+from servicekit.context import new_trace, use_trace
 from servicekit.db import Database
-from servicekit.http import create_internal_app
+from servicekit.errors import CredentialsWrong
 from servicekit.keys import Keys
-from servicekit.onetime import hash_token, new_token
+from servicekit.proof import hash_token, new_token
+from servicekit.web.caller import HEADER, Caller, Signer
+from servicekit.web.http import create_internal_app
 
 LIFETIME, IDLE = timedelta(hours=12), timedelta(minutes=30)
 
@@ -36,11 +39,13 @@ async def start(db: Database, account_id: UUID) -> UUID:
             account_id,
             application="demo",
             token_hash=hash_token(new_token()),
-            methods=["password"],
+            methods=["pwd"],
             device=None,
             ip=None,
             idle=IDLE,
             expires_at=tx.now + LIFETIME,
+            authenticated_at=tx.now,
+            beside=19,
         )
     return session_id
 
@@ -95,7 +100,7 @@ class TestRevokeOthers:
             await customers.sign_in("mira@posteo.example", caller=caller)
             clock.move(1)
         async with customers.db.read() as conn:
-            own, other = [row["id"] for row in await store.live(conn, account_id)]
+            own, other = [row.id for row in await store.live(conn, account_id)]
         clock.move(1700)
         used = clock.now()
         clock.move(130)
@@ -104,7 +109,7 @@ class TestRevokeOthers:
             assert await customers.sessions.revoke_others(tx, account_id, own, "password_changed") == 0, "none was signed in"
         await customers.sessions.touch([(other, used)])
         async with customers.db.read() as conn:
-            assert [row["id"] for row in await store.live(conn, account_id)] == [own]
+            assert [row.id for row in await store.live(conn, account_id)] == [own]
         assert [one["session_id"] for one in await customers.told("session_revoked")] == [str(other)]
 
     async def test_live_ones_are_counted(self, customers, clock):
@@ -113,8 +118,33 @@ class TestRevokeOthers:
             await customers.sign_in("mira@posteo.example")
             clock.move(1)
         async with customers.db.read() as conn:
-            own = (await store.live(conn, account_id))[1]["id"]
+            own = (await store.live(conn, account_id))[1].id
         async with customers.db.transaction() as tx:
             assert await customers.sessions.revoke_others(tx, account_id, own, "password_changed") == 2
         async with customers.db.read() as conn:
-            assert [row["id"] for row in await store.live(conn, account_id)] == [own]
+            assert [row.id for row in await store.live(conn, account_id)] == [own]
+
+
+class TestTold:
+    async def test_whose_and_by_whom(self, customers, db: Database, clock):
+        """EVT-5: every way in which sessions end names the store, whoever ended them; a failed sign-in was nobody's that we know."""
+        account_id = await customers.join(email="mira@posteo.example", username="mira")
+        for _ in range(2):
+            await customers.sign_in("mira@posteo.example")
+            clock.move(1)
+        async with db.read() as conn:
+            first, _second = [row.id for row in await store.live(conn, account_id)]
+        with pytest.raises(CredentialsWrong):
+            await customers.sign_in("mira@posteo.example", "some other password")
+        await customers.work()
+        with use_trace(new_trace(authtype="unauthenticated")):
+            await customers.sessions.sign_out(replace(customers.here, account_id=account_id, session_id=first))
+        with use_trace(new_trace(authtype="admin")):
+            await customers.sessions.disable_account(account_id)
+        store_id = str(customers.configuration.application("demo").store.id)
+        async with db.read() as conn:
+            rows = await conn.fetch("SELECT attributes FROM outbox WHERE subject = $1 ORDER BY id", str(account_id))
+        said = [(one["attributes"]["type"].split(".")[2], one["attributes"].get("authtype")) for one in rows]
+        assert {one["attributes"].get("tenant") for one in rows} == {store_id}
+        assert ("sign_in_failed", "unauthenticated") in said
+        assert [one for one in said if one[0] == "session_revoked"] == [("session_revoked", "user"), ("session_revoked", "admin")]

@@ -1,6 +1,6 @@
 """`python -m mfa all|api|worker|migrate`."""
 
-from servicekit.run import main
+from servicekit.process.run import main
 
 from mfa.wiring import SERVICE
 

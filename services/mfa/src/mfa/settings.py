@@ -1,7 +1,8 @@
-"""Settings of the mfa service: so far those of every service."""
+"""Settings of the mfa service, beside those of every service."""
 
-from servicekit.settings import ServiceSettings
+from pydantic import Field
+from servicekit.process.settings import ServiceSettings
 
 
 class MfaSettings(ServiceSettings):
-    pass
+    sweep_seconds: float = Field(60, gt=0, description="How often purges look for what is due")

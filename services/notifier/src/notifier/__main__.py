@@ -1,6 +1,6 @@
 """`python -m notifier all|api|worker|migrate`."""
 
-from servicekit.run import main
+from servicekit.process.run import main
 
 from notifier.wiring import SERVICE
 

@@ -10,6 +10,7 @@ from email.utils import parseaddr
 import pytest
 from notifier.channels.base import Mail, Refused
 from notifier.channels.smtp import LONGEST_LINE, SmtpProvider, compose
+from notifier.channels.smtp_server import SmtpServer
 from servicekit.clock import Clock
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -80,7 +81,7 @@ class TestHeaders:
 
     def test_what_cant_be_written_is_told_by_its_kind_alone(self):
         """REL-7: told before a row is marked as being with the provider; nobody's address stands in the reason."""
-        provider = SmtpProvider("smtp://127.0.0.1", clock=Clock())
+        provider = SmtpProvider(SmtpServer.of("smtp://127.0.0.1"), clock=Clock(), ehlo="id.example")
         with pytest.raises(Refused, match=r"^the mail can't be written: UnicodeEncodeError$"):
             provider.written(mail(sender_address="größe@elmstead.example"))
 

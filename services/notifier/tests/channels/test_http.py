@@ -62,7 +62,11 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("status", "down", "counted"),
         [
-            ("429 Too Many Requests", False, False),
+            ("429 Too Many Requests", True, False),
+            ("402 Payment Required", True, False),
+            ("404 Not Found", True, False),
+            ("408 Request Timeout", False, False),
+            ("413 Content Too Large", False, False),
             ("503 Service Unavailable", True, False),
             ("401 Unauthorized", True, False),
             ("403 Forbidden", True, False),
@@ -82,6 +86,15 @@ class TestTrouble:
         with pytest.raises(Refused) as caught:
             await send(await serve(said("400 Bad Request", f'{{"code": {code}, "message": "+4934155501234 is no number"}}')))
         assert (str(caught.value), caught.value.opted_out) == (f"twilio {code}", opted_out)
+
+    @pytest.mark.parametrize(
+        ("code", "down"), [(21212, True), (21606, True), (30002, True), (21408, False), (21617, False), (None, False)]
+    )
+    async def test_a_400_about_us(self, serve, code: int | None, down: bool):
+        """REL-16: our number, our account, the way to that country: the next provider may do it."""
+        with pytest.raises(Transient) as caught:
+            await send(await serve(said("400 Bad Request", f'{{"code": {code}}}' if code else "{}")))
+        assert caught.value.down is down
 
     async def test_nobody_there(self):
         with pytest.raises(Transient) as caught:

@@ -2,55 +2,27 @@
 
 import asyncio
 import ssl
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import AuthResult, LoginPassword
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from notifier.channels.base import Mail, Refused, Transient, Unknown
 from notifier.channels.smtp import SmtpProvider
+from notifier.channels.smtp_server import SmtpServer, Times
 from servicekit.clock import Clock
 
+from ..mail_servers import Server, start
+
+__all__ = ["start"]
+
 MAIL = Mail("m-1", "Elmstead", "account@elmstead.example", "mira@posteo.example", "Hello", "text\n", "<p>text</p>", "en")
-
-
-class Server:
-    """Keeps what it takes; `answer` is what it says to the recipient or to the content."""
-
-    def __init__(self) -> None:
-        self.taken: list[Envelope] = []
-        self.tls: list[bool] = []
-        self.sender, self.rcpt, self.data = "250 ok", "250 ok", "250 ok"
-        self.connections = 0
-
-    async def handle_MAIL(self, _server, _session, envelope: Envelope, address: str, _options) -> str:  # noqa: N802
-        envelope.mail_from = address
-        return self.sender
-
-    async def handle_RCPT(self, _server, _session, envelope: Envelope, address: str, _options) -> str:  # noqa: N802
-        if self.rcpt.startswith("2"):
-            envelope.rcpt_tos.append(address)
-        return self.rcpt
-
-    async def handle_DATA(self, server, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.data == "silence":
-            await asyncio.sleep(3)
-        if self.data == "cut":
-            server.transport.abort()
-            return "250 never heard"
-        if self.data.startswith("2"):
-            self.taken.append(envelope)
-            self.tls.append(session.ssl is not None)
-        return self.data
 
 
 @pytest.fixture(scope="module")
@@ -71,32 +43,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture
-def start() -> Iterator:
-    running: list[Controller] = []
-
-    def make(server: Server, **options: object) -> int:
-        controller = Controller(server, hostname="127.0.0.1", port=0, **options)
-        # With port 0 the controller can't ask itself whether it is up, so the thread is started by hand.
-        ready = threading.Event()
-        controller._thread = threading.Thread(target=controller._run, args=(ready,), daemon=True)
-        controller.loop = asyncio.new_event_loop()
-        controller._thread.start()
-        ready.wait(5)
-        running.append(controller)
-        return int(controller.server.sockets[0].getsockname()[1])
-
-    yield make
-    for controller in running:
-        controller.stop()
+def smtp(url: str, *, ehlo: str = "id.elmstead.example") -> SmtpProvider:
+    server = replace(SmtpServer.of(url), times=Times(step=2, content=1.5, patience=1))
+    return SmtpProvider(server, clock=Clock(), ehlo=ehlo)
 
 
-def smtp(url: str) -> SmtpProvider:
-    return SmtpProvider(url, clock=Clock(), connect_seconds=1, timeout_seconds=1.5)
-
-
-async def hand(provider: SmtpProvider, mail: Mail = MAIL) -> None:
-    await provider.send(mail, callback_url="", expires_in=3600)
+async def hand(provider: SmtpProvider, mail: Mail = MAIL, *, hurry: bool = True, expires_in: float = 3600) -> None:
+    await provider.send(mail, callback_url="", expires_in=expires_in, hurry=hurry)
 
 
 async def send(url: str, count: int = 1, mail: Mail = MAIL) -> None:
@@ -188,15 +141,72 @@ class TestTrouble:
             await send(f"smtp://127.0.0.1:{start(server, tls_context=certificate)}?starttls=require")
         assert server.taken == []
 
-    @pytest.mark.parametrize("at", ["rcpt", "data"])
     @pytest.mark.parametrize(
-        ("answer", "kind"), [("451 later", Transient), ("421 busy", Transient), ("550 no", Refused), ("554 no", Refused)]
+        ("at", "answer", "kind", "down"),
+        [
+            ("rcpt", "451 later", Transient, False),
+            ("rcpt", "421 busy", Transient, True),
+            ("rcpt", "450 4.7.1 grey list", Transient, False),
+            ("rcpt", "550 no", Refused, None),
+            ("rcpt", "550 5.1.1 no such user", Refused, None),
+            ("rcpt", "554 no", Transient, True),
+            ("rcpt", "554 5.7.1 client host blocked", Transient, True),
+            ("data", "451 later", Transient, False),
+            ("data", "421 busy", Transient, True),
+            ("data", "550 no", Transient, True),
+            ("data", "550 5.4.5 sending limit exceeded", Transient, True),
+            ("data", "550 5.6.0 what is this", Transient, False),
+            ("data", "552 5.2.2 mailbox full", Refused, None),
+        ],
     )
-    async def test_temporary_and_permanent_are_told_apart(self, start, at: str, answer: str, kind: type[Exception]):
+    async def test_a_no_to_the_mailbox_and_a_no_to_us_are_told_apart(
+        self, start, at: str, answer: str, kind: type[Exception], down: bool | None
+    ):
+        """REL-7, REL-16: only what is about the mailbox ends the message."""
         server = Server()
         setattr(server, at, answer)
-        with pytest.raises(kind):
+        with pytest.raises(kind) as caught:
             await send(f"smtp://127.0.0.1:{start(server)}")
+        assert getattr(caught.value, "down", None) is down
+
+    @pytest.mark.parametrize("query", ["", "?starttls=never"])
+    @pytest.mark.parametrize("answer", ["421 4.3.2 closing", "504 5.5.2 <localhost>: need a fully-qualified name", "550 go away"])
+    async def test_a_no_to_our_greeting_is_known_at_once(self, start, answer: str, query: str):
+        """REL-16: the server said itself that it takes nothing of ours; nobody need find it out three times."""
+        server = Server()
+        server.ehlo = answer
+        with pytest.raises(Transient, match=f"smtp {answer[:3]} at the start") as caught:
+            await send(f"smtp://127.0.0.1:{start(server)}{query}")
+        assert (caught.value.down, caught.value.at_once) == (True, True)
+
+    async def test_a_name_that_can_be_looked_up(self, start):
+        """RFC 5321 §4.1.1.1: in a container the machine's own would be localhost."""
+        server = Server()
+        port = start(server)
+        await send(f"smtp://127.0.0.1:{port}")
+        await send(f"smtp://127.0.0.1:{port}?ehlo=mail.elmstead.example")
+        assert server.named == ["id.elmstead.example", "mail.elmstead.example"]
+
+    async def test_a_slow_server_is_waited_for_where_there_is_no_other(self, start):
+        """RFC 5321 §4.5.3.2: each step has its own time; together they may take longer than our patience, here 1 s."""
+        server = Server()
+        server.slow = 0.7
+        provider = smtp(f"smtp://127.0.0.1:{start(server)}")
+        with pytest.raises(Transient):
+            await hand(provider)
+        await hand(provider, hurry=False)
+        await provider.close()
+        assert len(server.taken) == 1
+
+    async def test_nothing_is_waited_for_beyond_the_messages_time(self, start):
+        """EVT-9: a server that takes its time gets no dead code."""
+        server = Server()
+        server.slow = 0.7
+        provider = smtp(f"smtp://127.0.0.1:{start(server)}")
+        with pytest.raises(Transient):
+            await hand(provider, hurry=False, expires_in=0.5)
+        await provider.close()
+        assert server.taken == []
 
     async def test_a_no_to_the_sender_is_about_this_applications_mail(self, start):
         """REL-16: other applications have other senders, so nobody else's mail waits for it; this one waits, or goes another way."""

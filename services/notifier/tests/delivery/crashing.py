@@ -15,19 +15,14 @@ from pathlib import Path
 from latchkey_contracts.configuration import IdentityStore, SelfServicePolicy
 from notifier.channels import providers
 from notifier.channels.chain import Chain
-from notifier.delivery.outcomes import Outcomes
-from notifier.delivery.preparing import Preparing
-from notifier.delivery.sending import Sending
-from notifier.delivery.service import Delivery
-from notifier.switches.service import Switches
 from notifier.templates.render import Renderer
+from notifier.wiring import features, sender
 from servicekit import clock as clocks
 from servicekit import failpoints
-from servicekit.configuration import Configuration
 from servicekit.db import Database
+from servicekit.events.wakeups import Wakeups
 from servicekit.keys import Keys
-from servicekit.sealing import Opener
-from servicekit.wakeups import Wakeups
+from servicekit.process.configuration import Configuration
 
 LEASE_SECONDS = 60.0
 PATIENCE_SECONDS = 20.0
@@ -45,34 +40,18 @@ async def deliver(arguments: argparse.Namespace, *, until_empty: bool) -> None:
         {"demo": json.loads(arguments.application)},
         {"Default": json.loads(arguments.policy)},
     )
-    chain = Chain([one.make(clocks.Clock()) for one in providers.read(arguments.providers, production=False)], clock)
-    keys, switches = Keys(arguments.keys), Switches()
-    preparing = Preparing(
-        clock=clock,
-        opener=Opener(keys, clock),
-        keys=keys,
-        renderer=Renderer("no-reply@localhost", "https://id.example"),
-        configuration=configuration,
-        switches=switches,
+    chain = Chain(
+        [one.make(clocks.Clock(), "id.example") for one in providers.read(arguments.providers, production=False)], clock
     )
-    outcomes = Outcomes(db, preparing, chain, 30)
-    concurrency = 8 if until_empty else 1
-    delivery = Delivery(
-        db=db,
-        wakeups=Wakeups(db),
-        sending=Sending(
-            db=db,
-            preparing=preparing,
-            outcomes=outcomes,
-            chain=chain,
-            origin="https://id.example",
-            concurrency=concurrency,
-            lease_seconds=LEASE_SECONDS,
-        ),
-        outcomes=outcomes,
-        chain=chain,
-        switches=switches,
-        concurrency=concurrency,
+    keys = Keys(arguments.keys)
+    made = features(db, keys, clock, configuration, chain, Renderer("no-reply@localhost", "https://id.example"), 30)
+    delivery = sender(
+        db,
+        Wakeups(db),
+        chain,
+        made,
+        origin="https://id.example",
+        concurrency=8 if until_empty else 1,
         lease_seconds=LEASE_SECONDS,
         keep_days=90,
         poll_seconds=0.02,

@@ -16,7 +16,7 @@ from latchkey_contracts.templates import TEMPLATES
 from servicekit.clock import Clock
 from testkit.inboxes import LocalInbox
 
-from ..conftest import APPLICATION, POLICY, Notifier
+from ..conftest import APPLICATION, POLICY, Notifier, number
 
 pytestmark = [pytest.mark.crash]
 PROGRAM = Path(__file__).with_name("crashing.py")
@@ -79,13 +79,13 @@ class TestKilledAfterTheProviderHasIt:
         """REL-7: exactly once; and what it cost is counted for each time that it may have been sent (INV-12)."""
         assert "sms" in TEMPLATES["password_reset"].channels
         more: dict[str, Any] = {"channel": "sms", "template": "password_reset", "code": "482193", "lifetime": timedelta(days=2)}
-        messages = {str(await notifier.queue(**more)) for _ in range(40)}
+        messages = {str(await notifier.queue(**more, to=number(one))) for one in range(40)}
         deaths = await crash(dsn, notifier, tmp_path, without_twilio, point="after_provider_accept", times=40)
         assert deaths >= 35
         assert copies(inbox, messages) == Counter(dict.fromkeys(messages, 1))
         rows = await notifier.rows()
         async with notifier.db.read() as conn:
-            spent = await conn.fetchval("SELECT sum(amount) FROM spending WHERE period = 'day'")
+            spent = await conn.fetchval("SELECT sum(amount) FROM budget WHERE period = 'day'")
         assert spent == sum(row["cost"] for row in rows) == 800 * sum(row["attempts"] for row in rows)
 
     async def test_before_the_provider_has_it(self, dsn, notifier: Notifier, inbox: LocalInbox, tmp_path: Path, without_twilio):

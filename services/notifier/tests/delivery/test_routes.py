@@ -15,8 +15,8 @@ from notifier.suppression.service import Suppression
 from notifier.switches import routes as switches_routes
 from notifier.switches.service import Switchboard
 from notifier.templates.render import Renderer
-from servicekit.caller import HEADER, Caller, Signer
-from servicekit.http import create_internal_app
+from servicekit.web.caller import HEADER, Caller, Signer
+from servicekit.web.http import create_internal_app
 
 from ..conftest import LINK, MAIL, PHONE, Notifier
 

@@ -1,12 +1,16 @@
 """Pure rules of the delivery: back-off, lanes, cost, other ways, masks."""
 
+import re
 from datetime import timedelta
+from typing import get_args
 
 import pytest
-from latchkey_contracts.configuration import NotificationPolicy, PaidChannel
+from latchkey_contracts.configuration import NotificationPolicy
 from latchkey_contracts.messages import Contact, Reach
 from notifier.delivery import rules
-from pydantic import ValidationError
+from notifier.delivery.states import State
+
+from ..conftest import Notifier
 
 POLICY = NotificationPolicy.model_validate(
     {
@@ -45,61 +49,6 @@ class TestLanes:
         assert rules.lane_rooms(0, 12, {0: 12}) == [0, 0, 0, 0, 0]
 
 
-class TestCost:
-    @pytest.mark.parametrize(
-        ("number", "units", "cost"), [("+4934155501234", 1, 800), ("+4934155501234", 3, 2400), ("+12025550123", 1, 2500)]
-    )
-    def test_by_country_else_the_dearer_default(self, number: str, units: int, cost: int):
-        assert rules.cost(POLICY.sms, rules.Land.of(number), units) == cost
-
-    def test_a_region_before_its_dial_code(self):
-        channel = PaidChannel(prices={"+1": 0.01, "JM": 0.3})
-        assert rules.cost(channel, rules.Land.of("+18764551234"), 1) == 3000
-        assert rules.cost(channel, rules.Land.of("+12025550123"), 1) == 100
-
-
-class TestNumbers:
-    """FRD-1, FRD-2."""
-
-    @pytest.mark.parametrize(
-        ("countries", "number", "reason"),
-        [
-            (["+1"], "+12025550123", None),
-            (["+1"], "+18764551234", None),
-            (["US"], "+12025550123", None),
-            (["US"], "+18764551234", "country"),
-            (["JM"], "+18764551234", None),
-            (["GB"], "+447911123456", "country"),
-            (["GG"], "+447911123456", None),
-            (["+49"], "+12025550123", "country"),
-            (["DE"], "+4915112345641", None),
-            (["US"], "+15550100999", "country"),
-            (["+1"], "+15550100999", None),
-            ([], "+12025550123", "country"),
-            (["+1"], "nonsense", "country"),
-        ],
-    )
-    def test_the_country_is_that_of_the_range(self, countries: list[str], number: str, reason: str | None):
-        """Jamaica shares +1 with the United States, Guernsey +44 with Great Britain; a range that no plan knows has a dial code alone."""
-        assert rules.against(PaidChannel(countries=countries), rules.Land.of(number)) == reason
-
-    @pytest.mark.parametrize(
-        "number",
-        ["+19005550123", "+449091234567", "+443001234567", "+18005551234", "+4918012345678", "+491805123456", "+881612345678", "+80012345678",
-         "+870773111632", "+97912345678", "+88310123456789", "+88812345678"],
-    )  # fmt: skip
-    def test_some_never(self, number: str):
-        """Premium, shared cost, company-wide, toll-free, and networks of no country, even where an operator has opened their code."""
-        land = rules.Land.of(number)
-        assert land is not None
-        assert rules.against(PaidChannel(countries=[land.code]), land) == "number_class"
-
-    @pytest.mark.parametrize("country", ["+0", "1", "us", "USA", "+12345", ""])
-    def test_what_is_no_country(self, country: str):
-        with pytest.raises(ValidationError):
-            PaidChannel(countries=[country])
-
-
 class TestNextWay:
     @pytest.mark.parametrize(
         ("went", "able", "way"),
@@ -135,3 +84,34 @@ class TestMasked:
     def test_as_a_rep_may_see_it(self, channel, to: str, shown: str):
         """ENU-3."""
         assert rules.masked(channel, to) == shown
+
+
+class TestStates:
+    async def test_rules_name_those_of_the_table(self, notifier: Notifier):
+        """A state that SQL may write and no rule knows, or the other way round, is a mistake."""
+        async with notifier.db.read() as conn:
+            said = await conn.fetchval(
+                "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'delivery_state_check'"
+            )
+        assert set(re.findall(r"'(\w+)'", said)) == set(get_args(State)) == set(rules.FOLLOWS)
+
+    @pytest.mark.parametrize(
+        ("now", "receipt", "bounced", "heeded"),
+        [
+            ("handed_over", "accepted", False, True),
+            ("accepted", "handed_over", False, False),
+            ("accepted", "failed", False, True),
+            ("failed", "accepted", False, False),
+            ("failed", "delivered", False, True),
+            ("failed", "failed", True, False),
+            ("delivered", "failed", False, False),
+            ("delivered", "failed", True, True),
+            ("queued", "failed", True, False),
+            ("submitting", "delivered", False, False),
+            ("suppressed", "delivered", False, False),
+            ("expired", "failed", True, False),
+        ],
+    )
+    def test_which_receipts_are_heeded(self, now: State, receipt: State, bounced: bool, heeded: bool):
+        """REL-8: a later word takes back an earlier one in one direction, a bounce takes back all, and nothing a bounce."""
+        assert rules.heeded(now, receipt, bounced=bounced) is heeded

@@ -1,22 +1,31 @@
 """From events to messages: each once, however often the event comes (REL-3, REL-7, NOT-1)."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import pytest
-from latchkey_contracts import wire
 from latchkey_contracts.event import Event
-from latchkey_contracts.identity import AccountFrozen, ActivationRequested, PasswordChanged, RegistrationRepeated, UserActivated
+from latchkey_contracts.identity import (
+    AccountDisabled,
+    AccountFrozen,
+    ActivationRequested,
+    PasswordChanged,
+    RegistrationRepeated,
+    SignedIn,
+    UserActivated,
+)
+from latchkey_contracts.mfa import ChallengeIssued, ChallengeSucceeded, FactorEnrolled, SecurityNoticeRequested
 from latchkey_contracts.recovery import ResetProven, ResetRequested, TotalLossRecoveryAnnounced, UsernameReminderRequested
 from latchkey_contracts.sealed import Sealed
 from notifier.channels.base import Transient
 from notifier.channels.chain import Chain
-from servicekit.ids import uuid7
 
-from ..conftest import Notifier, Provider
+from ..conftest import Notifier, Provider, received
 
+Issue = Callable[..., Awaitable[None]]
 ACCOUNT, FLOW = UUID("3f1f9a34-9f8e-4a53-8a2f-0a6c9b1d2e3f"), UUID("9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d")
 SOON = datetime.now(UTC) + timedelta(hours=1)
 LATER = SOON + timedelta(hours=5)
@@ -26,42 +35,60 @@ def sealed(until: datetime = SOON) -> Sealed:
     return Sealed(jwe="a.b.c.d.e", kid="k", expires_at=until)
 
 
-def received(event: Event, at: datetime | None = None) -> Event:
-    meta = wire.new_meta(
-        event,
-        id=uuid7(),
-        origin="https://id.example",
-        time=at or datetime.now(UTC),
-        aggregateversion=1,
-        correlationid="c",
-        causationid=None,
-        traceparent=None,
-        authtype="system",
-        tenant=None,
-        expirytime=None,
-    )
-    return event.received(meta)
-
-
 FLOWS = {"account_id": ACCOUNT, "flow_id": FLOW, "application": "demo", "language": "ar"}
 MESSAGE = {**FLOWS, "channel": "email", "message": sealed(), "expires_at": SOON}
+FACTOR = UUID("0d7e1b52-40f6-4d2b-8d3c-1b2a3c4d5e6f")
+PROVEN: dict[str, Any] = {"account_id": ACCOUNT, "factor_id": FACTOR, "kind": "phone", "application": "demo"}
+
+
+def challenge(purpose: str = "sign_in", form: str = "code", channel: str = "email", **more: Any) -> ChallengeIssued:
+    said = {
+        **MESSAGE,
+        "channel": channel,
+        "contact": sealed(LATER),
+        "factor_id": FACTOR,
+        "purpose": purpose,
+        "form": form,
+        **more,
+    }
+    return ChallengeIssued(**said)
+
+
+def notice(what: str) -> SecurityNoticeRequested:
+    """To two mailboxes and a phone."""
+    said = {"account_id": ACCOUNT, "application": "demo", "language": "ar", "contacts": [sealed(LATER), sealed()]}
+    return SecurityNoticeRequested(**said, what=what, sms_contacts=[sealed()], message=sealed(), at=SOON)
+
+
+NOTICES = get_args(SecurityNoticeRequested.model_fields["what"].annotation)
 EVENTS = [
     (ActivationRequested(**MESSAGE), ["activation"]),
     (RegistrationRepeated(**MESSAGE), ["account_exists"]),
     (UserActivated(**FLOWS, store_id=uuid4(), method="link", welcome=sealed()), ["welcome"]),
     (UserActivated(**FLOWS, store_id=uuid4(), method="reset"), []),
+    (SignedIn(account_id=ACCOUNT, application="demo", session_id=uuid4(), methods=["password"]), []),
     (ResetRequested(**MESSAGE, contact=sealed(LATER)), ["password_reset"]),
     (ResetProven(account_id=ACCOUNT, flow_id=FLOW, application="demo"), []),
     (UsernameReminderRequested(**MESSAGE, contact=sealed(LATER)), ["username_reminder"]),
     (PasswordChanged(account_id=ACCOUNT, reason="reset", application="demo", notices=[sealed()]), ["reset_succeeded"]),
     (PasswordChanged(account_id=ACCOUNT, reason="change", application="demo", notices=[sealed()] * 2), ["password_changed"] * 2),
     (AccountFrozen(account_id=ACCOUNT, application="demo", language="en", notices=[sealed()]), ["account_frozen"]),
+    (AccountDisabled(account_id=ACCOUNT), []),
+    (AccountDisabled(account_id=ACCOUNT), []),
     (
         TotalLossRecoveryAnnounced(
             **FLOWS, takes_effect_at=SOON, contacts=[sealed(), sealed()], sms_contacts=[sealed()], message=sealed()
         ),
         ["total_loss_announced"] * 3,
     ),
+    (challenge(), ["sign_in_code"]),
+    (challenge(form="link", channel="sms"), ["sign_in_link"]),
+    (challenge("step_up", channel="voice"), ["sign_in_code"]),
+    (challenge("step_up", "link"), ["sign_in_link"]),
+    (challenge("enrolment", channel="sms", flow_id=FACTOR), ["factor_code"]),
+    (ChallengeSucceeded(**PROVEN, flow_id=FLOW, methods=["sms"]), []),
+    (FactorEnrolled(**PROVEN), []),
+    *((notice(what), [what] * 3) for what in NOTICES),
 ]
 
 
@@ -94,6 +121,15 @@ class TestEveryEvent:
         assert lanes["reset_succeeded"] == lanes["account_frozen"] == 0
         assert lanes["reset_succeeded"] < lanes["password_reset"] < lanes["activation"] < lanes["welcome"]
         assert lanes["account_exists"] == lanes["activation"], "REG-1"
+        assert {lanes[what] for what in NOTICES} == {0}, "NOT-3"
+        assert lanes["sign_in_code"] == lanes["sign_in_link"] == lanes["factor_code"] == lanes["password_reset"]
+
+    async def test_a_notice_of_factors_goes_by_every_way(self, notifier: Notifier):
+        """MFA-8, MFA-10, NOT-1."""
+        await notifier.handle(received(notice("factor_added")))
+        rows = await notifier.rows()
+        assert sorted(row["channel"] for row in rows) == ["email", "email", "sms"]
+        assert all(row["contact"] is not None for row in rows)
 
 
 class TestNotNow:
@@ -148,6 +184,70 @@ def by_sms(at: datetime, **more: Any) -> Event:
     until = at + timedelta(minutes=6)
     message = {**MESSAGE, "account_id": uuid4(), "flow_id": uuid4(), "channel": "sms", "expires_at": until, **more}
     return received(ResetRequested(**{**message, "message": sealed(until)}, contact=sealed(until)), at)
+
+
+class TestChallenges:
+    """R24 to R29, D16: of a flow's codes and links only the newest lives, and none once it was used."""
+
+    @pytest.fixture
+    def issue(self, notifier: Notifier, clock) -> Issue:
+        async def one(**more: Any) -> None:
+            """Each a second after the one before."""
+            clock.move(1)
+            until = clock.now() + timedelta(minutes=6)
+            said = {"message": sealed(until), "contact": sealed(until), "expires_at": until, **more}
+            await notifier.handle(received(challenge(**said), clock.now()))
+
+        return one
+
+    @staticmethod
+    async def states(notifier: Notifier) -> list[tuple[str, str, str | None]]:
+        return [(row["template"], row["state"], row["reason"]) for row in await notifier.rows()]
+
+    @pytest.mark.parametrize(("first", "then"), [("code", "link"), ("link", "code"), ("code", "code")])
+    async def test_asked_for_again_in_either_form(self, notifier: Notifier, issue: Issue, first: str, then: str):
+        await issue(form=first)
+        await issue(form=then, channel="sms")
+        assert await self.states(notifier) == [
+            (f"sign_in_{first}", "suppressed", "superseded"),
+            (f"sign_in_{then}", "queued", None),
+        ]
+
+    async def test_an_older_one_of_the_other_form_comes_late(self, notifier: Notifier, clock):
+        older, newer = received(challenge(form="link"), clock.now()), received(challenge(), clock.now() + timedelta(seconds=5))
+        await notifier.handle(newer)
+        await notifier.handle(older)
+        assert sorted(await self.states(notifier)) == [
+            ("sign_in_code", "queued", None),
+            ("sign_in_link", "suppressed", "superseded"),
+        ]
+
+    async def test_used(self, notifier: Notifier, issue: Issue, clock):
+        """LNK-9: another window's code, and one that is to confirm a factor, go on; what is asked for afterwards, too."""
+        await issue(channel="sms")
+        await issue(flow_id=uuid4())
+        await issue(purpose="enrolment", flow_id=FACTOR)
+        clock.move(1)
+        await notifier.handle(received(ChallengeSucceeded(**PROVEN, flow_id=FLOW, methods=["sms"]), clock.now()))
+        await issue(form="link")
+        assert await self.states(notifier) == [
+            ("sign_in_code", "suppressed", "superseded"),
+            ("sign_in_code", "queued", None),
+            ("factor_code", "queued", None),
+            ("sign_in_link", "queued", None),
+        ]
+
+    async def test_enrolled(self, notifier: Notifier, issue: Issue, clock):
+        await issue(purpose="enrolment", flow_id=FACTOR)
+        await issue(purpose="enrolment", flow_id=uuid4())
+        await issue()
+        clock.move(1)
+        await notifier.handle(received(FactorEnrolled(**PROVEN), clock.now()))
+        assert await self.states(notifier) == [
+            ("factor_code", "suppressed", "superseded"),
+            ("factor_code", "queued", None),
+            ("sign_in_code", "queued", None),
+        ]
 
 
 class TestOfNoUseAnyMore:

@@ -9,9 +9,9 @@ from latchkey_contracts.messages import Reach
 from notifier.channels.base import Call, Callback, CallStep, Receipt, Transient
 from servicekit.errors import NotFound
 
-from ..conftest import MAIL, PHONE, Notifier, Provider, until
+from ..conftest import MAIL, PHONE, PROVEN, Notifier, Provider, until
 
-OTHERS = [Reach(channel="voice", to=PHONE), Reach(channel="email", to=MAIL)]
+OTHERS = [Reach(channel="voice", to=PHONE, proven_at=PROVEN), Reach(channel="email", to=MAIL)]
 URL = "https://id.example/v1/callbacks/phones?message="
 
 
@@ -108,7 +108,7 @@ class TestReceipts:
 
     async def test_a_mail_is_not_watched_because_its_receipt_was_quicker(self, notifier: Notifier, clock, provider: Provider):
         """E15: nobody asked for a text message after it; and what it said is forgotten."""
-        row, _ = await self.early(notifier, provider, "accepted", "email", [Reach(channel="sms", to=PHONE)])
+        row, _ = await self.early(notifier, provider, "accepted", "email", [Reach(channel="sms", to=PHONE, proven_at=PROVEN)])
         assert (row["watch_at"], row["sealed"]) == (None, None)
         clock.move(101)
         await notifier.delivery().keep_house()
@@ -116,7 +116,7 @@ class TestReceipts:
 
     async def test_a_bounce_that_is_quicker_goes_another_way(self, notifier: Notifier, provider: Provider):
         """E15: what it says is still there."""
-        row, _ = await self.early(notifier, provider, "bounced", "email", [Reach(channel="sms", to=PHONE)])
+        row, _ = await self.early(notifier, provider, "bounced", "email", [Reach(channel="sms", to=PHONE, proven_at=PROVEN)])
         assert row["sealed"] is None
         assert {one["channel"] for one in await notifier.rows()} == {"email", "sms"}
 
@@ -168,7 +168,7 @@ class TestReceipts:
 class TestSuppression:
     async def test_a_bounce_is_remembered_by_a_keyed_hash(self, notifier: Notifier, clock, provider: Provider, phones: Provider):
         """REL-8, PRV-22: that mailbox is left alone for a while, the phone is tried, and no address is kept."""
-        one = await sent(notifier, "email", others=[Reach(channel="sms", to=PHONE)])
+        one = await sent(notifier, "email", others=[Reach(channel="sms", to=PHONE, proven_at=PROVEN)])
         provider.told = [Receipt(one, "bounced", "5.1.1")]
         await notifier.receipts.take("mail", Callback(URL, {}, b"signed"))
         assert (await notifier.row(one))["state"] == "failed"
@@ -236,7 +236,7 @@ class TestCalls:
 
     async def test_nobody_pressed(self, notifier: Notifier, phones: Provider):
         """An answering machine: the call failed, and a text goes out."""
-        one = await sent(notifier, "voice", others=[Reach(channel="sms", to=PHONE)])
+        one = await sent(notifier, "voice", others=[Reach(channel="sms", to=PHONE, proven_at=PROVEN)])
         await self.ask(notifier, phones, one, key=False)
         await tell(notifier, phones, [Receipt(one, "failed", "no key was pressed")])
         assert sorted(row["channel"] for row in await notifier.rows()) == ["sms", "voice"]

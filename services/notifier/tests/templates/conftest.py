@@ -6,12 +6,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from latchkey_contracts.configuration import IdentityStore, NotificationPolicy, SelfServicePolicy
+from latchkey_contracts.configuration import AccessPolicy, IdentityStore, NotificationPolicy, SelfServicePolicy
 from latchkey_contracts.messages import MessageContent
 from notifier.channels.base import Call, Mail, Text
 from notifier.templates.render import Renderer
 from notifier.templates.sample import sample
-from servicekit.configuration import Resolved
+from servicekit.process.configuration import Resolved
 
 ORIGIN = "https://id.example"
 FOOT = {"postal_line": "Elmstead Energy, Lindenstraße 1, 04103 Leipzig", "support_phone": "0800 555 0142"}
@@ -22,7 +22,9 @@ def resolved(application: Any, texts: dict[str, Any] | None = None) -> Resolved:
     """`texts`: by template, as in a notification policy."""
     templates = {name: {"texts": one} for name, one in (texts or {}).items()}
     policy = NotificationPolicy.model_validate({"name": "Default", "templates": templates})
-    return Resolved(application, IdentityStore(name="Default"), SelfServicePolicy(name="Default"), policy)
+    return Resolved(
+        application, IdentityStore(name="Default"), SelfServicePolicy(name="Default"), policy, AccessPolicy(name="Default")
+    )
 
 
 def xml(text: str) -> ET.Element:

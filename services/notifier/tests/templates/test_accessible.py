@@ -1,27 +1,26 @@
 """WEB-8: axe on every mail in every language, light and dark; also at 320 pixels and with an operator's own HTML."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from latchkey_contracts.configuration import LANGUAGES
+from latchkey_contracts.mfa import FactorKind
 from latchkey_contracts.templates import TEMPLATES
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 OWN = "<h1>Hello {{ name }}</h1><p>Press <a href='{{ link }}'>choose a new password</a>, or type {{ code }}.</p><ul><li>one</li></ul>"
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        page = browser.new_context(viewport={"width": 320, "height": 640}).new_page()
-        page.route("**/*", lambda route: route.abort())
-        yield page
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 320, "height": 640})
+    page = context.new_page()
+    page.route("**/*", lambda route: route.abort())
+    yield page
+    context.close()
 
 
 def violations(page: Page, html: str, *rules: str) -> list[str]:
@@ -43,6 +42,14 @@ class TestEveryMail:
         """Only colours are others, and they are the same in every language."""
         page.emulate_media(color_scheme="dark")
         assert violations(page, compose("email", template, test=True).html, "color-contrast") == []
+
+
+@pytest.mark.parametrize("factor", get_args(FactorKind))
+def test_a_factors_name_fits(compose, page: Page, factor: str):
+    """In 320 pixels."""
+    for language in LANGUAGES:
+        page.set_content(compose("email", "factor_removed", language, factor=factor).html)
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), language
 
 
 def test_own_html(compose, page: Page):

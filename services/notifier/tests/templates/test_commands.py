@@ -1,7 +1,6 @@
 """`latchkey templates`, as an operator types it, against a running notifier's routes (E17)."""
 
 import json
-import subprocess
 import sys
 import threading
 import time
@@ -12,16 +11,17 @@ from typing import Any
 import pytest
 import uvicorn
 from devstack.processes import free_port
+from latchkey_cli import cli
 from notifier.channels.base import Refused
 from notifier.channels.chain import Chain
 from notifier.templates import routes
 from notifier.templates.render import Renderer
 from notifier.templates.service import Templates
-from servicekit import cli
 from servicekit import keys as key_files
 from servicekit.clock import Clock
-from servicekit.http import create_internal_app
 from servicekit.keys import Keys
+from servicekit.web.http import create_internal_app
+from testkit import nursery
 
 from .conftest import ORIGIN
 from .test_service import GERMAN, Provider
@@ -62,8 +62,8 @@ def latchkey(url, keys_dir) -> Callable[..., tuple[int, str, str]]:
     """Exit code, stdout, stderr."""
 
     def run(*arguments: str, at: str = url, keys: Path = keys_dir) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "servicekit.cli", "templates", *arguments, "--notifier-url", at, "--keys-dir", str(keys)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        command = [sys.executable, "-m", "latchkey_cli", "templates", *arguments, "--notifier-url", at, "--keys-dir", str(keys)]
+        done = nursery.run(command)
         return done.returncode, done.stdout, done.stderr
 
     return run

@@ -60,7 +60,8 @@ class TestPeople:
 
     def test_mail(self, compose, evil: str, texts: str):
         found = compose("email", "password_reset", texts=BY[texts], **self.changes(evil))
-        for text in (found.subject, found.text):
+        # Where lines of the text are broken is no matter: below the headers nothing is one.
+        for text in (found.subject, " ".join(found.text.split())):
             inert(text, evil)
         assert "\n" not in found.subject
         body = found.html.partition("</head>")[2]
@@ -107,8 +108,10 @@ def test_language(compose, evil: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["evil.test", "Win a car https://evil.test", "www.evil.test", "call me@evil.test", "x" * 65, "a/b"]
-)
+    "name",
+    ["evil.test", "Win a car https://evil.test", "www.evil.test", "call me@evil.test", "x" * 65, "a/b", "evil．com", "evil。com", "ｗｗｗ．evil．com",
+     "URGENT your account is locked, call +1 888 555 0123 now. Dear", "call 0800-555"],
+)  # fmt: skip
 @pytest.mark.parametrize("template", ["activation", "account_exists", "password_reset"])
 def test_a_name_that_is_an_advertisement(compose, template: str, name: str):
     """Whoever registers a stranger's address can't have us deliver a link or a text of theirs: the greeting stays without a name."""
@@ -122,7 +125,7 @@ def test_a_name_that_is_an_advertisement(compose, template: str, name: str):
 )
 def test_names_are_free(compose, name: str):
     """WEB-17."""
-    assert f"Hello {name}, " in " ".join(compose("email", "activation", given_name=name).text.split())
+    assert f"Hello {name}, " in " ".join(compose("email", "username_reminder", given_name=name).text.split())
 
 
 def test_every_template_is_covered():

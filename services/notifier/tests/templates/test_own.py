@@ -1,4 +1,4 @@
-"""An operator's own texts: used for their application and language alone, as data, cleaned, never mixed (product.md §3.3, R14, R20, WEB-14, WEB-16)."""
+"""An operator's own texts: used for their application and language alone, as data, cleaned, never mixed (docs/configuration.md, R14, R20, WEB-14, WEB-16)."""
 
 import re
 import time

@@ -1,9 +1,15 @@
 """WEB-18: how many segments an SMS takes, by 3GPP TS 23.038, and what each of ours takes at most."""
 
+from typing import get_args
+
 import pytest
 from latchkey_contracts.configuration import LANGUAGES
+from latchkey_contracts.messages import Origin
+from latchkey_contracts.mfa import FactorKind
 from latchkey_contracts.templates import TEMPLATES
 from notifier.templates.segments import segments
+
+from .conftest import NOW
 
 # With our sample data and an origin of ten letters. Arabic needs 16 bits a letter, so a link fills a segment alone.
 CODE_LIMIT = {"en": 1, "de": 1, "fr": 1, "es": 1, "ar": 2}
@@ -61,3 +67,21 @@ def test_ours_stay_within_their_limits(compose, template: str, language: str):
     limit = CODE_LIMIT if "code" in TEMPLATES[template].required.get("sms", ()) else OTHER_LIMIT
     assert found.count <= limit[language], found
     assert found.encoding == ("UCS-2" if language == "ar" else "GSM-7")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("factor", get_args(FactorKind))
+@pytest.mark.parametrize("template", ["factor_added", "factor_removed"])
+def test_whatever_the_factor(compose, template: str, factor: str, language: str):
+    found = segments(compose("sms", template, language, factor=factor).body)
+    assert found.count <= OTHER_LIMIT[language], found
+    assert found.encoding == ("UCS-2" if language == "ar" else "GSM-7")
+
+
+@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "ar"])
+@pytest.mark.parametrize("month", range(1, 13))
+def test_no_month_doubles_the_price(compose, language: str, month: int):
+    """FRD-3: août has a letter that is in no GSM alphabet."""
+    asked = Origin(at=NOW.replace(month=month, day=27))
+    for template in ("password_changed", "username_reminder", "sign_in_link", "factor_added"):
+        assert segments(compose("sms", template, language, asked=asked).body).encoding == "GSM-7"

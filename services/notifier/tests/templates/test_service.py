@@ -11,8 +11,8 @@ from notifier.channels.twilio import TwilioProvider
 from notifier.templates import routes
 from notifier.templates.render import Renderer
 from notifier.templates.service import Templates
-from servicekit.caller import HEADER, Caller, Signer
-from servicekit.http import create_internal_app
+from servicekit.web.caller import HEADER, Caller, Signer
+from servicekit.web.http import create_internal_app
 
 from .conftest import ORIGIN
 
@@ -30,7 +30,7 @@ class Provider:
         self.trouble = trouble
         self.sent: list[Message] = []
 
-    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
+    async def send(self, message: Message, *, callback_url: str, expires_in: float, hurry: bool = False) -> str | None:
         assert callback_url.startswith(f"{ORIGIN}/v1/callbacks/{self.name}?message={message.message_id}")
         assert expires_in > 0
         if self.trouble is not None:

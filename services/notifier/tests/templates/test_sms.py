@@ -7,11 +7,12 @@ import pytest
 from latchkey_contracts.configuration import LANGUAGES
 from latchkey_contracts.templates import TEMPLATES
 from notifier.templates.render import NotRenderable, Renderer
+from notifier.templates.sample import TO_SECURITY
 from notifier.templates.segments import segments
 
 from .conftest import NOW
 
-CODES = ("activation", "password_reset")
+CODES = ("activation", "password_reset", "sign_in_code", "factor_code")
 NEVER = {
     "en": "We never ask",
     "de": "Wir fragen nie",
@@ -47,6 +48,19 @@ class TestCodes:
         found = compose("sms", template, language)
         assert found.body.endswith(" https://id.example/demo/l/test-link-that-opens-nothing-00000000000000")
         assert "#" not in found.body
+
+    @pytest.mark.parametrize("template", sorted(TO_SECURITY))
+    def test_a_notice_of_factors_ends_with_the_security_page(self, compose, template: str, language: str):
+        assert compose("sms", template, language).body.endswith(" https://id.example/demo/account/security")
+        assert compose("sms", template, language, link=None, factor=None, asked=None).body.endswith(".")
+
+    def test_a_sign_in_link_ends_its_text(self, compose, language: str):
+        """R29: whose, what for, asked when; and nothing to be typed."""
+        body = compose("sms", "sign_in_link", language).body
+        assert body.endswith(" https://id.example/demo/l/test-link-that-opens-nothing-00000000000000")
+        assert "Elmstead" in body
+        assert "13:00 CET" in body
+        assert "#" not in body
 
     def test_a_notice_without_a_link(self, compose, language: str):
         assert compose("sms", "password_changed", language, link=None).body.rstrip().endswith(".")

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 from latchkey_contracts.configuration import LANGUAGES
+from latchkey_contracts.templates import TEMPLATES
 from notifier.channels.base import Call, Pause
 from notifier.channels.twilio import CALL_SECONDS, KEY_SECONDS, VOICES, twiml
 from notifier.templates.render import NotRenderable
 
 from .conftest import NOW, xml
 
+CALLS = [name for name, one in TEMPLATES.items() if "voice" in one.channels]
 GOODBYE = "Nobody from Elmstead will ever ask you for this code. Goodbye."
 DIGITS = [
     "4", Pause(0.6), "8", Pause(0.6), "2", Pause(1.2), "9", Pause(0.6), "1", Pause(0.6), "3", Pause(1.2),
@@ -33,8 +35,9 @@ class TestWords:
         assert call.body == f"Your code is: 4, 8, 2, 9, 1, 3. Once more: 4, 8, 2, 9, 1, 3. {GOODBYE}"
 
     @pytest.mark.parametrize("language", LANGUAGES)
-    def test_in_every_language(self, compose, language: str):
-        call = compose("voice", "password_reset", language)
+    @pytest.mark.parametrize("template", CALLS)
+    def test_in_every_language(self, compose, template: str, language: str):
+        call = compose("voice", template, language)
         assert call.language == language
         assert re.findall(r"\d", call.prompt) == ["1"], "the key, and no digit of the code"
         assert "Elmstead" in call.prompt
@@ -42,14 +45,16 @@ class TestWords:
         assert [part for part in call.script if isinstance(part, str) and part.isdigit()] == list("482913482913")
 
     @pytest.mark.parametrize("language", LANGUAGES)
-    def test_in_less_than_a_minute(self, compose, language: str):
+    @pytest.mark.parametrize("template", CALLS)
+    def test_in_less_than_a_minute(self, compose, template: str, language: str):
         """With eight digits, pressed at the last moment."""
-        call = compose("voice", "password_reset", language, code="48291377")
+        call = compose("voice", template, language, code="48291377")
         assert seconds(call) + KEY_SECONDS + 1 < CALL_SECONDS
 
-    def test_a_dead_code_is_not_said(self, compose):
+    @pytest.mark.parametrize("template", CALLS)
+    def test_a_dead_code_is_not_said(self, compose, template: str):
         with pytest.raises(NotRenderable):
-            compose("voice", "password_reset", now=NOW + timedelta(minutes=6))
+            compose("voice", template, now=NOW + timedelta(minutes=6))
 
 
 class TestOwn:

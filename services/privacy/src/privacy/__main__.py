@@ -1,6 +1,6 @@
 """`python -m privacy all|api|worker|migrate`."""
 
-from servicekit.run import main
+from servicekit.process.run import main
 
 from privacy.wiring import SERVICE
 

@@ -1,6 +1,6 @@
 """Settings of the privacy service: so far those of every service."""
 
-from servicekit.settings import ServiceSettings
+from servicekit.process.settings import ServiceSettings
 
 
 class PrivacySettings(ServiceSettings):

@@ -1,8 +1,8 @@
 """What the privacy service is made of: its features come with their issues; database, inbox, relay and health are here."""
 
-from servicekit.configuration import ConfigurationCopy, first_load
-from servicekit.http import create_internal_app
-from servicekit.run import Resources, Service, Wired
+from servicekit.process.configuration import ConfigurationCopy, first_load
+from servicekit.process.run import Resources, Service, Wired
+from servicekit.web.http import create_internal_app
 
 from privacy.settings import PrivacySettings
 

@@ -1,6 +1,6 @@
 """`python -m recovery all|api|worker|migrate`."""
 
-from servicekit.run import main
+from servicekit.process.run import main
 
 from recovery.wiring import SERVICE
 

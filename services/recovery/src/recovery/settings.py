@@ -1,7 +1,7 @@
 """Settings of the recovery service, beside those of every service."""
 
 from pydantic import Field
-from servicekit.settings import ServiceSettings
+from servicekit.process.settings import ServiceSettings
 
 
 class RecoverySettings(ServiceSettings):

@@ -1,1 +1,1 @@
-"""Models of the public JSON API (api.md). The gateway and the service behind it validate with the same ones."""
+"""Models of the public JSON API (docs/openapi.json). The gateway and the service behind it validate with the same ones."""

@@ -1,25 +1,44 @@
 """Between services, no part of the public contract: what recovery may ask identity, and what it is told.
 
-Never an address, only a mask and an envelope that recovery can't open (design.md §3.15).
+Never an address, only a mask and an envelope that recovery can't open (docs/architecture.md).
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from latchkey_contracts.sealed import Sealed
 
 from .common import Channel, Identifier, PasswordText, Request, Response
 
+# The best address of whoever has that name; the very address that was typed, for all who share it; all that the account has proven.
+ContactReach: TypeAlias = Literal["preferred", "as_typed", "every_verified"]
+# What the release before, which didn't say it, meant by its purposes.
+_REACH_BEFORE: dict[str, ContactReach] = {"username_reminder": "as_typed", "total_loss": "every_verified"}
+
 
 class ContactRequest(Request):
+    """`purpose` is the asker's own word: messages of one purpose to one recipient have a spacing of their own."""
+
     application: str
-    purpose: Literal["password_reset", "username_reminder", "total_loss"]
+    purpose: str = Field(pattern="^[a-z_]{1,40}$")
+    reach: ContactReach = "preferred"
     identifier: Identifier | None = None
     account_id: str | None = None  # where a rep started it
     channel: Channel | None = None  # the way that was asked for; none: as the policy has it (D10)
+    restarted: bool = False  # by whoever held a valid link of that account: outside the caps that a stranger can use up (REG-9)
+    verified_before: str | None = None  # ISO 8601; every_verified: only ways that the account had by then
+    store_id: str | None = None  # in which the flow began; where the application has another by now, there is nobody
+    counted: bool = False  # what was typed was counted already, by an answer to wait
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_release_before(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "reach" not in given and (reach := _REACH_BEFORE.get(str(given.get("purpose")))):
+            return {**given, "reach": reach}
+        return given
 
 
 class ContactAnswer(Response):
@@ -31,8 +50,8 @@ class ContactAnswer(Response):
     language: str | None = None
     contact: Sealed | None = None
     wait_until: datetime | None = None
-    contacts: list[Sealed] = Field(default_factory=list, description="total_loss: every verified address")
-    sms_contacts: list[Sealed] = Field(default_factory=list, description="total_loss: every verified number")
+    contacts: list[Sealed] = Field(default_factory=list, description="every_verified: the addresses")
+    sms_contacts: list[Sealed] = Field(default_factory=list, description="every_verified: the numbers")
 
 
 class ContactAsked(ContactRequest):

@@ -1,16 +1,21 @@
-"""/v1/apps/{app}/username-reminders, /password-resets (api.md §2): alike for known and unknown identifiers (ENU-1)."""
+"""/v1/apps/{app}/username-reminders, /password-resets, /total-loss-recoveries: alike for known and unknown identifiers (ENU-1)."""
 
 from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from .common import Channel, ClientKind, Flow, Identifier, Line, Request
+from .common import PAGES_ONLY, Channel, ClientKind, Flow, Identifier, Language, Request
 
 
 class ReminderRequest(Request):
-    email: Line | None = None
-    phone: Line | None = None
+    """Either `email` or `phone`."""
+
+    email: Identifier | None = Field(default=None, description="Where the usernames are sent, if it belongs to an account")
+    phone: Identifier | None = Field(
+        default=None, description="The same by text message; E.164 or as it is written in the country"
+    )
+    language: Language | None = None
     client: ClientKind | None = None
 
     @model_validator(mode="after")
@@ -21,39 +26,44 @@ class ReminderRequest(Request):
 
 
 class ReminderFlow(Flow):
-    """status: check_your_messages, ended. `typed` is for the hosted pages only; not in API answers."""
+    """A username reminder: the usernames go to the address alone."""
 
-    kind: Literal["username_reminder"] = "username_reminder"
-    typed: str | None = None
+    kind: Literal["username_reminder"] = Field(default="username_reminder", description="What is being done")
+    status: Literal["check_your_messages", "ended"] = Field(description="How far it is")
+    typed: str | None = Field(default=None, description="For the hosted pages", json_schema_extra=PAGES_ONLY)
 
 
 class ResetRequest(Request):
     identifier: Identifier
+    language: Language | None = None
     client: ClientKind | None = None
 
 
 class ResetResend(Request):
-    channel: Channel | None = None
+    channel: Channel | None = Field(default=None, description="One of `resend.channels`; without it the same as before")
 
 
 class ResetFlow(Flow):
-    """status: check_your_messages, new_password, complete, ended."""
+    """A password reset: first the proof by link or code, then the new password."""
 
-    kind: Literal["password_reset"] = "password_reset"
-    typed: str | None = None
+    kind: Literal["password_reset"] = Field(default="password_reset", description="What is being done")
+    status: Literal["check_your_messages", "new_password", "complete", "ended"] = Field(
+        description="`new_password`: proven; the new one is awaited. `complete`: it is set, and every session has ended"
+    )
+    typed: str | None = Field(default=None, description="For the hosted pages", json_schema_extra=PAGES_ONLY)
     link_ended: bool = Field(default=False, description="A wrong number was typed elsewhere: that link has ended (D17)")
 
 
 class TotalLossRequest(Request):
-    """`email`: a mailbox that the customer can read."""
-
     identifier: Identifier
-    email: Line
+    email: Identifier = Field(description="A mailbox that the customer can read now")
+    language: Language | None = None
     client: ClientKind | None = None
 
 
 class TotalLossFlow(Flow):
-    """status: waiting. Nothing else is told, whoever the identifier belongs to."""
+    """A recovery without the old mailbox. Nothing else is told, whoever the identifier belongs to."""
 
-    kind: Literal["total_loss_recovery"] = "total_loss_recovery"
-    takes_effect_at: datetime
+    kind: Literal["total_loss_recovery"] = Field(default="total_loss_recovery", description="What is being done")
+    status: Literal["waiting"] = Field(description="How far it is")
+    takes_effect_at: datetime = Field(description="When it happens, unless somebody stops it by any of the notices")

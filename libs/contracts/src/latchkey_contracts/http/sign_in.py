@@ -1,4 +1,4 @@
-"""/v1/apps/{app}/sign-ins, /v1/session (api.md §2, §3)."""
+"""/v1/apps/{app}/sign-ins, /v1/session."""
 
 from datetime import datetime
 from typing import Literal, Self
@@ -6,28 +6,40 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from .common import ClientKind, Flow, Identifier, PasswordText, Request, Response, ReturnTo
+from .common import PAGES_ONLY, ClientKind, Flow, Identifier, Language, NewPasswordText, PasswordText, Request, Response, ReturnTo
+from .factors import FactorChoice
+
+Action = Literal["username", "password"]
 
 
 class SignInRequest(Request):
+    """With `password` an API client needs no second call: the answer is the one that `/sign-ins/{id}/password` would give."""
+
     identifier: Identifier | None = None
+    password: PasswordText | None = Field(
+        default=None, description="API clients only: the password as it is now, beside `identifier`; saves the second call"
+    )
+    remember_me: bool = Field(default=False, description="Beside `password`: a session for longer, where the policy offers it")
+    language: Language | None = None
     client: ClientKind | None = None
     return_to: ReturnTo | None = None
 
 
 class PasswordRequest(Request):
     password: PasswordText
-    identifier: Identifier | None = None  # where the flow was started without one
-    remember_me: bool = False
+    identifier: Identifier | None = Field(
+        default=None, description="An e-mail address, a username or a phone number, where the flow was started without one"
+    )
+    remember_me: bool = Field(default=False, description="A session for longer, where the policy offers it")
 
 
 class RequiredActionRequest(Request):
     """D32: what is newly required at sign-in: another username where the first was taken, a new password where the one
-    just used is known from a data leak (PWD-7).
+    just used is known from a data leak (PWD-7). Either of them.
     """
 
-    username: Identifier | None = None
-    password: PasswordText | None = None
+    username: Identifier | None = Field(default=None, description="Another username, where `actions` has `username`")
+    password: NewPasswordText | None = Field(default=None, description="Another password, where `actions` has `password`")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -37,36 +49,37 @@ class RequiredActionRequest(Request):
 
 
 class SignInFlow(Flow):
-    """status: password, needs_factor, needs_action, complete, ended. Alike for unknown identifiers (ENU-1)."""
+    """A sign-in. Alike for unknown identifiers (ENU-1)."""
 
-    kind: Literal["sign_in"] = "sign_in"
-    factors: list[str] = Field(default_factory=list)
-    actions: list[str] = Field(default_factory=list)
-    return_to: str | None = None
+    kind: Literal["sign_in"] = Field(default="sign_in", description="What is being done")
+    status: Literal["password", "needs_factor", "needs_action", "complete", "ended"] = Field(
+        description="`needs_factor`: one of `factors` comes first; `needs_action`: something of `actions`; `complete`: there is a session"
+    )
+    factors: list[FactorChoice] = Field(default_factory=list, description="With `needs_factor`: what may be used, best first")
+    actions: list[Action] = Field(
+        default_factory=list, description="With `needs_action`: what must be chosen anew before the first session (D32)"
+    )
+    link_ended: bool = Field(
+        default=False, description="A wrong number was typed elsewhere, so the link that was sent works no more"
+    )
+    return_to: str | None = Field(default=None, description="With `complete`: where the customer goes on")
+    typed: str | None = Field(
+        default=None, description="For the hosted pages: the name as it was typed", json_schema_extra=PAGES_ONLY
+    )
+    account_id: UUID | None = Field(
+        default=None, description="For the gateway, with `complete`: whose session it is", json_schema_extra=PAGES_ONLY
+    )
 
 
 class SessionInfo(Response):
     """Who am I; the hot path."""
 
-    id: UUID
-    account_id: UUID
-    application: str
-    created_at: datetime
-    authenticated_at: datetime
-    expires_at: datetime
-    idle_expires_at: datetime
-    idle_seconds: int
-    methods: list[str]
-
-
-class Me(Response):
-    """The signed-in customer: what the portal's first page shows."""
-
-    account_id: UUID
-    display_name: str | None
-    identifiers: list[dict[str, object]]
-    profile: dict[str, object]
-    language: str | None
-    sessions: int
-    created_at: datetime
-    password_changed_at: datetime | None
+    id: UUID = Field(description="Id of the session; no secret")
+    account_id: UUID = Field(description="Id of the account; events carry the same")
+    application: str = Field(description="Slug of the application that was signed in to")
+    created_at: datetime = Field(description="When the session began")
+    authenticated_at: datetime = Field(description="When the customer last proved who they are in it")
+    expires_at: datetime = Field(description="Its end at the latest")
+    idle_expires_at: datetime = Field(description="Its end if it isn't used again")
+    idle_seconds: int = Field(description="How long it lives unused")
+    methods: list[str] = Field(description="How the customer signed in (RFC 8176): `pwd` is a password")

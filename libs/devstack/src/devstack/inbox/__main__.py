@@ -7,6 +7,7 @@ from typing import Any
 
 import uvicorn
 from servicekit.clock import Clock
+from starlette.types import ASGIApp
 
 from devstack import providers
 
@@ -44,6 +45,20 @@ def _bounce(smtp: dict[str, Any] | None, origin: str | None, callbacks: Callback
     return bounce
 
 
+async def _serve_page(app: ASGIApp, port: int) -> None:
+    """Until the process is told to end."""
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        lifespan="off",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    await uvicorn.Server(config).serve()
+
+
 async def main() -> None:
     arguments = _arguments()
     found = providers.read(arguments.providers) if arguments.providers else []
@@ -72,16 +87,7 @@ async def main() -> None:
             else:
                 await port.open()
 
-    config = uvicorn.Config(
-        create_app(store, faults, follow),
-        host="127.0.0.1",
-        port=arguments.http,
-        log_level="warning",
-        lifespan="off",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    await uvicorn.Server(config).serve()
+    await _serve_page(create_app(store, faults, follow), arguments.http)
     mail.close()
     for port in ports.values():
         port.shut()

@@ -13,6 +13,8 @@ _PHONE = frozenset({"sms", "voice"})
 FAULTS: dict[str, tuple[str, frozenset[str]]] = {
     "temporary": ("try again later (451, 429, 503)", _EVERY),
     "permanent": ("no such recipient (550, 400)", _EVERY),
+    "blocked": ("refuses us, not the recipient (554 5.7.1)", frozenset({"email"})),
+    "quota": ("our sending limit is reached (550 5.4.5)", frozenset({"email"})),
     "refuse": ("connection refused", _EVERY),
     "time_out": ("no answer", _EVERY),
     "server_error": ("broken server (421, 500)", _EVERY),

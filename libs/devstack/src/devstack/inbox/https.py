@@ -104,4 +104,4 @@ def _read(body: bytes) -> dict[str, str] | None:
         return None
     if document["channel"] == "voice" and "prompt" not in document:
         return None
-    return document if all(isinstance(value, str) for value in document.values()) else None
+    return document if all(isinstance(value, str) for name, value in document.items() if name != "inline") else None

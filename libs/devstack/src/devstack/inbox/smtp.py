@@ -1,6 +1,7 @@
 """An SMTP server that keeps what it accepts, and fails on demand (`POST /inbox/faults`)."""
 
 import asyncio
+import base64
 import email
 import email.policy
 import re
@@ -15,7 +16,9 @@ from .store import Message, Store
 
 NAME = "smtp"
 _OURS = re.compile(r"<([0-9a-f-]{36})@")
-_SAID = {"temporary": "451 try again later", "permanent": "550 no such mailbox", "server_error": "421 closing for all"}
+_SAID = {
+    "temporary": "451 try again later", "permanent": "550 5.1.1 no such mailbox", "server_error": "421 4.3.2 closing for all",
+    "quota": "550 5.4.5 sending limit exceeded"}  # fmt: skip
 Bounce = Callable[[str], None]
 
 
@@ -34,6 +37,16 @@ class Handler:
             server.transport.abort()  # it came over a connection from before; the new one will be refused
         envelope.mail_from = address
         envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self._faults.next("email", NAME) == "blocked":
+            self._faults.take("email", NAME)
+            return "554 5.7.1 client host blocked"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
@@ -58,7 +71,7 @@ class Handler:
     def _keep(self, envelope: Envelope) -> list[Message]:
         content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
         message: EmailMessage = email.message_from_bytes(content, policy=email.policy.default)
-        text, html = _part(message, "plain"), _part(message, "html")
+        text, html = _part(message, "plain"), _with_pictures(_part(message, "html"), message)
         return [
             self._store.add(
                 channel="email",
@@ -78,6 +91,16 @@ class Handler:
             self._store.became(one.id, "undelivered")
             if self._bounce is not None and (found := _OURS.match(one.message_id or "")):
                 self._bounce(found[1])
+
+
+def _with_pictures(html: str | None, message: EmailMessage) -> str | None:
+    """What came along stands where it is shown, as a mail program does it."""
+    for part in message.walk():
+        name = str(part["Content-ID"] or "").strip("<>")
+        if html is not None and name and part.get_content_maintype() == "image":
+            data = base64.b64encode(part.get_payload(decode=True) or b"").decode()  # type: ignore[arg-type]
+            html = html.replace(f"cid:{name}", f"data:{part.get_content_type()};base64,{data}")
+    return html
 
 
 def _part(message: EmailMessage, kind: str) -> str | None:

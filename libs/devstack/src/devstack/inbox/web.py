@@ -1,4 +1,4 @@
-"""The inbox page and its JSON (api.md §6): `GET /inbox`, `/inbox/messages`, `POST /inbox/faults`."""
+"""The inbox page and its JSON (README.md): `GET /inbox`, `/inbox/messages`, `POST /inbox/faults`."""
 
 import json
 import re
@@ -24,7 +24,12 @@ _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # A mail brings its own inline styles; it runs no script, loads nothing, and its links open beside it.
-_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"
+# The inbox's own page alone may frame it.
+_MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+_MAIL = {"Content-Security-Policy": _MAIL_POLICY, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN"}
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -92,7 +97,7 @@ class Inbox:
         message = self._store.get(request.path_params["id"])
         if message is None or message.html is None:
             return _problem(404, "not_found", "There is no such mail")
-        return HTMLResponse(message.html, headers={"Content-Security-Policy": _MAIL_POLICY, "X-Content-Type-Options": "nosniff"})
+        return HTMLResponse(message.html, headers=_MAIL)
 
     def page(self, request: Request) -> Response:
         channel = request.query_params.get("channel")

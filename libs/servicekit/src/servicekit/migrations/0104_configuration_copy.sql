@@ -1,4 +1,4 @@
--- Each service's own copy of what identity publishes (design.md §3.10).
+-- Each service's own copy of what identity publishes (docs/architecture.md).
 CREATE TABLE configuration_copy (
     kind text NOT NULL,
     id uuid NOT NULL,

@@ -15,16 +15,16 @@ from typing import Literal, TypeAlias
 from prometheus_client import Counter as Metric
 from servicekit.db import Contention, Database, DatabaseUnavailable, Tx
 from servicekit.errors import Overloaded, TooManyRequests
+from servicekit.events.together import Together
 from servicekit.logging import get_logger, security_event
 from servicekit.throttle import Limit, Throttle
-from servicekit.together import Together
 
 from gateway.web.addresses import network_of
 
 from . import store
 from .asn import AutonomousSystems
 
-PACE_SECONDS = 0.02  # requests that come within it are counted in one statement of each kind
+PACE_SECONDS, BURST = 0.01, 4  # requests that come thicker than that are counted in one statement of each kind
 Kind: TypeAlias = Literal["start", "try"]
 Scope: TypeAlias = Literal["network", "asn", "application", "all"]
 log = get_logger(__name__)
@@ -67,6 +67,10 @@ class Request:
         return found
 
 
+class NetworkLimit(TooManyRequests):
+    """Told like any other; a page doesn't blame the customer's own tries for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     scope: Scope
@@ -79,7 +83,11 @@ class Limits:
         self._throttle = throttle
         self._rates = rates
         self._systems = systems
-        self._taken = Together(self._take, pace_seconds=PACE_SECONDS)
+        self._taken = Together(self._take, pace_seconds=PACE_SECONDS, burst=BURST)
+
+    def system_of(self, address: str) -> int | None:
+        """The number of its autonomous system; None where it has none or no file of them is mounted."""
+        return self._systems.number(address)
 
     async def check(self, kind: Kind, address: str, application: str | None) -> None:
         """Raises TooManyRequests or Overloaded. `application`: one that exists, whose name a stranger can't choose."""
@@ -93,7 +101,7 @@ class Limits:
             return
         REFUSED.labels(kind, refusal.scope).inc()
         security_event("excess_rate_limit_exceeded", "fail", limit=f"{refusal.scope}.{kind}")
-        refused = TooManyRequests if refusal.scope in {"network", "asn"} else Overloaded
+        refused = NetworkLimit if refusal.scope in {"network", "asn"} else Overloaded
         raise refused(max(math.ceil(refusal.seconds), 1))
 
     async def _take(self, several: Sequence[Request]) -> list[Refusal | None]:
@@ -129,5 +137,4 @@ class Limits:
 
     async def purge(self) -> None:
         async with self._db.transaction() as tx:
-            await self._throttle.purge(tx)
             await store.purge(tx)

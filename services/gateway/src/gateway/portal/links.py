@@ -1,36 +1,37 @@
-"""The page behind a link: looking consumes nothing, one press does (LNK-1, 2, 4, 8, E4)."""
+"""The page behind a link: looking consumes nothing, one press does (LNK-1, 2, 4, 8, E4).
 
+The token leaves the address for a sealed cookie of this very link, and every form carries it sealed: two links in two tabs stay
+two, and a press is for the link whose page was seen.
+"""
+
+import hmac
 import math
-from datetime import timedelta
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
+from latchkey_contracts import typed
+from latchkey_contracts.http.account import Me
+from latchkey_contracts.http.links import ConfirmedElsewhere, LinkDone, LinkFlow, LinkInfo
+from latchkey_contracts.http.registration import RegistrationFlow
+from latchkey_contracts.http.sign_in import SignInFlow
+from pydantic import TypeAdapter
 from servicekit import errors
-from servicekit.configuration import Resolved
-from starlette.requests import Request
+from servicekit.masks import mask
 from starlette.responses import Response
 
-from gateway.web.visitor import LINK, Visitor, cookie_name
+from gateway.web.sealed import seal, unseal
+from gateway.web.visitor import LINK, cookie_name
 
-from .shared import PageTools, Slug, time
+from . import purposes
+from .sign_in import arrived
+from .visit import Visit, VisitDep
 
+routes = APIRouter()
 LINK_SECONDS = 600
-# By purpose: the page with the one button.
-_PRESS = {
-    "activation": "activate.html",
-    "password_reset": "reset_press.html",
-    "freeze": "freeze.html",
-    "recovery_cancel": "stop_recovery.html",
-}
-_STATES = {
-    "other_browser": "link_elsewhere.html",
-    "expired": "link_expired.html",
-    "used": "link_used.html",
-    "superseded": "link_superseded.html",
-    "ended": "link_ended.html",
-}
-# Links of which a fresh one can be sent to the same address (R19).
-_RENEWED = {"activation", "password_reset"}
+MOST_LINKS = 5  # that one browser keeps at a time
 _STATE_ERRORS = (
     errors.LinkOtherBrowser,
     errors.LinkUsed,
@@ -39,147 +40,147 @@ _STATE_ERRORS = (
     errors.LinkEnded,
     errors.LinkMalformed,
 )
+_ANSWER: TypeAdapter[LinkFlow | ConfirmedElsewhere | LinkDone] = TypeAdapter(LinkFlow | ConfirmedElsewhere | LinkDone)
+_RENEWED: TypeAdapter[LinkFlow] = TypeAdapter(LinkFlow)
 
 
-class LinkPages(PageTools):
-    def add_to(self, routes: APIRouter) -> None:
-        @routes.get("/{app}/l/renew")
-        async def renewed(request: Request, app: Slug) -> Response:
-            return self.instead(request, f"/{app}/l")
-
-        @routes.get("/{app}/l/{token}")
-        async def open_link(app: Slug, token: str) -> Response:
-            """Reading, not consuming: the token moves from the address into a short-lived cookie (LNK-8)."""
-            self.application(app)
-            response = self.to(f"/{app}/l")
-            kept = token[:200] if token.isascii() and token.isprintable() else "-"
-            self.gateway.set_cookie(response, LINK, kept, LINK_SECONDS)
-            return response
-
-        @routes.get("/{app}/l")
-        async def landing(request: Request, app: Slug) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            return await self._landing(request, visitor, resolved)
-
-        @routes.post("/{app}/l")
-        async def press(request: Request, app: Slug) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            fields = await self.form(request, visitor)
-            await self.gateway.limit("try", request, visitor)
-            body: dict[str, Any] = {"token": self._token(visitor)}
-            if "match" in fields:
-                digits = "".join(one for one in fields["match"] if one.isdigit())
-                if len(digits) != 2:
-                    return await self._landing(request, visitor, resolved, problem="two_digits")
-                body["match"] = digits
-            elif "password" in fields:
-                body["password"] = fields["password"] or " "
-            try:
-                answer = await self.gateway.call_link(request, visitor, f"/v1/apps/{app}/links/confirm", body)
-            except errors.MatchWrong:
-                return self.page(request, visitor, resolved.application, "link_wrong.html", 403)
-            except errors.CredentialsWrong as error:
-                return await self._landing(request, visitor, resolved, problem="password", tries=error.extra.get("tries_left"))
-            except _STATE_ERRORS:
-                return await self._landing(request, visitor, resolved)
-            return self._pressed(request, visitor, resolved, answer)
-
-        @routes.post("/{app}/l/renew")
-        async def renew(request: Request, app: Slug) -> Response:
-            """Too early it is the same page with the time left (R19, THR-6)."""
-            resolved, visitor = self.application(app), self.visitor(request)
-            await self.form(request, visitor)
-            body = {"token": self._token(visitor)}
-            try:
-                await self.gateway.limit("start", request, visitor)
-                flow = await self.gateway.call_link(request, visitor, f"/v1/apps/{app}/links/renew", body)
-            except errors.TooManyRequests as error:
-                return await self._landing(request, visitor, resolved, early=error)
-            except _STATE_ERRORS:
-                return await self._landing(request, visitor, resolved)
-            return self.to(_waiting_page(app, flow))
-
-    def _pressed(self, request: Request, visitor: Visitor, resolved: Resolved, answer: dict[str, Any]) -> Response:
-        if answer.get("state") == "confirmed_elsewhere":
-            return self.page(request, visitor, resolved.application, "link_done.html")
-        if answer.get("state") == "frozen":
-            return self.page(request, visitor, resolved.application, "frozen.html")
-        if answer.get("state") == "cancelled":
-            return self.page(request, visitor, resolved.application, "recovery_stopped.html")
-        if answer["kind"] == "password_reset" or answer["status"] == "password":
-            return self.to(_waiting_page(resolved.application.slug, answer))
-        return self.page(request, visitor, resolved.application, "activated.html")
-
-    def _token(self, visitor: Visitor) -> str:
-        return visitor.cookies.get(cookie_name(LINK, secure=self.gateway.settings.secure)) or "-"
-
-    async def _landing(
-        self,
-        request: Request,
-        visitor: Visitor,
-        resolved: Resolved,
-        *,
-        problem: str | None = None,
-        tries: int | None = None,
-        early: errors.TooManyRequests | None = None,
-    ) -> Response:
-        """One page per state, each with a next step (E4); signed in as somebody else one must choose first (LNK-4)."""
-        app = resolved.application
-        await self.gateway.with_session(visitor)
-        info = await self._inspect(request, visitor, app.slug)
-        state = info["state"]
-        if early is not None:
-            return self._too_early(request, visitor, resolved, info, early)
-        if (
-            state in {"valid", "other_browser"}
-            and visitor.session is not None
-            and not info.get("own")
-            and info["purpose"] not in {"freeze", "recovery_cancel"}
-        ):
-            return self.page(request, visitor, app, "link_signed_in.html", info=info)
-        template, status = _shown(info)
-        return self.page(request, visitor, app, template, 422 if problem else status, info=info, problem=problem, tries=tries)
-
-    async def _inspect(self, request: Request, visitor: Visitor, app: str) -> dict[str, Any]:
-        path, body = f"/v1/apps/{app}/links/inspect", {"token": self._token(visitor)}
-        info: dict[str, Any] = await self.gateway.call_link(request, visitor, path, body)
-        for name in ("requested_at", "expires_at", "used_at", "superseded_at"):
-            info[name] = time(info[name])
-        can_reset = self.application(app).policy.password_reset.enabled
-        info["renewable"] = info.get("renewable", True) and _renewed(info["purpose"], can_reset=can_reset)
-        info["over"] = info.get("over")
-        return info
-
-    def _too_early(
-        self, request: Request, visitor: Visitor, resolved: Resolved, info: dict[str, Any], early: errors.TooManyRequests
-    ) -> Response:
-        if info["state"] not in {"expired", "superseded"} or not info["renewable"]:
-            raise early
-        wait = max(math.ceil(early.extra["retry_after_seconds"]), 1)
-        spacing = max(int(resolved.policy.resend.spacing.total_seconds()), wait)
-        at = time(early.extra.get("available_at")) or self.gateway.clock.now() + timedelta(seconds=wait)
-        response = self.page(
-            request, visitor, resolved.application, _STATES[info["state"]], early.status,
-            info=info, wait=wait, spacing=spacing, available_at=at,
-        )  # fmt: skip
-        response.headers["Retry-After"] = str(wait)
-        return response
+@routes.get("/{app}/l/renew")
+async def renewed(visit: VisitDep) -> Response:
+    return visit.instead(f"{visit.base}/l")
 
 
-def _renewed(purpose: str | None, *, can_reset: bool) -> bool:
-    return purpose in _RENEWED and (purpose != "password_reset" or can_reset)
+@routes.get("/{app}/l/{token}")
+async def open_link(visit: VisitDep, token: str) -> Response:
+    """Reading, not consuming."""
+    kept = token[:200] if token.isascii() and token.isprintable() else "-"
+    prefix = cookie_name(f"{LINK}_", secure=visit.gateway.settings.secure)
+    older = [name for name in visit.visitor.cookies if name.startswith(prefix)]  # browsers send the oldest first (RFC 6265 §5.4)
+    response = visit.to(_keep(visit, kept))
+    for name in older[: max(len(older) - MOST_LINKS + 1, 0)]:
+        visit.gateway.drop_cookie(response, name.removeprefix("__Host-"))
+    return response
 
 
-def _shown(info: dict[str, Any]) -> tuple[str, int]:
-    """The page of a link's state and its status. What would have stopped a recovery says how that ended (REC-12)."""
-    state = info["state"]
-    if info["purpose"] == "recovery_cancel" and (info["over"] or state != "valid"):
-        return "recovery_stopped.html" if info["over"] == "cancelled" else "recovery_over.html", 410
-    if state == "valid":
-        return _PRESS[info["purpose"]], 200
-    return _STATES.get(state, "link_incomplete.html"), {"other_browser": 200, "malformed": 404}.get(state, 410)
+@routes.get("/{app}/l")
+async def landing(visit: VisitDep) -> Response:
+    """One page per state, each with a next step (E4); signed in as somebody else one must choose first (LNK-4)."""
+    done = purposes.DONE.get(visit.before.done or "")
+    if done is not None:
+        said = visit.before.values
+        return visit.page(done, name=said.get("name"), by_phone=False, asked_from=said.get("from"))
+    if visit.told(errors.MatchWrong):
+        return visit.page("link_wrong.html", problem=visit.before.problem)
+    link = visit.request.query_params.get("link", "")
+    sealed = visit.cookie(f"{LINK}_{link}") if link else None
+    token = _unsealed(visit, sealed)
+    if token is None:
+        return visit.page("link_gone.html", 410, minutes=LINK_SECONDS // 60, trouble=None)
+    info = await visit.go_on(visit.api("links/inspect"), {"token": token}, LinkInfo)
+    info = info.model_copy(update={"renewable": purposes.renewable(info, can_reset=visit.can_reset)})
+    early = visit.told(errors.TooManyRequests)
+    if early is not None and info.state in {"expired", "superseded", "other_browser"} and info.renewable:
+        return _too_early(visit, info, sealed, early)
+    if (
+        info.state in {"valid", "other_browser"}
+        and visit.visitor.session is not None
+        and not info.own
+        and purposes.of(info.purpose).personal
+    ):
+        return visit.page("link_signed_in.html", info=info, link=sealed, who=await _who(visit))
+    template, status = purposes.shown(info)
+    wrong = visit.told(errors.CredentialsWrong)
+    problem = "password" if wrong else visit.before.done  # two_digits
+    more: dict[str, Any] = {"waits": visit.waits}
+    more |= {"tries": wrong.extra.get("tries_left") if wrong else None} | ({"trouble": None} if wrong else {})
+    return visit.page(template, 422 if problem else status, info=info, problem=problem, link=sealed, **more)
 
 
-def _waiting_page(app: str, flow: dict[str, Any]) -> str:
-    page = "reset" if flow["kind"] == "password_reset" else "check-messages"
-    return f"/{app}/{page}?flow={flow['id']}"
+@routes.post("/{app}/l")
+async def press(visit: VisitDep) -> Response:
+    fields, token = await _form(visit)
+    if token is None:
+        return visit.to(visit.address)
+    if not visit.as_shown and visit.visitor.session is not None:
+        return visit.again(errors.VersionConflict())  # somebody has signed in meanwhile, in another tab
+    body: dict[str, Any] = {"token": token}
+    if "match" in fields:
+        body["match"] = typed.code(fields["match"])
+        if not re.fullmatch("[0-9]{2}", body["match"]):
+            return visit.again(done="two_digits")
+    elif "password" in fields:
+        body["password"] = fields["password"] or " "
+    try:
+        answer = await visit.go_on(visit.api("links/confirm"), body, _ANSWER)
+    except _STATE_ERRORS:
+        return visit.to(visit.address)  # the page says what became of it
+    if isinstance(answer, ConfirmedElsewhere):
+        info = await visit.go_on(visit.api("links/inspect"), {"token": token}, LinkInfo)
+        return visit.again(done=answer.state, values={"from": info.requested_from or ""})
+    if not isinstance(answer, LinkFlow):
+        return visit.again(done=answer.state)
+    if isinstance(answer, RegistrationFlow) and answer.status != "password":
+        return visit.again(done="activated", values={"name": answer.given_name or ""})
+    if isinstance(answer, SignInFlow):
+        return arrived(visit, answer)  # pressed in the window that asked: it is signed in, or goes on
+    return visit.to(_waiting_page(visit, answer))
+
+
+@routes.post("/{app}/l/renew")
+async def renew(visit: VisitDep) -> Response:
+    """Too early it is the same page with the time left (R19, THR-6)."""
+    _, token = await _form(visit)
+    if token is None:
+        return visit.to(visit.address)
+    try:
+        flow = await visit.start(visit.api("links/renew"), {"token": token}, _RENEWED)
+    except _STATE_ERRORS:
+        return visit.to(visit.address)
+    return visit.to(_waiting_page(visit, flow))
+
+
+async def _who(visit: Visit) -> str:
+    """Who is signed in, masked as the link's own account is: somebody else may sit here now (ENU-3)."""
+    me = await visit.read("/v1/me", Me)
+    first = next(iter(me.identifiers), None)
+    return mask(first.kind, first.value) if first else ""
+
+
+async def _form(visit: Visit) -> tuple[dict[str, str], str | None]:
+    """The fields, and the link that the form's page was about; None, where that can't be read any more."""
+
+    def page(fields: Mapping[str, str]) -> str:
+        return page_of(visit, fields)
+
+    fields = await visit.form(page)
+    return fields, _unsealed(visit, fields.get("link"))
+
+
+def page_of(visit: Visit, fields: Mapping[str, str]) -> str:
+    """The page of the link that a form carries; the link is kept anew for it."""
+    token = _unsealed(visit, fields.get("link"))
+    return _keep(visit, token) if token is not None else f"{visit.base}/l{visit.query('link')}"
+
+
+def _keep(visit: Visit, token: str) -> str:
+    """Into a cookie that only this link has; answers the address of its page."""
+    link = hmac.digest(visit.key, f"link\0{token}".encode(), "sha256").hex()[:12]
+    visit.keep(f"{LINK}_{link}", seal(visit.key, f"link {visit.base}", token), LINK_SECONDS)
+    return f"{visit.base}/l?link={link}"
+
+
+def _unsealed(visit: Visit, sealed: str | None) -> str | None:
+    token = unseal(visit.key, f"link {visit.base}", sealed)
+    return token if isinstance(token, str) else None
+
+
+def _too_early(visit: Visit, info: LinkInfo, sealed: str | None, early: errors.TooManyRequests) -> Response:
+    wait = max(math.ceil(early.extra["retry_after_seconds"]), 1)
+    spacing = max(int(visit.app.policy.resend.spacing.total_seconds()), wait)
+    told = early.extra.get("available_at")
+    at = datetime.fromisoformat(told) if told else visit.gateway.clock.now() + timedelta(seconds=wait)
+    template, _ = purposes.shown(info)
+    return visit.page(template, problem=early, info=info, wait=wait, spacing=spacing, available_at=at, link=sealed)
+
+
+def _waiting_page(visit: Visit, flow: LinkFlow) -> str:
+    return f"{visit.base}/{purposes.waits(flow.kind, flow.id)}"

@@ -1,129 +1,134 @@
-"""The hosted pages (api.md §4): each reads a form, makes the same call as the API, and shows a page. No logic of their own."""
+"""The hosted pages: each reads a form, makes the same call as the API, and shows a page. No logic of their own."""
 
-from typing import Any
-
-from fastapi import APIRouter
-from latchkey_contracts.brand import Brand
-from latchkey_contracts.configuration import Application
+from fastapi import APIRouter, FastAPI
 from servicekit import errors
 from servicekit.errors import ServiceError
-from servicekit.http import request_id
+from servicekit.process.configuration import Configuration
+from servicekit.web.http import request_id
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from gateway.api.explained import EXPLAINED
 from gateway.api.openapi import problem_codes
-from gateway.web.visitor import Visitor
+from gateway.api.service import Gateway
+from gateway.web.headers import KEPT
 
-from .account import AccountPages
-from .links import LinkPages
-from .recovery import RecoveryPages
-from .render import assets, brand_style
-from .shared import PageTools, Slug
-from .sign_in import SignInPages
-from .sign_up import SignUpPages
-
-# Pages that belong to nobody's application.
-_PLAIN = Application(
-    slug="latchkey", brand=Brand(name="Latchkey", brand="#0b3d45", accent="#0d5c66"), languages=["en", "ar", "de", "es", "fr"]
+from . import (  # the page is called so
+    account,
+    help,  # noqa: A004
+    links,
+    lost_mailbox,
+    reminder,
+    reset,
+    second_step,
+    security,
+    sign_in,
+    sign_up,
+    step_up,
 )
+from .render import assets, brand_style
+from .visit import PLAIN, Instead, Visit
+
+# In this order: what sign_in answers to any other step is for those of second_step no answer.
+PAGES = (sign_up, second_step, sign_in, links, help, lost_mailbox, reminder, reset, account, security, step_up)
 _BY_CODE = {"feature_disabled": "not_offered.html", "not_allowed_by_policy": "not_offered.html"}
 _BY_STATUS = {403: "forbidden.html", 404: "not_found.html", 429: "too_many.html", 503: "busy.html"}
 
 
-class Pages(PageTools):
-    # --- problems --------------------------------------------------------------------------------------------------------
+def install(app: FastAPI, gateway: Gateway) -> None:
+    app.state.gateway = gateway
 
-    def problem(self, request: Request, error: ServiceError) -> Response:
-        """Every error has a page with a way on."""
-        visitor: Visitor | None = request.scope.get("latchkey.visitor")
-        slug = request.url.path.split("/")[1] if request.url.path.count("/") else ""
-        try:
-            application = self.application(slug).application
-        except errors.NotFound:
-            application = _PLAIN
-        if visitor is None:
-            return HTMLResponse(error.title, error.status)
-        seconds = error.extra.get("retry_after_seconds")
-        template = _BY_CODE.get(error.code) or _BY_STATUS.get(error.status, "problem.html")
-        response = self.page(
-            request,
-            visitor,
-            application,
-            template,
-            error.status,
-            error=error,
-            seconds=seconds,
-            reference=request_id(request.scope),
-            plain=application is _PLAIN,
-        )
-        if seconds is not None:
-            response.headers["Retry-After"] = str(max(int(-(-float(seconds) // 1)), 1))
-        return response
+    async def instead(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, Instead):
+            raise error
+        return error.response
 
-    # --- routes ----------------------------------------------------------------------------------------------------------
+    app.add_exception_handler(Instead, instead)
+    routes = APIRouter(include_in_schema=False)
+    _ways_in(routes, gateway.configuration)
+    _files(routes, gateway.configuration)
+    _explanations(routes, gateway)
+    for pages in PAGES:
+        routes.include_router(pages.routes)
+    app.include_router(routes)
 
-    def router(self, described: dict[str, Any]) -> APIRouter:
-        routes = APIRouter(include_in_schema=False)
-        get, post = routes.get, routes.post
 
-        @get("/")
-        async def root() -> Response:
-            slugs = self.gateway.configuration.slugs()
-            return self.to(f"/{slugs[0]}") if len(slugs) == 1 else await self._missing()
+def problem(request: Request, gateway: Gateway, error: ServiceError) -> Response:
+    """Every error has a page with a way on; of a press it is told on that form's own page, with what was typed."""
+    visit: Visit | None = request.scope.get("latchkey.visit")
+    if visit is not None and visit.typed is not None:
+        return visit.again(error)
+    if "latchkey.visitor" not in request.scope:
+        return HTMLResponse(error.title, error.status)
+    visit = visit or _unbranded(request, gateway)
+    template = _BY_CODE.get(error.code) or _BY_STATUS.get(error.status, "problem.html")
+    return visit.page(
+        template,
+        error.status,
+        problem=error,
+        error=error,
+        seconds=error.extra.get("retry_after_seconds"),
+        reference=request_id(request.scope),
+        plain=visit.resolved is None,
+        reads=request.method == "GET",
+    )
 
-        @get("/go/{friendly}")
-        async def go(friendly: str) -> Response:
-            slug = self.gateway.configuration.friendly(friendly)
-            if slug is None:
-                raise errors.NotFound
-            return self.to(f"/{slug}/account")
 
-        @get("/static/{name}")
-        async def static(name: str) -> Response:
-            if name not in assets():
-                raise errors.NotFound
-            content, kind = assets()[name]
-            return Response(content, headers={"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable"})
+def _unbranded(request: Request, gateway: Gateway) -> Visit:
+    """Of the application that the address begins with, if there is such a one."""
+    slug = request.url.path.split("/")[1] if request.url.path.count("/") else ""
+    resolved = gateway.configuration.application(slug) if gateway.configuration.knows(slug) else None
+    return Visit(request, gateway, request.scope["latchkey.visitor"], resolved)
 
-        @get("/static/{app}/{name}")
-        async def style(app: Slug, name: str) -> Response:
-            brand = _PLAIN.brand if app == _PLAIN.slug else self.application(app).application.brand
-            expected, text = brand_style(brand)
-            kept = "public, max-age=31536000, immutable" if name == expected else "no-store"
-            return Response(text, headers={"Content-Type": "text/css; charset=utf-8", "Cache-Control": kept})
 
-        @get("/problems/{code}")
-        async def explain(request: Request, code: str) -> Response:
-            found = next((cls for cls in problem_codes() if cls.code == code), None)
-            if found is None:
-                raise errors.NotFound
-            return self.page(request, self.visitor(request), _PLAIN, "problem_code.html", problem=found)
+def _ways_in(routes: APIRouter, configuration: Configuration) -> None:
+    """Short addresses that lead into an application."""
 
-        @get("/v1/docs")
-        async def docs(request: Request) -> Response:
-            return self.page(request, self.visitor(request), _PLAIN, "api_docs.html", document=described)
+    @routes.get("/")
+    async def root() -> Response:
+        slugs = configuration.slugs()
+        if len(slugs) != 1:
+            raise errors.NotFound
+        return RedirectResponse(f"/{slugs[0]}", 303)
 
-        @get("/{app}")
-        async def start(app: Slug) -> Response:
-            self.application(app)
-            return self.to(f"/{app}/account")
+    @routes.get("/go/{friendly}")
+    async def go(friendly: str) -> Response:
+        slug = configuration.friendly(friendly)
+        if slug is None:
+            raise errors.NotFound
+        return RedirectResponse(f"/{slug}/account", 303)
 
-        for pages in (SignUpPages, SignInPages, LinkPages, RecoveryPages, AccountPages):
-            pages(self.gateway).add_to(routes)
+    @routes.get("/{app}")
+    async def start(app: str) -> Response:
+        configuration.application(app)
+        return RedirectResponse(f"/{app}/account", 303)
 
-        @get("/{app}/sign-out")
-        async def signed_out(request: Request, app: Slug) -> Response:
-            return self.instead(request, f"/{app}/account")
 
-        @post("/{app}/sign-out")
-        async def sign_out(request: Request, app: Slug) -> Response:
-            visitor = self.visitor(request)
-            await self.form(request, visitor)
-            response = self.to(f"/{app}/sign-in?signed_out=1")
-            await self.gateway.sign_out(request, visitor, response)
-            return response
+def _files(routes: APIRouter, configuration: Configuration) -> None:
+    """Scripts, pictures and styles; an application's own style is named by what it holds."""
 
-        return routes
+    @routes.get("/static/{name}")
+    async def static(name: str) -> Response:
+        if name not in assets():
+            raise errors.NotFound
+        content, kind = assets()[name]
+        return Response(content, headers={"Content-Type": kind, "Cache-Control": KEPT})
 
-    async def _missing(self) -> Response:
-        raise errors.NotFound
+    @routes.get("/static/{app}/{name}")
+    async def style(app: str, name: str) -> Response:
+        brand = PLAIN.brand if app == PLAIN.slug else configuration.application(app).application.brand
+        expected, text = brand_style(brand)
+        kept = KEPT if name == expected else "no-store"
+        return Response(text, headers={"Content-Type": "text/css; charset=utf-8", "Cache-Control": kept})
+
+
+def _explanations(routes: APIRouter, gateway: Gateway) -> None:
+    """What the `type` of a problem document leads to."""
+
+    @routes.get("/problems/{code}")
+    async def explain(request: Request, code: str) -> Response:
+        found = next((cls for cls in problem_codes() if cls.code == code), None)
+        if found is None:
+            raise errors.NotFound
+        visit = Visit(request, gateway, request.scope["latchkey.visitor"], None)
+        return visit.page("problem_code.html", 200, explained=found, told=EXPLAINED[code])

@@ -1,7 +1,8 @@
 """From a template and what it needs to a page. No inline styles or scripts; every asset has its content's hash in its name."""
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from latchkey_contracts import brand as brands
 from latchkey_contracts.brand import Brand
 from latchkey_contracts.configuration import Application
+from latchkey_contracts.http.sign_in import SessionInfo
+from servicekit import brands
+from servicekit.devices import parts
 
-from . import i18n
+from . import i18n, purposes, times
 
 FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -48,7 +51,7 @@ def assets() -> dict[str, tuple[bytes, str]]:
 @cache
 def asset_url(name: str) -> str:
     stem, _, suffix = name.rpartition(".")
-    return "/static/" + next(one for one in assets() if one.startswith(f"{stem}.") and one.endswith(f".{suffix}"))
+    return "/static/" + next(asset for asset in assets() if asset.startswith(f"{stem}.") and asset.endswith(f".{suffix}"))
 
 
 def brand_style(brand: Brand) -> tuple[str, str]:
@@ -70,18 +73,25 @@ class PageContext:
     signed_in: bool = False
     session_ends: datetime | None = None  # unless it is used again before
     can_reset: bool = False  # D14: by oneself
+    home: str | None = None  # the application whose help and sign-in this page leads to
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.application.timezone)
 
 
+def session_ends(session: SessionInfo, now: datetime) -> datetime:
+    """This page counts as use, so the idle time begins anew; the absolute end doesn't move."""
+    return min(now + timedelta(seconds=session.idle_seconds), session.expires_at)
+
+
 def render(template: str, page: PageContext, **values: Any) -> str:
     brand = page.application.brand
-    shared = {
+    shared: dict[str, Any] = {
         "app": page.application,
         "brand": brand,
         "base": f"/{page.application.slug}",
+        "home": page.home,
         "language": page.language,
         "direction": "rtl" if page.language in i18n.RIGHT_TO_LEFT else "ltr",
         "languages": [(one, i18n.NAMES[one]) for one in i18n.offered(page.application)],
@@ -95,13 +105,20 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "seconds_left": int((page.session_ends - page.now).total_seconds()) if page.session_ends else 0,
         "asset": asset_url,
         "brand_css": f"/static/{page.application.slug}/{brand_style(brand)[0]}",
-        "moment": lambda at: i18n.moment(at, page.now, page.zone, page.language),
+        "moment": lambda at: times.moment(at, page.now, page.zone, page.language),
+        "on": lambda at: times.moment(at, page.now, page.zone, page.language, inside=True),
         "clock_minutes": lambda at: f"{at.astimezone(page.zone):%H:%M}",
-        "clock_time": lambda at: i18n.clock_time(at, page.zone),
-        "day": lambda at: i18n.day(at, page.now, page.zone, page.language),
+        "clock_time": lambda at: times.clock_time(at, page.zone),
+        "day": lambda at: times.day(at, page.now, page.zone, page.language),
+        "device": parts,
+        "link_page": purposes.of,
+        "tel": lambda phone: f"tel:{re.sub(r'[^0-9+]', '', phone)}",
+        "support_text": brand.support(page.language, page.application.default_language),
+        "named": {},  # the page's fields by their labels, for the error summary
         "errors": {},
         "values": {},
-        "notice": None,
+        **dict.fromkeys(("done", "notice", "problem", "trouble")),
+        "link": "",
         "wait": 0,
         "now": page.now,
     }

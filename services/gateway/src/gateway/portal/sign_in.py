@@ -1,176 +1,161 @@
 """Sign-in: a name, then a password, then whatever is newly required (D3, D32, PWD-7)."""
 
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter
+from latchkey_contracts.http.sign_in import SignInFlow
 from servicekit import errors
-from servicekit.configuration import Resolved
-from servicekit.http import request_id
-from starlette.requests import Request
+from servicekit.web.http import request_id
 from starlette.responses import Response
 
-from gateway.web.visitor import Visitor
+from gateway.limits.service import NetworkLimit
 
-from .shared import PageTools, Slug
+from .fields import required, twice
+from .visit import Visit, VisitDep
+
+routes = APIRouter()
+# Where the customer wanted to go, kept over the steps.
+CARRIED = ("return_to", "to")
+_TO = {"password": "/security/password", "security": "/security"}
+# Why it is over, where nothing else says it.
+ENDINGS = ("attempt_over", "tries_over")
+# Where a sign-in goes on, by its status.
+_NEXT = {"password": "password", "needs_factor": "code", "needs_action": "action"}
 
 
-class SignInPages(PageTools):
-    def add_to(self, routes: APIRouter) -> None:
-        @routes.get("/{app}/sign-in")
-        async def sign_in(request: Request, app: Slug) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            await self.gateway.with_session(visitor)
-            if visitor.session is not None and visitor.session.application == app:
-                return self.to(f"/{app}/account")
-            notice = next((name for name in ("signed_out", "ended") if name in request.query_params), None)
-            return self._sign_in(request, visitor, resolved, notice=notice)
+@routes.get("/{app}/sign-in")
+async def ask_name(visit: VisitDep) -> Response:
+    if visit.signed_in:
+        return visit.to(f"{visit.base}/account")
+    notice = next((name for name in ("signed_out", "ended") if name in visit.request.query_params), None)
+    return _name(visit, notice=notice)
 
-        @routes.post("/{app}/sign-in")
-        async def name(request: Request, app: Slug) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            fields = await self.form(request, visitor)
-            await self.gateway.limit("start", request, visitor)
-            typed = fields.get("identifier", "").strip()
-            page = self.context(request, visitor, resolved.application)
-            body: dict[str, Any] = {"identifier": typed}
-            if request.query_params.get("return_to"):
-                body["return_to"] = request.query_params["return_to"]
-            try:
-                if not typed:
-                    raise errors.ValidationFailed([errors.FieldError("/identifier", "required", "")])
-                flow = await self.gateway.call(request, visitor, "POST", f"/v1/apps/{app}/sign-ins", body)
-            except errors.ValidationFailed as error:
-                return self._sign_in(request, visitor, resolved, values=fields, found=self.field_errors(page, error))
-            return self._password(request, visitor, resolved, flow["id"], typed)
 
-        @routes.post("/{app}/sign-in/{flow}/password")
-        async def password(request: Request, app: Slug, flow: UUID) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            fields = await self.form(request, visitor)
-            await self.gateway.limit("try", request, visitor)
-            await self.gateway.with_session(visitor)
-            typed = fields.get("identifier", "")
-            body = {"password": fields.get("password") or " ", "remember_me": fields.get("remember_me") == "on"}
-            path = f"/v1/apps/{app}/sign-ins/{flow}"
-            try:
-                answer = await self.gateway.call(request, visitor, "POST", f"{path}/password", body)
-            except (errors.CredentialsWrong, errors.ValidationFailed):
-                # The third wrong one has ended the attempt: what comes next is a new one, with the same name.
-                state = await self.gateway.call(request, visitor, "GET", path)
-                if state["status"] != "password":
-                    fresh = await self.gateway.call(
-                        request, visitor, "POST", f"/v1/apps/{app}/sign-ins", {"identifier": typed.strip() or " "}
-                    )
-                    flow = UUID(fresh["id"])
-                return self._password(request, visitor, resolved, str(flow), typed, wrong=True)
-            except errors.TooManyRequests as error:
-                return self._wait(request, visitor, resolved, typed, error)
-            except (errors.FlowEnded, errors.NotFound):
-                return self._sign_in(request, visitor, resolved, values={"identifier": typed}, notice="attempt_over", status=410)
-            return await self._signed_in(request, visitor, resolved, answer)
+@routes.post("/{app}/sign-in")
+async def take_name(visit: VisitDep) -> Response:
+    fields = await visit.form()
+    flow = await _start(visit, required(fields, "identifier"))
+    return visit.to(step(visit, flow.id, "password"))
 
-        @routes.get("/{app}/sign-in/{flow}/{step}")  # noqa: FAST003 - whichever it was
-        async def begin_again(request: Request, app: Slug) -> Response:
-            return self.instead(request, f"/{app}/sign-in")
 
-        @routes.post("/{app}/sign-in/{flow}/action")
-        async def action(request: Request, app: Slug, flow: UUID) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            fields = await self.form(request, visitor)
-            page = self.context(request, visitor, resolved.application)
-            asked = "password" if "password" in fields else "username"
-            try:
-                if asked == "password" and fields["password"] != fields.get("password_again", ""):
-                    raise errors.ValidationFailed([errors.FieldError("/password_again", "mismatch", "")])
-                body = {asked: fields.get(asked, "").strip() or " "} if asked == "username" else {asked: fields[asked] or " "}
-                answer = await self.gateway.call(request, visitor, "POST", f"/v1/apps/{app}/sign-ins/{flow}/action", body)
-            except errors.ValidationFailed as error:
-                found = self.field_errors(page, error, resolved.store.password.min_length)
-                return self._action(request, visitor, resolved, [asked], flow, found=found, values=fields)
-            return await self._signed_in(request, visitor, resolved, answer)
-
-    def _sign_in(
-        self,
-        request: Request,
-        visitor: Visitor,
-        resolved: Resolved,
-        *,
-        values: Mapping[str, str] | None = None,
-        found: Mapping[str, str] | None = None,
-        notice: str | None = None,
-        status: int = 200,
-    ) -> Response:
-        kinds = list(resolved.store.used())
-        return self.page(
-            request, visitor, resolved.application, "sign_in.html", 422 if found else status,
-            kinds=kinds, values=values or {}, errors=found or {}, notice=notice,
-            registration=resolved.policy.registration.enabled, query=_carried(request),
+@routes.get("/{app}/sign-in/{flow}/password")
+async def ask_password(visit: VisitDep, flow: UUID) -> Response:
+    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    if found is None or found.status != "password":
+        return elsewhere(visit, found)
+    typed = found.typed or ""
+    slow = visit.told(errors.TooManyRequests) if visit.before.done == "slowed_down" else None
+    if slow is not None:
+        # Whoever no longer knows the password needn't wait for the next try (BRF-1): a reset forgets the wrong ones.
+        return visit.page(
+            "password_wait.html", problem=slow, error=slow, seconds=slow.extra["retry_after_seconds"],
+            reference=request_id(visit.request.scope), plain=False, typed=typed,
         )  # fmt: skip
-
-    def _password(
-        self, request: Request, visitor: Visitor, resolved: Resolved, flow: str, typed: str, *, wrong: bool = False
-    ) -> Response:
-        days = resolved.policy.session.remember_me.days
-        return self.page(
-            request,
-            visitor,
-            resolved.application,
-            "password.html",
-            403 if wrong else 200,
-            flow=flow,
-            typed=typed,
-            wrong=wrong,
-            days=days,
-            query=_carried(request),
-        )
-
-    def _wait(
-        self, request: Request, visitor: Visitor, resolved: Resolved, typed: str, error: errors.TooManyRequests
-    ) -> Response:
-        """Whoever no longer knows the password needn't wait for the next try (BRF-1): a reset forgets the wrong ones."""
-        seconds = error.extra["retry_after_seconds"]
-        response = self.page(
-            request, visitor, resolved.application, "password_wait.html", error.status,
-            error=error, seconds=seconds, reference=request_id(request.scope),
-            plain=False, typed=typed,
-        )  # fmt: skip
-        response.headers["Retry-After"] = str(seconds)
-        return response
-
-    def _action(
-        self,
-        request: Request,
-        visitor: Visitor,
-        resolved: Resolved,
-        actions: list[str],
-        flow: UUID,
-        *,
-        found: Mapping[str, str] | None = None,
-        values: Mapping[str, str] | None = None,
-    ) -> Response:
-        """What is newly required before the first session (D32, PWD-7); one at a time."""
-        brand = resolved.application.brand
-        template = "forced_password.html" if "password" in actions else "choose_username.html"
-        return self.page(
-            request, visitor, resolved.application, template, 422 if found else 200,
-            flow=str(flow), errors=found or {}, values=values or {}, minimum=resolved.store.password.min_length,
-            words=[brand.name, brand.said, resolved.application.slug],
-        )  # fmt: skip
-
-    async def _signed_in(self, request: Request, visitor: Visitor, resolved: Resolved, flow: dict[str, Any]) -> Response:
-        app = resolved.application
-        if flow["status"] == "needs_action":
-            return self._action(request, visitor, resolved, flow["actions"], UUID(flow["id"]))
-        home = f"/{app.slug}/account" + ("/security/password" if request.query_params.get("to") == "password" else "")
-        response = self.to(flow.get("return_to") or home)
-        await self.gateway.finish(visitor, flow, response)
-        return response
+    wrong = visit.told(errors.CredentialsWrong)
+    days = visit.app.policy.session.remember_me.days
+    return visit.page(
+        "password.html", problem=wrong, flow=flow, typed=typed, wrong=wrong is not None, days=days, query=query(visit)
+    )
 
 
-def _carried(request: Request) -> str:
-    """Where the customer wanted to go, kept over the steps of a sign-in."""
-    kept = {name: request.query_params[name] for name in ("return_to", "to") if name in request.query_params}
-    return urlencode(kept)
+@routes.post("/{app}/sign-in/{flow}/password")
+async def take_password(visit: VisitDep, flow: UUID) -> Response:
+    fields = await visit.form()
+    if not fields.get("password"):  # a slip of the finger is no guess
+        raise errors.ValidationFailed([errors.FieldError("/password", "required", "")])
+    body = {"password": fields["password"], "remember_me": fields.get("remember_me") == "on"}
+    try:
+        answer = await visit.go_on(visit.api(f"sign-ins/{flow}/password"), body, SignInFlow)
+    except (errors.CredentialsWrong, errors.ValidationFailed):
+        return await _wrong(visit, flow, fields.get("identifier", ""))
+    except NetworkLimit:
+        raise
+    except errors.TooManyRequests as error:
+        return visit.again(error, done="slowed_down")
+    except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
+        return visit.again()  # the page says where it stands
+    return arrived(visit, answer)
+
+
+@routes.get("/{app}/sign-in/{flow}/action")
+async def ask_action(visit: VisitDep, flow: UUID) -> Response:
+    """What is newly required before the first session (D32, PWD-7); one at a time."""
+    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    if found is None or found.status != "needs_action":
+        return elsewhere(visit, found)
+    brand, store = visit.application.brand, visit.app.store
+    template = "forced_password.html" if "password" in found.actions else "choose_username.html"
+    words = [brand.name, brand.said, visit.application.slug]
+    return visit.page(template, flow=flow, minimum=store.password.min_length, words=words, query=query(visit))
+
+
+@routes.post("/{app}/sign-in/{flow}/action")
+async def take_action(visit: VisitDep, flow: UUID) -> Response:
+    fields = await visit.form()
+    body = (
+        {"password": twice(fields, visit.app.store.password.min_length)}
+        if "password" in fields
+        else {"username": fields.get("username", "").strip() or " "}
+    )
+    try:
+        answer = await visit.go_on(visit.api(f"sign-ins/{flow}/action"), body, SignInFlow)
+    except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
+        return visit.to(step(visit, flow, "password"))
+    return arrived(visit, answer)
+
+
+@routes.get("/{app}/sign-in/{flow}/{step}")
+async def begin_again(visit: VisitDep) -> Response:
+    return visit.instead(f"{visit.base}/sign-in")
+
+
+async def _start(visit: Visit, typed: str) -> SignInFlow:
+    body: dict[str, Any] = {"identifier": typed}
+    if visit.request.query_params.get("return_to"):
+        body["return_to"] = visit.request.query_params["return_to"]
+    return await visit.start(visit.api("sign-ins"), body, SignInFlow)
+
+
+async def _wrong(visit: Visit, flow: UUID, typed: str) -> Response:
+    """The third wrong one has ended the attempt: what comes next is a new one, with the same name."""
+    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    if found is None or found.status != "password":
+        flow = (await _start(visit, (found and found.typed) or typed.strip() or " ")).id
+    return visit.again(errors.CredentialsWrong(), page=step(visit, flow, "password"))
+
+
+def _name(visit: Visit, *, notice: str | None = None, status: int | None = None, typed: str | None = None) -> Response:
+    values = {"identifier": typed} if typed else visit.before.values
+    return visit.page(
+        "sign_in.html", status, notice=notice, values=values, kinds=list(visit.app.store.used()),
+        registration=visit.app.policy.registration.enabled, query=query(visit),
+        **({"trouble": None} if notice in ENDINGS else {}),
+    )  # fmt: skip
+
+
+def elsewhere(visit: Visit, found: SignInFlow | None, *, notice: str = "attempt_over") -> Response:
+    """For a step that isn't the sign-in's: to the one that is. Over, it begins again with its name, unless it was finished: who goes
+    back, or looks in another window, is there already.
+    """
+    if found is not None and found.status != "ended":
+        return arrived(visit, found)
+    if visit.signed_in:
+        return visit.to(f"{visit.base}/account")
+    return _name(visit, notice=notice, status=410, typed=found.typed if found else None)
+
+
+def arrived(visit: Visit, answer: SignInFlow) -> Response:
+    """To the next step, or signed in."""
+    if answer.status in _NEXT:
+        return visit.to(step(visit, answer.id, _NEXT[answer.status]))
+    home = f"{visit.base}/account{_TO.get(visit.request.query_params.get('to', ''), '')}"
+    return visit.to(answer.return_to or home)
+
+
+def step(visit: Visit, flow: UUID, name: str) -> str:
+    return f"{visit.base}/sign-in/{flow}/{name}{visit.query(*CARRIED)}"
+
+
+def query(visit: Visit) -> str:
+    return visit.query(*CARRIED).removeprefix("?")

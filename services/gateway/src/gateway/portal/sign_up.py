@@ -1,173 +1,144 @@
 """Sign-up, "check your mail" and what follows from it (R2-R8, looks signup, checkmail)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from latchkey_contracts.http.common import Line
+from latchkey_contracts import typed
+from latchkey_contracts.http import apps
+from latchkey_contracts.http.common import Identifier
+from latchkey_contracts.http.registration import RegistrationFlow
 from pydantic import TypeAdapter, ValidationError
 from servicekit import errors
-from servicekit.configuration import Resolved
-from servicekit.errors import ServiceError
-from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.web.visitor import Visitor
-
 from . import i18n
-from .shared import PageTools, Slug, time
+from .fields import required, twice
+from .visit import Visit, VisitDep
 from .words import LABELS
 
-_LINE: TypeAdapter[str] = TypeAdapter(Line)
+routes = APIRouter()
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+_TOLD = (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.TooManyRequests)
 
 
-class SignUpPages(PageTools):
-    def add_to(self, routes: APIRouter) -> None:
-        @routes.get("/{app}/sign-up")
-        async def sign_up(request: Request, app: Slug) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            return await self._sign_up(request, visitor, resolved)
+@routes.get("/{app}/sign-up")
+async def ask(visit: VisitDep) -> Response:
+    description = await visit.read(visit.api(), apps.Application)
+    gettext = i18n.catalogue(visit.language).gettext
+    labels = {kind: gettext(text) for kind, text in LABELS.items()}
+    template = "sign_up.html" if visit.app.policy.registration.enabled else "sign_up_closed.html"
+    return visit.page(template, description=description, labels=labels)
 
-        @routes.post("/{app}/sign-up")
-        async def register(request: Request, app: Slug) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            fields = await self.form(request, visitor)
-            await self.gateway.limit("start", request, visitor)
-            page = self.context(request, visitor, resolved.application)
-            description = await self.gateway.call(request, visitor, "GET", f"/v1/apps/{app}")
-            body = _registration(description, fields, page.language)
-            try:
-                _check_lines(body)
-                flow = await self.gateway.call(request, visitor, "POST", f"/v1/apps/{app}/registrations", body)
-            except errors.ValidationFailed as error:
-                found = self.field_errors(page, error, resolved.store.password.min_length)
-                return await self._sign_up(request, visitor, resolved, values=fields, found=found)
-            except errors.UsernameTaken:
-                found = self.field_errors(page, errors.ValidationFailed([errors.FieldError("/username", "username_taken", "")]))
-                return await self._sign_up(request, visitor, resolved, values=fields, found=found)
-            if flow["status"] == "complete":
-                response = self.to(f"/{app}/account")
-                await self.gateway.finish(visitor, flow, response)
-                return response
-            return self.to(f"/{app}/check-messages?flow={flow['id']}")
 
-        @routes.get("/{app}/check-messages")
-        async def check_messages(request: Request, app: Slug, flow: UUID) -> Response:
-            resolved, visitor = self.application(app), self.visitor(request)
-            return await self._check_messages(request, visitor, resolved, flow)
+@routes.post("/{app}/sign-up")
+async def register(visit: VisitDep) -> Response:
+    fields = await visit.form()
+    body = _registration(await visit.read(visit.api(), apps.Application), fields, visit.language)
+    _check_lines(body)
+    try:
+        flow = await visit.start(visit.api("registrations"), body, RegistrationFlow)
+    except errors.UsernameTaken:
+        raise errors.ValidationFailed([errors.FieldError("/username", "username_taken", "")]) from None
+    return visit.to(f"{visit.base}/account" if flow.status == "complete" else _waiting(visit, flow.id))
 
-        @routes.post("/{app}/check-messages")
-        async def code(request: Request, app: Slug, flow: UUID) -> Response:
-            """The code from the mail, "send again", or the password that a renewed activation needs; by the button pressed."""
-            resolved, visitor = self.application(app), self.visitor(request)
-            fields = await self.form(request, visitor)
-            await self.gateway.limit("try", request, visitor)
-            path = f"/v1/apps/{app}/registrations/{flow}"
-            page = self.context(request, visitor, resolved.application)
-            try:
-                if "resend" in fields:
-                    await self.gateway.call(request, visitor, "POST", f"{path}/resend", {})
-                    return self.to(f"/{app}/check-messages?flow={flow}&sent=1")
-                if "password" in fields:
-                    if fields["password"] != fields.get("password_again", ""):
-                        raise errors.ValidationFailed([errors.FieldError("/password_again", "mismatch", "")])
-                    await self.gateway.call(request, visitor, "POST", f"{path}/password", {"password": fields["password"] or " "})
-                elif fields.get("code", "").strip():
-                    await self.gateway.call(request, visitor, "POST", f"{path}/code", {"code": fields["code"].strip()[:32]})
-                return self.to(f"/{app}/check-messages?flow={flow}")
-            except errors.ValidationFailed as error:
-                found = self.field_errors(page, error, resolved.store.password.min_length)
-                return await self._check_messages(request, visitor, resolved, flow, found=found)
-            except (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.TooManyRequests) as error:
-                return await self._check_messages(request, visitor, resolved, flow, problem=error)
-            except (errors.FlowEnded, errors.NotFound):
-                return await self._check_messages(request, visitor, resolved, flow)
 
-    async def _sign_up(
-        self,
-        request: Request,
-        visitor: Visitor,
-        resolved: Resolved,
-        *,
-        values: Mapping[str, str] | None = None,
-        found: Mapping[str, str] | None = None,
-    ) -> Response:
-        page = self.context(request, visitor, resolved.application)
-        description = await self.gateway.call(request, visitor, "GET", f"/v1/apps/{resolved.application.slug}")
-        kept = {name: value for name, value in (values or {}).items() if name != "password"}
-        gettext = i18n.catalogue(page.language).gettext
-        labels = {kind: gettext(text) for kind, text in LABELS.items()}
-        template = "sign_up.html" if resolved.policy.registration.enabled else "sign_up_closed.html"
-        return self.page(
-            request, visitor, resolved.application, template, 422 if found else 200,
-            description=description, labels=labels, values=kept, errors=found or {},
-        )  # fmt: skip
+@routes.get("/{app}/check-messages")
+async def check_messages(visit: VisitDep, flow: UUID) -> Response:
+    found = await visit.flow(visit.api(f"registrations/{flow}"), RegistrationFlow)
+    if found is None:
+        return visit.elsewhere("sign-up")
+    problem = visit.told(*_TOLD)
+    if found.status == "activated":
+        by_phone = found.delivery is not None and found.delivery.channel != "email"
+        return visit.page("activated.html", 200, name=found.given_name, by_phone=by_phone, trouble=None)
+    if found.status == "password":
+        return visit.page("choose_password.html", flow=found, minimum=visit.app.store.password.min_length)
+    if found.status != "check_your_messages" or found.delivery is None or found.resend is None:
+        return visit.page("registration_ended.html", 410, problem=problem, trouble=None)
+    visit.keep_waiting(found.kind, flow)
+    policy, wait = visit.app.policy, found.resend.retry_after_seconds
+    if isinstance(problem, errors.TooManyRequests):
+        wait = max(wait, math.ceil(problem.extra["retry_after_seconds"]))
+    return visit.page(
+        "check_mail.html" if found.resend.channels == ["email"] else "check_phone.html",
+        flow=found,
+        problem=problem,
+        sent="sent" in visit.request.query_params,
+        ago=max(int((visit.gateway.clock.now() - found.delivery.at).total_seconds()), 0),
+        wait=wait,
+        spacing=int(policy.resend.spacing.total_seconds()),
+        code_minutes=int(policy.registration.passcode_lifetime.total_seconds() // 60),
+    )
 
-    async def _check_messages(
-        self,
-        request: Request,
-        visitor: Visitor,
-        resolved: Resolved,
-        flow_id: UUID,
-        *,
-        problem: ServiceError | None = None,
-        found: Mapping[str, str] | None = None,
-    ) -> Response:
-        app = resolved.application.slug
-        if visitor.flow_token is None:
-            return self.elsewhere(request, visitor, resolved.application, "sign-up")
-        try:
-            flow = await self.gateway.call(request, visitor, "GET", f"/v1/apps/{app}/registrations/{flow_id}")
-        except errors.NotFound:
-            return self.elsewhere(request, visitor, resolved.application, "sign-up")
-        if flow["status"] == "activated":
-            return self.page(
-                request, visitor, resolved.application, "activated.html", by_phone=flow["delivery"]["channel"] != "email"
+
+@routes.post("/{app}/check-messages")
+async def go_on(visit: VisitDep, flow: UUID) -> Response:
+    """The code, "send again", the address to go on with where no text comes, or the password that a renewed activation needs."""
+    fields = await visit.form()
+    path = visit.api(f"registrations/{flow}")
+    sent = ""
+    try:
+        if "resend" in fields:
+            await visit.go_on(f"{path}/resend", {}, RegistrationFlow)
+            sent = "&sent=1"
+        elif "email" in fields:
+            going = await visit.start(f"{path}/email", {"email": _address(fields)}, RegistrationFlow)
+            return visit.to(_waiting(visit, going.id))
+        elif "password" in fields:
+            await visit.go_on(
+                f"{path}/password", {"password": twice(fields, visit.app.store.password.min_length)}, RegistrationFlow
             )
-        status = problem.status if problem is not None else (422 if found else 200)
-        if flow["status"] == "password":
-            return self.page(
-                request, visitor, resolved.application, "choose_password.html", status,
-                flow=flow, errors=found or {}, minimum=resolved.store.password.min_length,
-            )  # fmt: skip
-        flow = await self.gateway.finish(visitor, flow)
-        if flow["status"] != "check_your_messages":
-            return self.page(request, visitor, resolved.application, "registration_ended.html", 410, problem=problem)
-        flow["delivery"]["at"] = time(flow["delivery"]["at"])
-        flow["resend"]["available_at"] = time(flow["resend"]["available_at"])
-        now, by_mail = self.gateway.clock.now(), flow["resend"]["channels"] == ["email"]
-        response = self.page(
-            request, visitor, resolved.application, "check_mail.html" if by_mail else "check_phone.html", status,
-            flow=flow,
-            problem=problem,
-            sent="sent" in request.query_params,
-            ago=max(int((now - flow["delivery"]["at"]).total_seconds()), 0),
-            wait=flow["resend"]["retry_after_seconds"],
-            spacing=int(resolved.policy.resend.spacing.total_seconds()),
-            code_minutes=int(resolved.policy.registration.passcode_lifetime.total_seconds() // 60),
-        )  # fmt: skip
-        if isinstance(problem, errors.TooManyRequests):
-            response.headers["Retry-After"] = str(max(flow["resend"]["retry_after_seconds"], 1))
-        return response
+        elif code := typed.code(fields.get("code", ""))[:32]:
+            await visit.go_on(f"{path}/code", {"code": code}, RegistrationFlow)
+    except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
+        pass  # the page says where it stands
+    return visit.to(_waiting(visit, flow) + sent)
 
 
-def _registration(description: dict[str, Any], fields: Mapping[str, str], language: str) -> dict[str, Any]:
+def _waiting(visit: Visit, flow: UUID) -> str:
+    return f"{visit.base}/check-messages?flow={flow}"
+
+
+def _address(fields: Mapping[str, str]) -> str:
+    address = required(fields, "email")
+    if len(address) > 320:
+        raise errors.ValidationFailed([errors.FieldError("/email", "email_not_valid", "")])
+    return address
+
+
+def _registration(description: apps.Application, fields: Mapping[str, str], language: str) -> dict[str, Any]:
     """The JSON of the API, from the fields of the form."""
-    identifiers = {
-        one["kind"]: fields[one["kind"]].strip() for one in description["identifiers"] if fields.get(one["kind"], "").strip()
-    }
-    profile = {
-        one["name"]: fields[one["name"]].strip() for one in description["attributes"] if fields.get(one["name"], "").strip()
-    }
+    given = {name: value.strip() for name, value in fields.items() if value.strip()}
     consents = [
-        {"id": one["id"], "version": one["version"], "given": fields.get(f"consent.{one['id']}") == "on"}
-        for one in description["consents"]
+        {"id": one.id, "version": one.version, "given": fields.get(f"consent.{one.id}") == "on"} for one in description.consents
     ]
-    body: dict[str, Any] = {"identifiers": identifiers, "profile": profile, "consents": consents, "language": language}
+    body: dict[str, Any] = {
+        "identifiers": {
+            identifier.kind: given[identifier.kind] for identifier in description.identifiers if identifier.kind in given
+        },
+        "profile": {
+            attribute.name: _typed(attribute.type, given[attribute.name])
+            for attribute in description.attributes
+            if attribute.name in given
+        },
+        "consents": consents,
+        "language": language,
+    }
     if fields.get("password"):
         body["password"] = fields["password"]
     return body
+
+
+def _typed(kind: str, value: str) -> Any:
+    """As the API has it: a form knows texts only. A ticked box is sent, one that isn't is not."""
+    if kind == "checkbox":
+        return True
+    if kind == "list":
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
 
 
 def _check_lines(body: dict[str, Any]) -> None:
@@ -175,7 +146,7 @@ def _check_lines(body: dict[str, Any]) -> None:
     found = []
     for name, value in body["identifiers"].items():
         try:
-            _LINE.validate_python(value)
+            _IDENTIFIER.validate_python(value)
         except ValidationError:
             found.append(errors.FieldError(f"/identifiers/{name}", "not_this_form", ""))
     if len(body.get("password", "")) > 1024:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from servicekit.http import Translate
+from servicekit.web.http import Translate
 
 from . import i18n
 
@@ -20,6 +20,8 @@ FIELD_WORDS = {
     "username_not_valid": N_("Use 3 to 40 letters, digits, dots, dashes or underscores."),
     "username_taken": N_("This username is taken. Choose another one."),
     "phone_not_valid": N_("Write the number with its country's code, as in +49 341 5550141."),
+    "phone_country_closed": N_("We can't send text messages to numbers of this country. Please use another one."),
+    "phone_class_closed": N_("We can't send text messages to numbers of this kind. Please use another one."),
     "password_too_short": N_("Use %(min)s characters or more."),
     "password_too_long": N_("Use at most 256 characters."),
     "password_common": N_(
@@ -49,7 +51,7 @@ def field_message(gettext: Gettext, error: dict[str, Any], minimum: int) -> str:
 
 
 def translator(accept: str | None) -> Translate:
-    """For problem documents of the API (api.md §1): messages next to fields in the language asked for, else as services say it."""
+    """For problem documents of the API (docs/openapi.json): messages next to fields in the language asked for, else as services say it."""
     gettext = i18n.catalogue(i18n.asked(accept)).gettext
 
     def translate(code: str, english: str, params: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Sessions that identity has confirmed, kept close for the hot path (design.md §3.8).
+"""Sessions that identity has confirmed, kept close for the hot path (docs/architecture.md).
 
 An entry goes when Kafka says that its session or account is over, and at the latest when identity says so, which is told of
 each use within TOUCH_SECONDS: identity's relay may be behind, which nobody can see from here. When the follower can't be sure to
@@ -15,14 +15,14 @@ from uuid import UUID
 from latchkey_contracts.event import Event
 from latchkey_contracts.http.sign_in import SessionInfo
 from latchkey_contracts.identity import AccountDisabled, SessionRevoked
-from servicekit.caller import Caller
-from servicekit.client import InternalClient
 from servicekit.clock import Clock
 from servicekit.errors import Overloaded
-from servicekit.follow import Follower
-from servicekit.kafka import KafkaSettings
-from servicekit.onetime import hash_token
-from servicekit.work import Periodic
+from servicekit.events.follow import Follower
+from servicekit.events.kafka import KafkaSettings
+from servicekit.events.periodic import Periodic
+from servicekit.proof import hash_token
+from servicekit.web.caller import Caller
+from servicekit.web.client import InternalClient
 
 TOUCH_SECONDS = 10.0
 TRUST_SECONDS = 60.0
@@ -46,7 +46,8 @@ class SessionCache:
         self._by_session: dict[UUID, bytes] = {}
         self._generation = 0
         self._confirmed = clock.monotonic()
-        self.follower = Follower(kafka, "identity", clock, self.heard, self.clear)
+        over = (SessionRevoked, AccountDisabled)
+        self.follower = Follower(kafka, "identity", clock, self.heard, self.clear, only=over)
         self.touching = Periodic("sessions.touch", TOUCH_SECONDS, self.touch)
 
     def get(self, token: str) -> Entry | None:

@@ -4,8 +4,8 @@ import secrets
 import time
 
 from servicekit.errors import ServiceError, SessionRequired
-from servicekit.guard import SECONDS
-from servicekit.http import header, problem_response
+from servicekit.web.guard import SECONDS
+from servicekit.web.http import header, problem_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.web.visitor import SESSION, cookie_name, read_cookies

@@ -8,8 +8,8 @@ from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 
 from latchkey_contracts.http.sign_in import SessionInfo
-from servicekit.caller import Caller
-from servicekit.http import header
+from servicekit.web.caller import Caller
+from servicekit.web.http import header
 from starlette.types import Scope
 
 from .addresses import client_address
@@ -17,16 +17,20 @@ from .device import Device
 
 SESSION, FLOW, LINK, LANGUAGE = "latchkey_session", "latchkey_flow", "latchkey_link", "latchkey_language"
 DEVICE = "latchkey_device"  # see device.py
+AGAIN = "latchkey_again"  # what came of the last press, for the page after it
+WAITS = "latchkey_waits"  # the page on which this browser waits for a message: where its code is typed
 APP = "latchkey_app"  # which application's portal this browser used last
-_DOCS = "/v1/docs"  # a page all the same
 _OURS = "latchkey_"
 _TOKEN_LENGTH = range(40, 90)
+_GRANT_MOST = 1000
 _BLANK = " \t"
 
 
 @dataclass
 class Visitor:
-    """`api`: no cookies, tokens in headers (api.md §1), below /v1/ only. `session_token` and `flow_token` are secrets: never log them."""
+    """`api`: no cookies, tokens in headers (docs/openapi.json), below /v1/ only. `session_token`, `flow_token` and `device_token` are
+    secrets: never log them.
+    """
 
     ip: str
     user_agent: str | None
@@ -34,15 +38,30 @@ class Visitor:
     session_token: str | None
     flow_token: str | None
     api: bool
+    device_token: str | None = None
+    step_up: str | None = None  # a grant, for one call
     language: str | None = None
     session: SessionInfo | None = None
     device: Device | None = None
+    new_device: str | None = None  # what this browser will be named, where it signs in for the first time
     new_flow_token: str | None = None
+    app: str = ""  # whose page or path was asked for
+    known: bool = True  # False: its flow token was made for this very request
+    asn: int | None = None  # of its network, once its limit was looked at
+
+    @property
+    def holder(self) -> str:
+        """Whose an Idempotency-Key is. A newcomer's token depends on the body; whoever repeats the key with another body is the
+        same caller all the same (API-4).
+        """
+        token = self.session_token or (self.flow_token if self.known else None)
+        return token or f"{self.ip}\0{self.user_agent or ''}"
 
     def caller(self, *, idempotency_key: str | None = None, fingerprint: str | None = None) -> Caller:
         return Caller(
             service="gateway",
             ip=self.ip,
+            asn=self.asn,
             user_agent=(self.user_agent or "")[:300] or None,
             flow=sha256(self.flow_token.encode()).hexdigest() if self.flow_token else None,
             session_id=self.session.id if self.session else None,
@@ -52,7 +71,12 @@ class Visitor:
             idempotency_key=idempotency_key,
             fingerprint=fingerprint,
             device=self.device.id if self.device else None,
+            new_device=self.new_device,
             device_account_id=self.device.account_id if self.device else None,
+            authenticated_at=self.session.authenticated_at if self.session else None,
+            methods=tuple(self.session.methods) if self.session else (),
+            step_up=self.step_up,
+            application=self.session.application if self.session else None,
         )
 
 
@@ -91,18 +115,24 @@ def read_visitor(scope: Scope, *, proxies: Sequence[IPv4Network | IPv6Network], 
     authorization = header(scope, b"authorization") or ""
     bearer = authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
     flow_header = header(scope, b"latchkey-flow")
-    ours = {name: cookies.get(cookie_name(name, secure=secure)) for name in (SESSION, FLOW)}
-    told = any(ours.values()) or any(header(scope, name) is not None for name in (b"origin", b"sec-fetch-site"))
-    # A browser without Fetch Metadata tells nothing of itself with its first page, and needs its flow cookie then.
-    api = scope["path"].startswith("/v1/") and scope["path"] != _DOCS and not told
+    ours = {name: cookies.get(cookie_name(name, secure=secure)) for name in (SESSION, FLOW, DEVICE)}
+    told = bool(ours[SESSION] or ours[FLOW]) or any(header(scope, name) is not None for name in (b"origin", b"sec-fetch-site"))
+    api = scope["path"].startswith("/v1/") and not told
     return Visitor(
         ip=client_address(scope, proxies),
         user_agent=header(scope, b"user-agent"),
         cookies=cookies,
         session_token=_plausible(bearer if api else ours[SESSION]),
         flow_token=_plausible(flow_header if api else ours[FLOW]),
+        device_token=header(scope, b"latchkey-device") if api else ours[DEVICE],
+        step_up=_plausible_grant(header(scope, b"latchkey-step-up")),
         api=api,
     )
+
+
+def _plausible_grant(text: str | None) -> str | None:
+    """Of whoever calls, browser's script or API client: it proves nothing without the session that it was made for (STP-2)."""
+    return text if text and len(text) <= _GRANT_MOST and text.isascii() else None
 
 
 def make_flow_token(key: bytes, idempotency: str | None, visitor: Visitor, body: bytes) -> str:

@@ -2,14 +2,16 @@
 
 import unicodedata
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
 
-import idna
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from latchkey_contracts import typed
 from latchkey_contracts.configuration import IdentityStore
 from latchkey_contracts.identity import IdentifierKind
+from servicekit.addresses import canonical_email, canonical_phone
 from servicekit.errors import FieldError
+from servicekit.masks import mask as mask  # noqa: PLC0414 - as all that this service knows of identifiers, it is had from here
 
 RESERVED_USERNAMES = frozenset(
     "admin administrator root support help helpdesk security abuse postmaster webmaster hostmaster info system operator staff".split()  # noqa: SIM905
@@ -26,7 +28,7 @@ _LOOKS_LIKE = str.maketrans(
 
 @dataclass(frozen=True)
 class Identifier:
-    """`value` as typed, `canonical` as compared."""
+    """`value` as its owner writes it, `canonical` as compared."""
 
     kind: IdentifierKind
     value: str
@@ -45,6 +47,43 @@ class Identifier:
         return {"kind": self.kind, "value": self.value, "canonical": self.canonical}
 
 
+AccountStatus: TypeAlias = Literal["pending", "active", "disabled", "frozen", "erased"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: UUID
+    store_id: UUID
+    status: AccountStatus
+    profile: dict[str, Any]
+    language: str | None
+    created_at: datetime
+    second_factor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An identifier as an account has it. `verified_at`: since when it is proven to be the account's; None: only typed."""
+
+    account_id: UUID
+    kind: IdentifierKind
+    value: str
+    canonical: str
+    verified_at: datetime | None
+
+    @property
+    def identifier(self) -> Identifier:
+        return Identifier(self.kind, self.value, self.canonical)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom an address belongs to; `proven`: not only by a registration that is about to prove it."""
+
+    account: Account
+    proven: bool
+
+
 def skeleton(username: str) -> str:
     folded = unicodedata.normalize("NFKD", username).casefold()
     return (
@@ -55,30 +94,8 @@ def skeleton(username: str) -> str:
     )
 
 
-def canonical_email(value: str) -> str:
-    """Lower-cased NFC local part, lower-cased punycode domain, no provider's own folding. Raises ValueError."""
-    try:
-        found = validate_email(value, check_deliverability=False, allow_smtputf8=True, test_environment=True)
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from None
-    local = unicodedata.normalize("NFC", found.local_part).lower()
-    domain = found.ascii_domain or idna.encode(found.domain, uts46=True).decode()
-    return f"{local}@{domain.lower()}"
-
-
-def canonical_phone(value: str) -> str:
-    """E.164. Raises ValueError."""
-    try:
-        number = phonenumbers.parse(value, None)
-    except phonenumbers.NumberParseException:
-        raise ValueError("Write it with the country's code, as in +49 341 5550141") from None
-    if not phonenumbers.is_possible_number(number):
-        raise ValueError("This doesn't look like a phone number")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
-
-
 def canonical_username(value: str) -> str:
-    text = unicodedata.normalize("NFKC", value).casefold()
+    text = unicodedata.normalize("NFKC", typed.line(value)).casefold()
     if not 3 <= len(text) <= 40:
         raise ValueError("Use 3 to 40 characters")
     if not all(one.isalnum() or one in "._-" for one in text) or text.startswith(".") or text.endswith("."):
@@ -111,12 +128,12 @@ def read_identifiers(given: dict[IdentifierKind, str | None], store: IdentitySto
     return found, errors
 
 
-def candidates(typed: str, store: IdentityStore) -> list[tuple[IdentifierKind, str]]:
+def candidates(name: str, store: IdentityStore) -> list[tuple[IdentifierKind, str]]:
     """All that a typed sign-in name may mean in this store; what it can't be is left out."""
     found: list[tuple[IdentifierKind, str]] = []
     for kind in store.used():
         try:
-            found.append((kind, _CANONICAL[kind](typed)))
+            found.append((kind, _CANONICAL[kind](name)))
         except ValueError:
             continue
     return found
@@ -125,13 +142,3 @@ def candidates(typed: str, store: IdentityStore) -> list[tuple[IdentifierKind, s
 def channel_of(kind: str) -> Literal["email", "sms"]:
     """How an address or a number is written to."""
     return "sms" if kind == "phone" else "email"
-
-
-def mask(kind: str, value: str) -> str:
-    """First letters, or the last two digits (ENU-3)."""
-    if kind == "phone":
-        return f"•••{value[-2:]}"
-    if kind == "email":
-        local, _, domain = value.partition("@")
-        return f"{local[:1]}•••@{domain[:1]}•••"
-    return f"{value[:1]}•••"

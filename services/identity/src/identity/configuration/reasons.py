@@ -1,4 +1,4 @@
-"""Pydantic's findings in words for whoever wrote the file: name, range and value (product.md §3)."""
+"""Pydantic's findings in words for whoever wrote the file: name, range and value (docs/configuration.md)."""
 
 from datetime import timedelta
 from types import NoneType
@@ -68,6 +68,6 @@ def _field(place: tuple[str | int, ...]) -> FieldInfo | None:
         if not (isinstance(model, type) and issubclass(model, BaseModel)) or part not in model.model_fields:
             return None
         found = model.model_fields[part]
-        inside = [one for one in get_args(found.annotation) if one is not NoneType]
+        inside = [arg for arg in get_args(found.annotation) if arg is not NoneType]
         model = inside[0] if inside else found.annotation
     return found

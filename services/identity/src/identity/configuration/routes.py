@@ -4,9 +4,10 @@ from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
+from latchkey_contracts.configuration import Application, Consent
 from latchkey_contracts.http import apps
-from servicekit.caller import CallerDep, allow
-from servicekit.configuration import Resolved
+from servicekit.process.configuration import Resolved
+from servicekit.web.caller import CallerDep, allow
 
 from .service import ConfigurationService, readable
 
@@ -34,35 +35,41 @@ def describe(found: Resolved, language: str | None) -> apps.Application:
     return apps.Application(
         slug=application.slug,
         name=application.brand.name,
-        brand=application.brand.model_dump(mode="json", exclude_none=True),
+        brand={
+            **application.brand.model_dump(mode="json", exclude_none=True),
+            "support_text": application.brand.support(said, application.default_language),
+        },
         languages=list(application.languages),
         identifiers=[apps.IdentifierField(kind=kind, required=one.use == "required") for kind, one in store.used().items()],
         attributes=[
             apps.AttributeField(
-                name=one.name,
-                type=one.type,
-                label=readable(application, said, one.label),
-                required=one.required,
-                options=[{"value": option, "label": option} for option in one.options] if one.options else None,
+                name=attribute.name,
+                type=attribute.type,
+                label=readable(application, said, attribute.label),
+                required=attribute.required,
+                options=[{"value": option, "label": option} for option in attribute.options] if attribute.options else None,
             )
-            for one in store.attributes
-            if one.at_registration == "shown"
+            for attribute in store.attributes
+            if attribute.at_registration == "shown"
         ],
-        consents=[
-            apps.ConsentField(
-                id=one.id,
-                version=one.version,
-                mandatory=one.mandatory,
-                title=readable(application, said, one.title),
-                text=readable(application, said, one.text),
-                hash=sha256(readable(application, said, one.text).encode()).hexdigest(),
-            )
-            for one in application.consents
-        ],
+        consents=[_consent(application, said, consent) for consent in application.consents],
         password=apps.PasswordRule(min_length=store.password.min_length, max_length=store.password.max_length),
         features={
             "registration": policy.registration.enabled,
             "activation": policy.registration.activation and store.verifiable,
             "password_last": policy.password_input.defer,
         },
+    )
+
+
+def _consent(application: Application, said: str, consent: Consent) -> apps.ConsentField:
+    """`hash`: of the text that is shown, in that language; a decision names it."""
+    text = readable(application, said, consent.text)
+    return apps.ConsentField(
+        id=consent.id,
+        version=consent.version,
+        mandatory=consent.mandatory,
+        title=readable(application, said, consent.title),
+        text=text,
+        hash=sha256(text.encode()).hexdigest(),
     )

@@ -1,4 +1,4 @@
-"""Applies a configuration file, all or nothing, and publishes what changed in full (design.md §3.10)."""
+"""Applies a configuration file, all or nothing, and publishes what changed in full (docs/architecture.md)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from latchkey_contracts.configuration import (
+    AccessPolicy,
     Application,
     Document,
     IdentityStore,
@@ -14,6 +15,7 @@ from latchkey_contracts.configuration import (
     configuration_id,
 )
 from latchkey_contracts.identity import (
+    AccessPolicyPublished,
     ApplicationPublished,
     ConfigurationEvent,
     IdentityStorePublished,
@@ -21,19 +23,21 @@ from latchkey_contracts.identity import (
     SelfServicePolicyPublished,
 )
 from pydantic import BaseModel
-from servicekit.configuration import LiveConfiguration
-from servicekit.db import MOST_BYTES, Conn, EventTooLarge, Record, Tx
+from servicekit.db import Conn, Tx
 from servicekit.errors import FieldError, ValidationFailed
 from servicekit.logging import get_logger, security_event
+from servicekit.outgoing import MOST_BYTES, EventTooLarge
+from servicekit.process.configuration import Content, Kind, LiveConfiguration, Version
 
 from . import rules, store
+from .findings import Known
 
 # Well within the topics' retention (7 days), so that a subscriber that comes late gets everything, too.
 REPUBLISH = timedelta(days=1)
 log = get_logger(__name__)
 
 
-def _event(kind: str, name: str, revision: int, content: dict[str, Any]) -> ConfigurationEvent:
+def _event(kind: Kind, name: str, revision: int, content: dict[str, Any]) -> ConfigurationEvent:
     item_id = configuration_id(kind, name)
     if kind == "store":
         return IdentityStorePublished(store_id=item_id, name=name, revision=revision, content=content)
@@ -41,13 +45,15 @@ def _event(kind: str, name: str, revision: int, content: dict[str, Any]) -> Conf
         return SelfServicePolicyPublished(policy_id=item_id, name=name, revision=revision, content=content)
     if kind == "notification_policy":
         return NotificationPolicyPublished(policy_id=item_id, name=name, revision=revision, content=content)
+    if kind == "access_policy":
+        return AccessPolicyPublished(policy_id=item_id, name=name, revision=revision, content=content)
     return ApplicationPublished(application_id=item_id, name=name, revision=revision, content=content)
 
 
 @dataclass(frozen=True)
 class _Item:
     path: str
-    kind: str
+    kind: Kind
     name: str
     content: dict[str, Any]
 
@@ -58,25 +64,26 @@ class _Item:
 
 def _items(document: Document) -> Iterator[_Item]:
     """In the order in which others want to hear of them: an application after what it refers to."""
-    sections: list[tuple[str, str, Sequence[BaseModel]]] = [
+    sections: list[tuple[str, Kind, Sequence[BaseModel]]] = [
         ("identity_stores", "store", document.identity_stores),
         ("self_service_policies", "self_service_policy", document.self_service_policies),
         ("notification_policies", "notification_policy", document.notification_policies),
+        ("access_policies", "access_policy", document.access_policies),
         ("applications", "application", document.applications),
     ]
     for section, kind, found in sections:
-        for index, one in enumerate(found):
-            content = one.model_dump(mode="json")
+        for index, model in enumerate(found):
+            content = model.model_dump(mode="json")
             yield _Item(f"/{section}/{index}", kind, content["slug" if kind == "application" else "name"], content)
 
 
 class ConfigurationService(LiveConfiguration):
-    """Identity's own is the source; the others have copies (servicekit.configuration)."""
+    """Identity's own is the source; the others have copies (servicekit.process.configuration)."""
 
-    async def versions(self, conn: Conn) -> list[Record]:
+    async def versions(self, conn: Conn) -> list[Version]:
         return await store.revisions(conn)
 
-    async def contents(self, conn: Conn) -> list[Record]:
+    async def contents(self, conn: Conn) -> list[Content]:
         return await store.everything(conn)
 
     async def apply(self, document: Any) -> dict[str, Any]:
@@ -90,17 +97,17 @@ class ConfigurationService(LiveConfiguration):
             checked = rules.check(document, _known(rows))
             if checked.document is None:
                 raise ValidationFailed([FieldError(path, "not_allowed", why) for path, why in checked.errors])
-            before = {(row["kind"], row["name"]): row["content"] for row in rows}
-            for one in _items(checked.document):
-                if before.get((one.kind, one.name)) == one.content:
-                    unchanged.append(one.label)
+            before = {(row.kind, row.name): row.content for row in rows}
+            for item in _items(checked.document):
+                if before.get((item.kind, item.name)) == item.content:
+                    unchanged.append(item.label)
                     continue
                 try:
-                    await self._publish(tx, one)
-                    applied.append(one.label)
+                    await self._publish(tx, item)
+                    applied.append(item.label)
                 except EventTooLarge as error:
-                    why = f"{one.label} has {error.size // 1000} kB as an event; {MOST_BYTES // 1000} kB are the most"
-                    too_large.append(FieldError(one.path, "not_allowed", why))
+                    why = f"{item.label} has {error.size // 1000} kB as an event; {MOST_BYTES // 1000} kB are the most"
+                    too_large.append(FieldError(item.path, "not_allowed", why))
             if too_large:
                 raise ValidationFailed(too_large)
             tx.signal("configuration")
@@ -119,23 +126,24 @@ class ConfigurationService(LiveConfiguration):
     async def republish(self) -> None:
         """Everything that was published last a day ago, as it is: any number of replicas and restarts, once a day."""
         async with self._db.transaction() as tx:
-            for row in await store.published_before(tx, tx.now - REPUBLISH):
+            for published in await store.published_before(tx, tx.now - REPUBLISH):
                 try:
-                    await tx.emit(_event(row["kind"], row["name"], row["revision"], row["content"]))
+                    await tx.emit(_event(published.kind, published.name, published.revision, published.content))
                 except EventTooLarge as error:  # applied by an earlier release; the others go out all the same
-                    item = configuration_id(row["kind"], row["name"])
-                    log.exception("configuration.too_large", kind=row["kind"], item=str(item), bytes=error.size)
+                    item = configuration_id(published.kind, published.name)
+                    log.exception("configuration.too_large", kind=published.kind, item=str(item), bytes=error.size)
 
 
-def _known(rows: list[Record]) -> rules.Known:
-    def of(kind: str, model: type[Any]) -> dict[str, Any]:
-        return {row["name"]: model.model_validate(row["content"], extra="ignore") for row in rows if row["kind"] == kind}
+def _known(rows: list[Content]) -> Known:
+    def of(kind: Kind, model: type[Any]) -> dict[str, Any]:
+        return {row.name: model.model_validate(row.content, extra="ignore") for row in rows if row.kind == kind}
 
-    return rules.Known(
+    return Known(
         of("store", IdentityStore),
         of("self_service_policy", SelfServicePolicy),
         of("application", Application),
         of("notification_policy", NotificationPolicy),
+        of("access_policy", AccessPolicy),
     )
 
 

@@ -1,4 +1,4 @@
-"""Known breached passwords from a file that the operator mounts; no network (standards.md C2, PWD-4, D38).
+"""Known breached passwords from a file that the operator mounts; no network (PWD-4, D38).
 
 The file has one SHA-1 in hex per line, sorted; what follows a colon (a count) is ignored: the form in which such lists are
 published. Fail mode: without a configured file the check is off; a configured file that can't be read or is no such list

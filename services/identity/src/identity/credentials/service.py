@@ -5,12 +5,11 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from latchkey_contracts.configuration import PasswordPolicy
-from servicekit.configuration import Resolved
 from servicekit.errors import FieldError, Overloaded
+from servicekit.process.configuration import Resolved
 
+from .argon2id import Argon2id
 from .breaches import Breaches, NoBreaches
 from .rules import Context, check, common, context_of, normalise
 
@@ -19,12 +18,12 @@ MAX_CHARACTERS = 1024
 
 
 class Passwords:
-    """`memory_kib`, `passes`: OWASP's 19 MiB and 2 are the least; p=1, since more lanes only hurt under load (stack.md §6)."""
+    """`memory_kib`, `passes`: OWASP's 19 MiB and 2 are the least; p=1, since more lanes only hurt under load."""
 
     def __init__(
         self, *, memory_kib: int = 19456, passes: int = 2, breaches: Breaches | None = None, threads: int | None = None
     ) -> None:
-        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+        self._hasher = Argon2id(memory_kib=memory_kib, passes=passes)
         self._breaches = breaches or NoBreaches()
         threads = threads or len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
@@ -49,18 +48,12 @@ class Passwords:
         if len(password) > MAX_CHARACTERS:
             password = password[:MAX_CHARACTERS]
             stored = None
-        matched = await self._run(self._verify, stored or self._dummy, normalise(password))
+        matched = await self._run(self._hasher.verify, stored or self._dummy, normalise(password))
         return bool(matched) and stored is not None
-
-    def _verify(self, stored: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(stored, password)
-        except (VerificationError, InvalidHashError):
-            return False
 
     def outdated(self, stored: str) -> bool:
         """Made with other parameters than today's."""
-        return self._hasher.check_needs_rehash(stored)
+        return self._hasher.outdated(stored)
 
     def check_for(self, app: Resolved, password: str, texts: Sequence[str], *, field: str = "/password") -> list[FieldError]:
         """The same rules wherever a password is chosen: registration, change, reset (PWD-4). `texts`: the person's identifiers."""

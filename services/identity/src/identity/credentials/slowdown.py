@@ -7,12 +7,12 @@ has a count of its own, so no stranger who guesses keeps the owner out of it.
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from servicekit.caller import Caller
-from servicekit.configuration import Resolved
 from servicekit.db import Database, Tx
 from servicekit.errors import TooManyRequests
 from servicekit.logging import security_event
+from servicekit.process.configuration import Resolved
 from servicekit.throttle import Limit, Throttle
+from servicekit.web.caller import Caller
 
 from identity.accounts.rules import candidates
 

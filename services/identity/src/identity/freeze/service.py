@@ -3,82 +3,59 @@
 Nothing is deleted. Nobody signs in until a new password is set by a reset.
 """
 
-from latchkey_contracts.http.links import ConfirmRequest, Frozen, LinkInfo
+from uuid import UUID
+
+from latchkey_contracts.http.links import Frozen
 from latchkey_contracts.identity import AccountFrozen
-from servicekit.caller import Caller
-from servicekit.configuration import Configuration
-from servicekit.context import set_tenant
-from servicekit.db import Database
-from servicekit.errors import LinkMalformed
-from servicekit.idempotency import Idempotency
+from servicekit.db import Conn, Tx
 from servicekit.logging import security_event
-from servicekit.onetime import LINK_ERRORS, OneTimeSecrets
+from servicekit.process.configuration import Configuration
+from servicekit.proof.flow import Proof, ProofKit, Proofs, Shown
+from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
 from identity.notices import store as notices
-from identity.notices.service import PURPOSE, Notices
+from identity.notices.service import Notices
+from identity.notices.store import Notice
 from identity.sessions.service import Sessions
 
 
-class Freezes:
-    def __init__(
-        self,
-        db: Database,
-        configuration: Configuration,
-        onetime: OneTimeSecrets,
-        sessions: Sessions,
-        notices: Notices,
-        idempotency: Idempotency,
-    ) -> None:
-        self._db = db
+class Freezes(Proofs[Notice, Frozen]):
+    purpose = "freeze"
+
+    def __init__(self, kit: ProofKit, configuration: Configuration, sessions: Sessions, notices: Notices) -> None:
+        super().__init__(kit)
         self._configuration = configuration
-        self._onetime = onetime
         self._sessions = sessions
         self._notices = notices
-        self._idempotency = idempotency
 
-    async def inspect(self, slug: str, token: str, _caller: Caller) -> LinkInfo:
-        async with self._db.read() as conn:
-            link = await self._onetime.inspect(conn, token)
-            notice = await notices.get(conn, link.flow_id) if link.flow_id else None
-        if notice is None or notice["application"] != slug:
-            return LinkInfo(purpose=None, state="malformed")
-        return LinkInfo(
-            purpose="freeze",
-            state=link.state,
-            to=notice["recipient"],
-            requested_at=notice["created_at"],
-            requested_from=notice["device"],
-            expires_at=link.expires_at,
-            used_at=link.used_at,
-        )
+    async def find(self, conn: Conn, flow_id: UUID) -> Notice | None:
+        return await notices.get(conn, flow_id)
 
-    async def confirm(self, slug: str, body: ConfirmRequest, caller: Caller) -> Frozen:
-        """Consumes the link; ends every session, trusted device and one-time secret of the account."""
-        app = self._configuration.application(slug)
-        answer = None
-        async with self._db.transaction() as tx:
-            await self._idempotency.begin(tx, caller)
-            link = await self._onetime.inspect(tx, body.token)
-            notice = await notices.get(tx, link.flow_id) if link.flow_id else None
-            if notice is None or notice["application"] != slug:
-                raise LinkMalformed
-            set_tenant(str(app.store.id), "unauthenticated")
-            account = await accounts.lock(tx, notice["account_id"])
-            result = await self._onetime.consume_link(
-                tx, body.token, purposes=[PURPOSE], browser=caller.browser, from_anywhere=True
-            )
-            if result.outcome == "ok" and account is not None:
-                if account["status"] == "active":
-                    await accounts.set_status(tx, account["id"], "frozen")
-                    await self._sessions.revoke_all(tx, account["id"], "account_frozen")
-                    await self._onetime.end_subject(tx, str(account["id"]))
-                    told = await self._notices.make(tx, app, account, "account_frozen", caller)
-                    language = account["language"] or app.application.default_language
-                    await tx.emit(AccountFrozen(account_id=account["id"], application=slug, language=language, **told))
-                answer = Frozen()
-                await self._idempotency.store(tx, caller, 200, answer)
-        if answer is None:
-            raise LINK_ERRORS.get(result.outcome, LinkMalformed)
-        security_event("user_updated", "success", account_id=str(notice["account_id"]), change="frozen")
-        return answer
+    async def lock(self, tx: Tx, flow_id: UUID) -> Notice | None:
+        notice = await notices.get(tx, flow_id)
+        if notice is not None:
+            await accounts.lock(tx, notice.account_id)
+        return notice
+
+    def from_anywhere(self, row: Notice) -> bool:
+        return True
+
+    def shown(self, row: Notice, caller: Caller) -> Shown:
+        return Shown(to=row.recipient, requested_at=row.created_at, requested_from=row.device)
+
+    async def prove(self, tx: Tx, row: Notice, proof: Proof) -> Frozen | None:
+        """Ends every session, trusted device and one-time secret of the account."""
+        account = await accounts.get(tx, row.account_id)
+        if account is None:
+            return None
+        if account.status == "active":
+            app = self._configuration.application(row.application)
+            await accounts.set_status(tx, row.account_id, "frozen")
+            await self._sessions.revoke_all(tx, row.account_id, "account_frozen")
+            await self.kit.onetime.end_subject(tx, str(row.account_id))
+            told = await self._notices.make(tx, app, account, "account_frozen", proof.caller)
+            language = account.language or app.application.default_language
+            await tx.emit(AccountFrozen(account_id=row.account_id, application=row.application, language=language, **told))
+        security_event("user_updated", "success", account_id=str(row.account_id), change="frozen")
+        return Frozen()

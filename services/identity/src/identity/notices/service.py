@@ -1,27 +1,27 @@
 """Security notices: to every verified address, each with its own link that needs no sign-in and freezes the account (NOT-1, NOT-2)."""
 
 from datetime import timedelta
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from latchkey_contracts.messages import MessageContent, Origin
 from latchkey_contracts.sealed import Sealed
-from servicekit.caller import Caller
-from servicekit.configuration import Resolved
-from servicekit.db import Database, Record, Tx
+from servicekit.db import Database, Tx
 from servicekit.devices import in_words
 from servicekit.ids import random_id
-from servicekit.onetime import OneTimeSecrets, ToIssue
+from servicekit.process.configuration import Resolved
+from servicekit.proof import OneTimeSecrets, ToIssue
 from servicekit.sealing import Sealer
+from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Identifier, channel_of, mask
+from identity.accounts.rules import Account, Identifier, channel_of, mask
 
 from . import store
+from .store import What
 
 PURPOSE = "freeze"
 LIFETIME = timedelta(days=3)  # a notice that couldn't be delivered by then is old news; its link's life is the policy's
 KEEP = timedelta(days=60)
-What = Literal["password_changed", "account_frozen"]
 
 
 class Told(TypedDict):
@@ -37,18 +37,18 @@ class Notices:
         self._onetime = onetime
         self._sealer = sealer
 
-    async def make(self, tx: Tx, app: Resolved, account: Record, what: What, caller: Caller, *, sessions_ended: int = 0) -> Told:
+    async def make(self, tx: Tx, app: Resolved, account: Account, what: What, caller: Caller, *, sessions_ended: int = 0) -> Told:
         """One for each verified address and number; they go into the event that they tell of."""
         told: Told = {"notices": [], "sms_notices": []}
-        for row in await accounts.identifiers(tx, account["id"]):
-            if row["kind"] in {"email", "phone"} and row["verified_at"] is not None:
-                to = Identifier(row["kind"], row["value"], row["canonical"])
+        for row in await accounts.identifiers(tx, account.id):
+            if row.kind in {"email", "phone"} and row.verified_at is not None:
+                to = row.identifier
                 sealed = await self._one(tx, app, account, what, caller, to, sessions_ended)
                 told["notices" if to.kind == "email" else "sms_notices"].append(sealed)
         return told
 
     async def _one(
-        self, tx: Tx, app: Resolved, account: Record, what: What, caller: Caller, to: Identifier, sessions_ended: int
+        self, tx: Tx, app: Resolved, account: Account, what: What, caller: Caller, to: Identifier, sessions_ended: int
     ) -> Sealed:
         device, slug = in_words(caller.user_agent), app.application.slug
         if what == "account_frozen":
@@ -56,14 +56,14 @@ class Notices:
         else:
             notice_id = random_id()
             await store.insert(
-                tx, notice_id, account["id"], application=slug, what=what, recipient=mask(to.kind, to.value), device=device
+                tx, notice_id, account.id, application=slug, what=what, recipient=mask(to.kind, to.value), device=device
             )
             issued = await self._onetime.issue(
                 tx,
                 ToIssue(
                     purpose=PURPOSE,
                     flow_id=notice_id,
-                    subject=str(account["id"]),
+                    subject=str(account.id),
                     tenant=str(app.store.id),
                     browser=None,
                     link_lifetime=app.policy.freeze.link_lifetime,
@@ -73,7 +73,7 @@ class Notices:
         content = MessageContent(
             channel=channel_of(to.kind),
             to=to.address,
-            given_name=account["profile"].get("given_name"),
+            given_name=account.profile.get("given_name"),
             link=link,
             asked=Origin(at=tx.now, device=device),
             sessions_ended=sessions_ended,

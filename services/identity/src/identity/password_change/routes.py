@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from latchkey_contracts.http.account import PasswordChange
 from latchkey_contracts.http.contacts import PasswordReset, PasswordResetDone
-from servicekit.caller import CallerDep, allow
+from servicekit.web.caller import CallerDep, allow
 
 from .service import PasswordChanges
 

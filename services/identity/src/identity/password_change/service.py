@@ -7,10 +7,8 @@ from uuid import UUID
 
 from latchkey_contracts.http.account import PasswordChange
 from latchkey_contracts.identity import PasswordChanged, UserActivated
-from servicekit.caller import Caller
-from servicekit.configuration import Configuration, Resolved
 from servicekit.context import set_tenant
-from servicekit.db import Database, Record, Tx
+from servicekit.db import Database, Tx
 from servicekit.errors import (
     CredentialsWrong,
     FeatureDisabled,
@@ -19,16 +17,20 @@ from servicekit.errors import (
     SessionRequired,
     ValidationFailed,
 )
-from servicekit.idempotency import Idempotency
 from servicekit.logging import security_event
-from servicekit.onetime import OneTimeSecrets
+from servicekit.process.configuration import Configuration, Resolved
+from servicekit.proof import OneTimeSecrets
+from servicekit.web.caller import Caller
+from servicekit.web.idempotency import Idempotency
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Identifier
+from identity.accounts.rules import Account, Held
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
 from identity.credentials.slowdown import Slowdown
 from identity.notices.service import Notices
+from identity.reach.rules import provable
+from identity.registration import store as attempts
 from identity.sessions import store as session_store
 from identity.sessions.service import Sessions
 
@@ -56,12 +58,12 @@ class PasswordChanges:
         async with self.db.read() as conn:
             session = await session_store.get(conn, session_id)
             stored = await credentials.get(conn, account_id)
-            texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
+            texts = [row.value for row in await accounts.identifiers(conn, account_id)]
             # After what was read: if a twin has changed that already, its answer is here.
             await self.idempotency.recall(conn, caller)
         if session is None:
             raise SessionRequired
-        app = self.configuration.application(session["application"])
+        app = self.configuration.application(session.application)
         if not app.policy.password_change.enabled:
             raise FeatureDisabled
         set_tenant(str(app.store.id), "user")
@@ -95,19 +97,23 @@ class PasswordChanges:
         app = self.configuration.application(slug)
         set_tenant(str(app.store.id), "unauthenticated")
         async with self.db.read() as conn:
-            texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
+            texts = [row.value for row in await accounts.identifiers(conn, account_id)]
         fresh = await self._fresh(app, password, texts, None)
         async with self.db.transaction() as tx:
             account = await self._lock(tx, account_id, ("active", "pending", "frozen"))
+            if account.store_id != app.store.id:
+                raise FlowEnded
             if not await store.first_time(tx, flow_id, account_id):
                 return False
             secured_at = await credentials.secured_at(tx, account_id)
             if requested_at is not None and secured_at is not None and requested_at < secured_at:
                 raise FlowEnded
-            if account["status"] == "pending":
+            if account.status == "pending":
                 await self._activate(tx, app, account, flow_id)
-            elif account["status"] == "frozen":
-                await accounts.set_status(tx, account_id, "active")
+            else:
+                await self._claim(tx, app, account)
+                if account.status == "frozen":
+                    await accounts.set_status(tx, account_id, "active")
             await self._forget_tries(tx, app, account_id, caller)
             ended = await self.sessions.revoke_all(tx, account_id, "password_changed")
             await self._set(tx, app, account, fresh, "reset", caller, sessions_ended=ended, flow_id=flow_id)
@@ -120,7 +126,7 @@ class PasswordChanges:
     async def _forget_tries(self, tx: Tx, app: Resolved, account_id: UUID, caller: Caller) -> None:
         """Of names that are this account's for certain: an address that it only claims is counted for somebody else."""
         rows = await accounts.identifiers(tx, account_id)
-        names = [row["canonical"] for row in rows if row["verified_at"] is not None or row["kind"] == "username"]
+        names = [row.canonical for row in rows if row.verified_at is not None or row.kind == "username"]
         await self.slowdown.forget_all(tx, app.store.id, account_id, names, caller)
 
     async def forced(self, tx: Tx, app: Resolved, account_id: UUID, fresh: str, caller: Caller) -> None:
@@ -140,7 +146,7 @@ class PasswordChanges:
     async def fresh_for(self, app: Resolved, account_id: UUID, password: str) -> str:
         """Checked and hashed, before a transaction is opened. Raises ValidationFailed."""
         async with self.db.read() as conn:
-            texts = [row["value"] for row in await accounts.identifiers(conn, account_id)]
+            texts = [row.value for row in await accounts.identifiers(conn, account_id)]
             stored = await credentials.get(conn, account_id)
         return await self._fresh(app, password, texts, stored)
 
@@ -148,7 +154,7 @@ class PasswordChanges:
         self,
         tx: Tx,
         app: Resolved,
-        account: Record,
+        account: Account,
         fresh: str,
         reason: Reason,
         caller: Caller,
@@ -157,40 +163,40 @@ class PasswordChanges:
         flow_id: UUID | None = None,
     ) -> None:
         """Earlier "this wasn't me" links live on: a thief who changes the password again must not take them away."""
-        await credentials.put(tx, account["id"], fresh)
-        await accounts.no_longer_required(tx, account["id"], "password")
+        await credentials.put(tx, account.id, fresh)
+        await accounts.no_longer_required(tx, account.id, "password")
         told = await self.notices.make(tx, app, account, "password_changed", caller, sessions_ended=sessions_ended)
         await tx.emit(
             PasswordChanged(
-                account_id=account["id"],
+                account_id=account.id,
                 reason=reason,
                 application=app.application.slug,
                 flow_id=flow_id,
-                language=account["language"] or app.application.default_language,
+                language=account.language or app.application.default_language,
                 sessions_ended=sessions_ended,
                 **told,
             )
         )
-        security_event("authn_password_change", "success", account_id=str(account["id"]), reason=reason)
+        security_event("authn_password_change", "success", account_id=str(account.id), reason=reason)
 
-    async def _activate(self, tx: Tx, app: Resolved, account: Record, flow_id: UUID) -> None:
+    async def _activate(self, tx: Tx, app: Resolved, account: Account, flow_id: UUID) -> None:
         """The mailbox is proven; nothing that a registration attempt brought along is taken over (REG-3). So a username that the
         store requires is asked for at the first sign-in (D32).
         """
-        language = account["language"] or app.application.default_language
-        rows = await accounts.identifiers(tx, account["id"])
+        language = account.language or app.application.default_language
+        rows = await accounts.identifiers(tx, account.id)
         username = app.store.used().get("username")
-        if username is not None and username.use == "required" and all(row["kind"] != "username" for row in rows):
-            await accounts.require(tx, account["id"], "username")
+        if username is not None and username.use == "required" and all(row.kind != "username" for row in rows):
+            await accounts.require(tx, account.id, "username")
         for row in rows:
-            if row["kind"] in {"email", "phone"}:
-                await accounts.verify_identifier(tx, account["id"], Identifier(row["kind"], row["value"], row["canonical"]))
-        await accounts.activate(tx, account["id"], profile={}, consents=[], language=language)
-        await self.onetime.end_subject(tx, str(account["id"]), ["activation"])
-        await store.end_attempts(tx, account["id"])
+            if row.kind in {"email", "phone"}:
+                await self._verify(tx, account.id, row)
+        await accounts.activate(tx, account.id, profile={}, consents=[], language=language)
+        await self.onetime.end_subject(tx, str(account.id), ["activation"])
+        await attempts.void_account(tx, account.id)
         await tx.emit(
             UserActivated(
-                account_id=account["id"],
+                account_id=account.id,
                 flow_id=flow_id,
                 application=app.application.slug,
                 store_id=app.store.id,
@@ -199,10 +205,33 @@ class PasswordChanges:
             )
         )
 
+    async def _claim(self, tx: Tx, app: Resolved, account: Account) -> None:
+        """An account that was opened without activation belongs to whoever reads the mailbox that it names (REG-3): the other addresses
+        go, in the profile, too, where recovery may use them (D7). The rest is most often the owner's own.
+        """
+        row = provable(account, await accounts.identifiers(tx, account.id))
+        if row is None or await self._is_proven(tx, app, row):
+            return
+        await self._verify(tx, account.id, row)
+        await accounts.drop_unproven(tx, account.id)
+        ways = {one.name for one in app.store.attributes if one.type in {"email", "phone"}}
+        kept = {name: value for name, value in account.profile.items() if name not in ways}
+        await accounts.set_profile(tx, account.id, kept)
+
     @staticmethod
-    async def _lock(tx: Tx, account_id: UUID, statuses: tuple[str, ...]) -> Record:
+    async def _is_proven(tx: Tx, app: Resolved, row: Held) -> bool:
+        """By somebody else: then it is theirs."""
+        owner = await accounts.find_owner(tx, app.store.id, row.identifier)
+        return owner is not None and owner.proven
+
+    async def _verify(self, tx: Tx, account_id: UUID, row: Held) -> None:
+        one = row.identifier
+        await self.sessions.end_nameless(tx, await accounts.verify_identifier(tx, account_id, one))
+
+    @staticmethod
+    async def _lock(tx: Tx, account_id: UUID, statuses: tuple[str, ...]) -> Account:
         account = await accounts.lock(tx, account_id)
-        if account is None or account["status"] not in statuses:
+        if account is None or account.status not in statuses:
             raise FlowEnded
         return account
 

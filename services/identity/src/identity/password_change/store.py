@@ -6,19 +6,12 @@ from uuid import UUID
 from servicekit.db import Tx
 
 _FIRST = "INSERT INTO completed_reset (flow_id, account_id, completed_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
-_END_ATTEMPTS = """
-UPDATE registration_attempt SET status = 'ended' WHERE account_id = $1 AND status IN ('check_your_messages', 'password')
-"""
 _PURGE = "DELETE FROM completed_reset WHERE completed_at < $1"
 
 
 async def first_time(tx: Tx, flow_id: UUID, account_id: UUID) -> bool:
     """A reset flow sets one password, however often the last call is repeated."""
     return await tx.execute(_FIRST, flow_id, account_id, tx.now) == 1
-
-
-async def end_attempts(tx: Tx, account_id: UUID) -> None:
-    await tx.execute(_END_ATTEMPTS, account_id)
 
 
 async def purge(tx: Tx, before: datetime) -> None:

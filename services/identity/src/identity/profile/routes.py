@@ -1,21 +1,17 @@
 """GET /v1/me: what the portal's first page shows of the signed-in customer."""
 
-from uuid import UUID
+from collections.abc import Mapping
 
-from fastapi import APIRouter
-from latchkey_contracts.http.sign_in import Me
-from servicekit.caller import CallerDep, allow
+from latchkey_contracts.http.account import Me
+from servicekit.web.caller import Caller
+from servicekit.web.http import Read
 
 from .service import Profiles
 
 
-def router(profiles: Profiles) -> APIRouter:
-    routes = APIRouter(dependencies=[allow("gateway")])
-
-    @routes.get("/v1/me")
-    async def me(caller: CallerDep) -> Me:
-        account_id: UUID
+def reads(profiles: Profiles) -> Mapping[str, Read]:
+    async def me(caller: Caller) -> Me:
         account_id, _ = caller.account()
         return await profiles.read(account_id)
 
-    return routes
+    return {"/v1/me": me}

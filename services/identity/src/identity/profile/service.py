@@ -2,12 +2,9 @@
 
 from uuid import UUID
 
-from latchkey_contracts.http.sign_in import Me
+from latchkey_contracts.http.account import Me
 from servicekit.db import Database
 from servicekit.errors import NotFound
-
-from identity.accounts import store as accounts
-from identity.sessions import store as sessions
 
 from . import store
 
@@ -18,22 +15,16 @@ class Profiles:
 
     async def read(self, account_id: UUID) -> Me:
         async with self._db.read() as conn:
-            account = await accounts.get(conn, account_id)
-            if account is None or account["status"] != "active":
-                raise NotFound
-            identifiers = await accounts.identifiers(conn, account_id)
-            live = await sessions.live(conn, account_id)
-            changed = await store.password_changed_at(conn, account_id)
-        profile = account["profile"]
+            found = await store.read(conn, account_id)
+        if found is None:
+            raise NotFound
         return Me(
             account_id=account_id,
-            display_name=profile.get("given_name"),
-            identifiers=[
-                {"kind": row["kind"], "value": row["value"], "verified": row["verified_at"] is not None} for row in identifiers
-            ],
-            profile=profile,
-            language=account["language"],
-            sessions=len(live),
-            created_at=account["created_at"],
-            password_changed_at=changed,
+            display_name=found.profile.get("given_name"),
+            identifiers=found.identifiers,
+            profile=found.profile,
+            language=found.language,
+            sessions=found.sessions,
+            created_at=found.created_at,
+            password_changed_at=found.changed_at,
         )

@@ -3,21 +3,13 @@
 from uuid import UUID
 
 from fastapi import APIRouter
-from latchkey_contracts.http.registration import (
-    CodeRequest,
-    NewPasswordRequest,
-    RegistrationFlow,
-    RegistrationRequest,
-    ResendRequest,
-)
-from servicekit.caller import CallerDep, allow
-
-from identity.activation.service import Activations
+from latchkey_contracts.http.registration import EmailRequest, RegistrationFlow, RegistrationRequest, ResendRequest
+from servicekit.web.caller import CallerDep, allow
 
 from .service import Registrations
 
 
-def router(registrations: Registrations, activations: Activations) -> APIRouter:
+def router(registrations: Registrations) -> APIRouter:
     routes = APIRouter(prefix="/v1/apps/{app}/registrations", dependencies=[allow("gateway")])
 
     @routes.post("", status_code=202)
@@ -32,12 +24,8 @@ def router(registrations: Registrations, activations: Activations) -> APIRouter:
     async def resend(app: str, flow_id: UUID, body: ResendRequest, caller: CallerDep) -> RegistrationFlow:
         return await registrations.resend(app, flow_id, body.channel, caller)
 
-    @routes.post("/{flow_id}/code")
-    async def code(app: str, flow_id: UUID, body: CodeRequest, caller: CallerDep) -> RegistrationFlow:
-        return await activations.by_code(app, flow_id, body.code, caller)
-
-    @routes.post("/{flow_id}/password")
-    async def password(app: str, flow_id: UUID, body: NewPasswordRequest, caller: CallerDep) -> RegistrationFlow:
-        return await activations.set_password(app, flow_id, body.password, caller)
+    @routes.post("/{flow_id}/email", status_code=202)
+    async def by_email(app: str, flow_id: UUID, body: EmailRequest, caller: CallerDep) -> RegistrationFlow:
+        return await registrations.by_email(app, flow_id, body.email, caller)
 
     return routes

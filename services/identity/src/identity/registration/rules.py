@@ -1,16 +1,34 @@
 """What a registration may contain, and what its waiting page may say. Pure functions."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from latchkey_contracts import typed
 from latchkey_contracts.configuration import Application, Attribute, IdentityStore
 from latchkey_contracts.http.registration import ConsentDecision
+from servicekit.addresses import canonical_email, canonical_phone
 from servicekit.errors import FieldError
 
-from identity.accounts.rules import Identifier, canonical_email, canonical_phone
+from identity.accounts.rules import Identifier
 
+from .states import Status
+
+# What may become of an attempt. `complete` begins as that: activation is off, and nothing is stored.
+FOLLOWS: Mapping[Status, frozenset[Status]] = {
+    "check_your_messages": frozenset({"password", "activated", "ended"}),
+    "password": frozenset({"activated", "ended"}),
+    "activated": frozenset(),
+    "complete": frozenset(),
+    "ended": frozenset(),
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def may_follow(now: Status, then: Status) -> bool:
+    """Whether an attempt may come from one state to the other."""
+    return then in FOLLOWS[now]
 
 
 def recipient_of(identifiers: list[Identifier]) -> Identifier | None:
@@ -19,12 +37,12 @@ def recipient_of(identifiers: list[Identifier]) -> Identifier | None:
     Where an address is given nothing but that mailbox proves: a phone's code must never activate an account that carries
     somebody else's address (REG-3).
     """
-    return next((one for kind in ("email", "phone") for one in identifiers if one.kind == kind), None)
+    return next((identifier for kind in ("email", "phone") for identifier in identifiers if identifier.kind == kind), None)
 
 
 def check_profile(given: dict[str, Any], store: IdentityStore) -> list[FieldError]:
     """Only what the store asks for at registration, in its form (REG-7)."""
-    shown = {one.name: one for one in store.attributes if one.at_registration == "shown"}
+    shown = {attribute.name: attribute for attribute in store.attributes if attribute.at_registration == "shown"}
     errors = [
         FieldError(f"/profile/{name}", "unknown_field", "This application doesn't ask for it")
         for name in given
@@ -47,11 +65,11 @@ def _attribute_problem(value: object, attribute: Attribute) -> str | None:
         fine = (
             isinstance(value, list)
             and len(value) <= 50
-            and all(isinstance(one, str) and len(one) <= attribute.max_length for one in value)
+            and all(isinstance(text, str) and len(text) <= attribute.max_length for text in value)
         )
         return (
             None
-            if fine and isinstance(value, list) and not any(_CONTROL.search(one) for one in value)
+            if fine and isinstance(value, list) and not any(_CONTROL.search(text) for text in value)
             else "This is a list of short texts"
         )
     if not isinstance(value, str):
@@ -66,7 +84,7 @@ def _attribute_problem(value: object, attribute: Attribute) -> str | None:
 def _typed_problem(value: str, attribute: Attribute) -> str | None:
     try:
         if attribute.type == "date":
-            date.fromisoformat(value)
+            date.fromisoformat(typed.line(value))
         elif attribute.type == "email":
             canonical_email(value)
         elif attribute.type == "phone":
@@ -80,16 +98,24 @@ def _typed_problem(value: str, attribute: Attribute) -> str | None:
 
 def check_consents(given: list[ConsentDecision], application: Application) -> list[FieldError]:
     """Each about a text in use; mandatory ones must be given."""
-    known = {one.id: one for one in application.consents}
+    known = {consent.id: consent for consent in application.consents}
     errors = []
-    for index, one in enumerate(given):
-        if one.id not in known or known[one.id].version != one.version:
+    for index, decision in enumerate(given):
+        if decision.id not in known or known[decision.id].version != decision.version:
             errors.append(FieldError(f"/consents/{index}", "not_an_option", "This text is not in use"))
-    accepted = {one.id for one in given if one.given}
+    accepted = {decision.id for decision in given if decision.given}
     missing = [consent.id for consent in application.consents if consent.mandatory and consent.id not in accepted]
     return errors + [FieldError("/consents", "required", f"{consent_id} is needed for the contract") for consent_id in missing]
 
 
-def clean_profile(given: dict[str, Any]) -> dict[str, Any]:
-    stripped = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+def clean_profile(given: dict[str, Any], store: IdentityStore) -> dict[str, Any]:
+    """Addresses, numbers and dates as we read them; texts stay as they were written, without the blanks around them."""
+    read = {attribute.name for attribute in store.attributes if attribute.type in {"email", "phone", "date"}}
+    stripped = {name: _stripped(value, reads=name in read) for name, value in given.items()}
     return {name: value for name, value in stripped.items() if value is not None and value != ""}
+
+
+def _stripped(value: Any, *, reads: bool) -> Any:
+    if not isinstance(value, str):
+        return value
+    return typed.line(value) if reads else value.strip()

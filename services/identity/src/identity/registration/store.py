@@ -1,48 +1,47 @@
 """SQL of registration attempts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from servicekit.db import Conn, Record, Tx
 
 from identity.accounts.rules import Identifier
 
-_COLUMNS = """id, store_id, application, account_id, identifiers, recipient_kind, recipient, recipient_value, password_hash, profile, consents,
-language, return_to, browser, match, requested_from, status, proven_by, link_ended, delivery_state, delivery_at, delivery_channel, created_at, expires_at"""
+from .states import ProvenBy, Status
+
+_COLUMNS = """id, store_id, application, account_id, identifiers, recipient_kind, recipient, recipient_value, password_hash, password_chosen, profile, consents,
+language, return_to, browser, match, requested_from, status, proven_by, link_ended, created_at, expires_at, voided_at, restarted"""
 _INSERT = f"""
 INSERT INTO registration_attempt ({_COLUMNS})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, NULL, false, 'queued', $18, NULL, $18, $19)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9::text IS NOT NULL, $10, $11, $12, $13, $14, $15, $16, $17, NULL, false, $18, $19, NULL, $20)
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM registration_attempt WHERE id = $1"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM registration_attempt WHERE id = $1 FOR UPDATE"  # noqa: S608
-_MESSAGE_LEFT = """
-UPDATE registration_attempt SET account_id = $2, delivery_state = 'queued', delivery_at = $3, delivery_channel = NULL, delivery_message = NULL,
-                                link_ended = false, expires_at = $4
+_MESSAGE_LEFT = "UPDATE registration_attempt SET account_id = $2, link_ended = false, expires_at = $3 WHERE id = $1"
+# An attempt keeps its password until it is decided, and no longer; that there was one stays.
+_PROVEN = """
+UPDATE registration_attempt
+SET status = $2, proven_by = $3, password_hash = CASE WHEN $2 IN ('check_your_messages', 'password') THEN password_hash END
 WHERE id = $1
 """
-_PROVEN = "UPDATE registration_attempt SET status = $2, proven_by = $3 WHERE id = $1"
-_PASSWORD = "UPDATE registration_attempt SET password_hash = $2 WHERE id = $1"  # noqa: S105 - a statement
+_PASSWORD = "UPDATE registration_attempt SET password_hash = $2, password_chosen = true WHERE id = $1"  # noqa: S105 - a statement
 _LINK_ENDED = "UPDATE registration_attempt SET link_ended = true WHERE id = $1"
-_END_OTHERS = """
-UPDATE registration_attempt SET status = 'ended'
-WHERE store_id = $1 AND recipient = $2 AND id <> $3 AND status IN ('check_your_messages', 'password') RETURNING id
-"""
-# Never back by a late event, and never by one of a message that a newer one has replaced.
-_DELIVERY = """
+# One that was proven ends in the sight of whoever proved it; the others go on waiting in theirs (ENU-1).
+_VOID = """
 UPDATE registration_attempt
-SET delivery_state = $2, delivery_at = $3, delivery_version = $4, delivery_channel = $5, delivery_message = $6,
-    delivery_seen = array_append(array_remove(delivery_seen, $6), $6)
-WHERE id = $1 AND delivery_version < $4 AND (delivery_message = $6 OR $6 <> ALL (delivery_seen))
+SET voided_at = $1, password_hash = NULL, status = CASE status WHEN 'password' THEN 'ended' ELSE status END
+WHERE status IN ('check_your_messages', 'password') AND voided_at IS NULL
 """
-_SUPPRESSED = "UPDATE registration_attempt SET delivery_state = 'suppressed', delivery_at = $2 WHERE id = $1"
+_VOID_OTHERS = f"{_VOID} AND store_id = $2 AND recipient = $3 AND id <> $4 RETURNING id"
+_VOID_ACCOUNT = f"{_VOID} AND account_id = $2"
 _PURGE = "DELETE FROM registration_attempt WHERE created_at < $1"
 _FORGET = "DELETE FROM registration_attempt WHERE account_id = ANY($1::uuid[])"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """What a registration starts with."""
 
@@ -61,47 +60,91 @@ class Attempt:
     requested_from: str | None
     expires_at: datetime
     account_id: UUID | None = None
-    status: str = "check_your_messages"
+    status: Status = "check_your_messages"
+    restarted: bool = False
 
 
-async def insert(tx: Tx, one: Attempt) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """An attempt as it is stored. `voided_at`: another one has activated the account, which whoever began this one doesn't see (ENU-1)."""
+
+    id: UUID
+    store_id: UUID
+    application: str
+    account_id: UUID | None
+    identifiers: Sequence[Identifier]
+    recipient: Identifier
+    password_hash: str | None
+    password_chosen: bool
+    profile: dict[str, Any]
+    consents: list[dict[str, Any]]
+    language: str
+    return_to: str | None
+    browser: bytes | None
+    match: str
+    requested_from: str | None
+    status: Status
+    proven_by: ProvenBy | None
+    link_ended: bool
+    created_at: datetime
+    expires_at: datetime
+    voided_at: datetime | None
+    restarted: bool
+
+    @classmethod
+    def of(cls, row: Record) -> Self:
+        same = {field.name: row[field.name] for field in fields(cls) if field.name not in {"identifiers", "recipient"}}
+        identifiers = [Identifier(**identifier) for identifier in row["identifiers"]]
+        recipient = Identifier(row["recipient_kind"], row["recipient_value"], row["recipient"])
+        return cls(**same, identifiers=identifiers, recipient=recipient)
+
+    @property
+    def waits(self) -> bool:
+        """For a link or a code, as far as its row tells."""
+        return self.status == "check_your_messages"
+
+
+async def insert(tx: Tx, attempt: Attempt) -> None:
     await tx.execute(
         _INSERT,
-        one.id,
-        one.store_id,
-        one.application,
-        one.account_id,
-        [identifier.as_dict() for identifier in one.identifiers],
-        one.recipient.kind,
-        one.recipient.canonical,
-        one.recipient.value,
-        one.password_hash,
-        one.profile,
-        one.consents,
-        one.language,
-        one.return_to,
-        one.browser,
-        one.match,
-        one.requested_from,
-        one.status,
+        attempt.id,
+        attempt.store_id,
+        attempt.application,
+        attempt.account_id,
+        [identifier.as_dict() for identifier in attempt.identifiers],
+        attempt.recipient.kind,
+        attempt.recipient.canonical,
+        attempt.recipient.value,
+        attempt.password_hash,
+        attempt.profile,
+        attempt.consents,
+        attempt.language,
+        attempt.return_to,
+        attempt.browser,
+        attempt.match,
+        attempt.requested_from,
+        attempt.status,
         tx.now,
-        one.expires_at,
+        attempt.expires_at,
+        attempt.restarted,
     )
 
 
-async def get(conn: Conn, flow_id: UUID) -> Record | None:
-    return await conn.fetchrow(_GET, flow_id)
+async def get(conn: Conn, flow_id: UUID) -> Registration | None:
+    row = await conn.fetchrow(_GET, flow_id)
+    return Registration.of(row) if row is not None else None
 
 
-async def lock(tx: Tx, flow_id: UUID) -> Record | None:
-    return await tx.fetchrow(_LOCK, flow_id)
+async def lock(tx: Tx, flow_id: UUID) -> Registration | None:
+    row = await tx.fetchrow(_LOCK, flow_id)
+    return Registration.of(row) if row is not None else None
 
 
 async def message_left(tx: Tx, flow_id: UUID, account_id: UUID, expires_at: datetime) -> None:
-    await tx.execute(_MESSAGE_LEFT, flow_id, account_id, tx.now, expires_at)
+    await tx.execute(_MESSAGE_LEFT, flow_id, account_id, expires_at)
 
 
-async def set_status(tx: Tx, flow_id: UUID, status: str, proven_by: str | None) -> None:
+async def set_status(tx: Tx, flow_id: UUID, status: Status, proven_by: ProvenBy | None) -> None:
     await tx.execute(_PROVEN, flow_id, status, proven_by)
 
 
@@ -113,17 +156,13 @@ async def set_link_ended(tx: Tx, flow_id: UUID) -> None:
     await tx.execute(_LINK_ENDED, flow_id)
 
 
-async def end_others(tx: Tx, store_id: UUID, recipient: str, but: UUID) -> Sequence[UUID]:
-    return [row["id"] for row in await tx.fetch(_END_OTHERS, store_id, recipient, but)]
+async def void_others(tx: Tx, mine: Registration) -> Sequence[UUID]:
+    """All attempts for the same recipient that somebody could still finish. Answers which."""
+    return [row["id"] for row in await tx.fetch(_VOID_OTHERS, tx.now, mine.store_id, mine.recipient.canonical, mine.id)]
 
 
-async def set_delivery(tx: Tx, flow_id: UUID, *, state: str, at: datetime, version: int, channel: str, message_id: UUID) -> None:
-    """`version`: of the event, which the notifier counts per account over all its messages."""
-    await tx.execute(_DELIVERY, flow_id, state, at, version, channel, message_id)
-
-
-async def set_suppressed(tx: Tx, flow_id: UUID) -> None:
-    await tx.execute(_SUPPRESSED, flow_id, tx.now)
+async def void_account(tx: Tx, account_id: UUID) -> None:
+    await tx.execute(_VOID_ACCOUNT, tx.now, account_id)
 
 
 async def purge(tx: Tx, before: datetime) -> None:
@@ -132,7 +171,3 @@ async def purge(tx: Tx, before: datetime) -> None:
 
 async def forget(tx: Tx, account_ids: Sequence[UUID]) -> None:
     await tx.execute(_FORGET, list(account_ids))
-
-
-def identifiers_of(row: Record) -> list[Identifier]:
-    return [Identifier(one["kind"], one["value"], one["canonical"]) for one in row["identifiers"]]

@@ -1,5 +1,6 @@
 """/v1/session, /v1/me/sessions, and the gateway's look-ups."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,8 +9,8 @@ from fastapi import APIRouter
 from latchkey_contracts.http.common import Request
 from latchkey_contracts.http.sign_in import SessionInfo
 from pydantic import Field
-from servicekit.caller import CallerDep, allow
-from servicekit.errors import SessionRequired
+from servicekit.web.caller import CallerDep, allow
+from servicekit.web.http import Read
 
 from .service import Sessions
 
@@ -41,10 +42,8 @@ def router(sessions: Sessions) -> APIRouter:
     async def sign_out(caller: CallerDep) -> None:
         await sessions.sign_out(caller)
 
-    @routes.get("/v1/me/sessions", dependencies=[allow("gateway")])
-    async def listing(caller: CallerDep) -> dict[str, Any]:
-        if caller.account_id is None:
-            raise SessionRequired
-        return {"items": await sessions.listing(caller), "next": None}
-
     return routes
+
+
+def reads(sessions: Sessions) -> Mapping[str, Read]:
+    return {"/v1/me/sessions": sessions.listing}

@@ -11,13 +11,15 @@ from latchkey_contracts.notifier import Channel
 class Transient(Exception):
     """It did not go out, and may go out later or by another provider.
 
-    `down`: the provider itself is not there, for this message as for any. `counted`: it answered so strangely that it may
-    have taken the message after all, so this attempt counts against the message's bound (FRD-10).
+    `down`: the provider itself is not there, for this message as for any; `at_once`: and it said so itself, so that nobody need
+    try again to know. `counted`: it answered so strangely that it may have taken the message after all, so this attempt counts
+    against the message's bound (FRD-10).
     """
 
-    def __init__(self, reason: str, *, down: bool = False, counted: bool = False) -> None:
+    def __init__(self, reason: str, *, down: bool = False, at_once: bool = False, counted: bool = False) -> None:
         super().__init__(reason)
         self.down = down
+        self.at_once = at_once
         self.counted = counted
 
 
@@ -33,6 +35,15 @@ class Unknown(Exception):
     """Nobody can say whether it went out: the line was cut while the provider had it (REL-7)."""
 
     down = counted = True
+    at_once = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Goes with the mail that shows it as `cid:<name>`, so that nothing is loaded when it is read (NOT-4)."""
+
+    name: str
+    png: bytes
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Mail:
     text: str
     html: str
     language: str
+    picture: Picture | None = None
     content: bytes | None = None  # as it goes by SMTP, once that is made
 
 
@@ -134,8 +146,10 @@ class Provider(Protocol):
     def written(self, message: Message) -> Message:
         """As this provider sends it, made before anybody is asked and anything is noted down. Raises Refused: it can't be."""
 
-    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
-        """Returns when the provider has taken it, with the provider's own id of it. Raises Transient, Refused or Unknown."""
+    async def send(self, message: Message, *, callback_url: str, expires_in: float, hurry: bool = False) -> str | None:
+        """Returns when the provider has taken it, with the provider's own id of it. `expires_in`: seconds. `hurry`: another one
+        waits to take it, so this one is left within 5 s unless it has it (E15). Raises Transient, Refused or Unknown.
+        """
 
     def read(self, callback: Callback) -> list[Receipt] | CallStep:
         """Raises Forged."""

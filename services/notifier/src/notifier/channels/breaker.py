@@ -37,20 +37,20 @@ class Breaker:
         """It answered, whatever it said about this one message."""
         self._failures, self._seconds, self._open_until, self._probing = 0, FIRST_SECONDS, None, False
 
-    def failed(self) -> None:
-        """It was not there."""
-        self._failures += 1
+    def failed(self, *, at_once: bool = False) -> None:
+        """It was not there. `at_once`: it said so itself."""
+        self._failures += OPEN_AFTER if at_once else 1
         if self._probing:
             self._seconds = min(self._seconds * 2, LONGEST_SECONDS)
         if self._probing or self._failures >= OPEN_AFTER:
             self._open_until = self._clock.monotonic() + self._seconds
         self._probing = False
 
-    def judge(self, *, there: bool) -> None:
+    def judge(self, *, there: bool, at_once: bool = False) -> None:
         if there:
             self.succeeded()
         else:
-            self.failed()
+            self.failed(at_once=at_once)
 
     def undecided(self) -> None:
         """The attempt ended without a word about the provider."""

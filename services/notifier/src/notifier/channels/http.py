@@ -1,48 +1,41 @@
 """What both HTTP providers share: one pooled client, and what an answer or its absence means."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-import httpx
+from servicekit.web.transport import Answer, Connections, NotSent, Transport, Unanswered
 
 from .base import Refused, Transient, Unknown
 
-# Before a request is on its way another provider may have the message; later nobody knows.
-NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-LATER = frozenset({408, 425, 429})
+# What a 4xx is about: the message and who gets it, or a moment that passes; any other is about us: credentials, money, quota, address.
+OF_THE_MESSAGE = frozenset({400, 422})
+LATER = frozenset({408, 409, 413, 425})
 
 
-def client(connect_seconds: float, timeout_seconds: float, auth: httpx.Auth | None = None) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        auth=auth,
-        timeout=httpx.Timeout(timeout_seconds, connect=connect_seconds),
-        limits=httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=30),
-        follow_redirects=False,  # a message goes where the operator said, nowhere else
-    )
+def client(connect_seconds: float, timeout_seconds: float) -> Connections:
+    """Redirects are not followed: a message goes where the operator said, nowhere else."""
+    return Connections.outwards(200, connect_seconds=connect_seconds, answer_seconds=timeout_seconds)
 
 
-def refused(response: httpx.Response) -> Refused:
-    return Refused(f"http {response.status_code}")
+def refused(answer: Answer) -> Refused:
+    return Refused(f"http {answer.status}")
 
 
 async def post(
-    http: httpx.AsyncClient, request: httpx.Request, why: Callable[[httpx.Response], Refused] = refused
-) -> httpx.Response:
-    """The 2xx answer: acceptance. Raises Transient, Refused (4xx; `why` reads its reason) or Unknown."""
+    http: Transport, url: str, headers: Mapping[str, str], content: bytes, why: Callable[[Answer], Refused | Transient] = refused
+) -> Answer:
+    """The 2xx answer: acceptance. Raises Transient, Unknown, or what `why` reads in a 400: Refused where it is about who is
+    written to.
+    """
     try:
-        response = await http.send(request)
-    except NEVER_LEFT as error:
-        raise Transient(type(error).__name__, down=True) from None
-    except httpx.HTTPError as error:
-        raise Unknown(type(error).__name__) from None
-    if response.is_success:
-        return response
-    said = f"http {response.status_code}"
-    if response.status_code in {401, 403}:  # our credentials, so every message's trouble and not this one's
-        raise Transient(said, down=True)
-    if response.status_code in LATER or response.status_code == 503:
-        raise Transient(said, down=response.status_code == 503)
-    if response.status_code >= 500:
-        raise Transient(said, down=True, counted=True)
-    if response.is_redirect:
-        raise Transient(said, down=True)
-    raise why(response)
+        answer = await http.send("POST", url, {"user-agent": "latchkey", "accept": "*/*", **headers}, content, None)
+    except NotSent as error:  # before it is on its way another provider may have the message; later nobody knows
+        raise Transient(str(error), down=True) from None
+    except Unanswered as error:
+        raise Unknown(str(error)) from None
+    if 200 <= answer.status < 300:
+        return answer
+    said, status = f"http {answer.status}", answer.status
+    if status in OF_THE_MESSAGE:
+        raise why(answer)
+    # 503: it took nothing. Any other of its own faults may have come after it had taken the message.
+    raise Transient(said, down=status not in LATER, counted=status >= 500 and status != 503)

@@ -1,5 +1,6 @@
 """Any other provider: a signed POST of JSON, any 2xx is acceptance, signed receipts come back (docs/operations.md)."""
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -35,7 +36,7 @@ class HttpsProvider:
     def written(self, message: Message) -> Message:
         return message
 
-    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
+    async def send(self, message: Message, *, callback_url: str, expires_in: float, hurry: bool = False) -> str | None:  # noqa: ARG002 - always in a hurry
         now = self._clock.now()
         document = {
             "message_id": message.message_id,
@@ -51,22 +52,22 @@ class HttpsProvider:
             "idempotency-key": message.message_id,
             **signing.sign(self._key, message.message_id, int(now.timestamp()), body),
         }
-        response = await http.post(self._http, self._http.build_request("POST", self._url, content=body, headers=headers))
+        answer = await http.post(self._http, self._url, headers, body)
         try:
-            answer: Any = orjson.loads(response.content)
+            said: Any = orjson.loads(answer.content)
         except orjson.JSONDecodeError:
             return None  # accepted all the same: the status says so
-        found = answer.get("id") if isinstance(answer, dict) else None
+        found = said.get("id") if isinstance(said, dict) else None
         return found[:200] if isinstance(found, str) else None
 
     def read(self, callback: Callback) -> list[Receipt] | CallStep:
         return signing.receipts(self._key, callback, self._clock.now().timestamp())
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
 
-def _content(message: Message) -> dict[str, str]:
+def _content(message: Message) -> dict[str, Any]:
     if isinstance(message, Text):
         return {"channel": "sms", "text": message.body}
     if isinstance(message, Call):
@@ -74,4 +75,9 @@ def _content(message: Message) -> dict[str, str]:
         return {"channel": "voice", "prompt": message.prompt, "text": message.body}
     assert isinstance(message, Mail)  # noqa: S101 - there is no fourth
     sender = {"from": message.sender_address, "from_name": message.sender_name}
-    return {"channel": "email", "subject": message.subject, "text": message.text, "html": message.html, **sender}
+    shown = [message.picture] if message.picture is not None else []
+    inline = [
+        {"content_id": picture.name, "type": "image/png", "base64": base64.b64encode(picture.png).decode()} for picture in shown
+    ]
+    mail = {"channel": "email", "subject": message.subject, "text": message.text, "html": message.html, **sender}
+    return {**mail, "inline": inline}

@@ -2,9 +2,9 @@
 
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import parse_qs, urlsplit
 
 from latchkey_contracts.notifier import Channel
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
@@ -14,7 +14,12 @@ from . import signing
 from .base import Provider
 from .https import HttpsProvider
 from .smtp import SmtpProvider
+from .smtp_server import LONGEST_SECONDS, SmtpServer
 from .twilio import TwilioProvider
+
+EHLO = (
+    r"^([A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*|\[[0-9A-Fa-f:.IPv]+\])$"  # RFC 5321 §4.1.3: a name, or an address in brackets
+)
 
 
 class _Settings(BaseModel):
@@ -35,26 +40,33 @@ class _Settings(BaseModel):
 
 
 class Smtp(_Settings):
+    """`ehlo`, and the seconds of a step, of the content and of our patience, also stand in the address."""
+
     kind: Literal["smtp"]
     channels: list[Literal["email"]] = ["email"]
     url: SecretStr
-    connect_seconds: float = Field(default=4, gt=0, le=60)
-    timeout_seconds: float = Field(default=20, gt=0, le=300)
+    ehlo: str | None = Field(default=None, pattern=EHLO)
+    step_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
+    timeout_seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS)
+    connect_seconds: float | None = Field(default=None, gt=0, le=60)
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_server(cls, value: SecretStr) -> SecretStr:
+        SmtpServer.of(value.get_secret_value())
+        return value
+
+    def server(self) -> SmtpServer:
+        found = SmtpServer.of(self.url.get_secret_value())
+        said = {"step": self.step_seconds, "content": self.timeout_seconds, "patience": self.connect_seconds}
+        times = replace(found.times, **{name: seconds for name, seconds in said.items() if seconds is not None})
+        return replace(found, ehlo=self.ehlo or found.ehlo, times=times)
 
     def plain(self) -> bool:
-        """Readable by others on the way."""
-        parts = urlsplit(self.url.get_secret_value())
-        return parts.scheme == "smtp" and parse_qs(parts.query).get("starttls", ["require"])[0] != "require"
+        return self.server().plain
 
-    def make(self, clock: Clock) -> Provider:
-        return SmtpProvider(
-            self.url.get_secret_value(),
-            clock=clock,
-            name=self.name,
-            connect_seconds=self.connect_seconds,
-            timeout_seconds=self.timeout_seconds,
-            callback_key=self.key(),
-        )
+    def make(self, clock: Clock, ehlo: str) -> Provider:
+        return SmtpProvider(self.server(), clock=clock, ehlo=ehlo, name=self.name, callback_key=self.key())
 
 
 class _Http(_Settings):
@@ -74,7 +86,7 @@ class Twilio(_Http):
     auth_token: SecretStr
     sender: str = Field(alias="from", pattern=r"^(\+[1-9][0-9]{4,14}|MG[0-9a-f]{32})$")
 
-    def make(self, _clock: Clock) -> Provider:
+    def make(self, _clock: Clock, _ehlo: str) -> Provider:
         return TwilioProvider(
             account_sid=self.account_sid,
             auth_token=self.auth_token.get_secret_value(),
@@ -92,7 +104,7 @@ class Https(_Http):
     channels: list[Channel] = Field(min_length=1)
     secret: SecretStr
 
-    def make(self, clock: Clock) -> Provider:
+    def make(self, clock: Clock, _ehlo: str) -> Provider:
         return HttpsProvider(
             self.url,
             key=signing.key_of(self.secret.get_secret_value()),
@@ -134,5 +146,6 @@ def read(path: Path, *, production: bool) -> list[One]:
     return found
 
 
-def smtp_alone(url: str, timeout_seconds: float) -> list[One]:
-    return [Smtp(name="smtp", kind="smtp", url=SecretStr(url), timeout_seconds=timeout_seconds)]
+def smtp_alone(url: str, *, ehlo: str | None, timeout_seconds: float | None) -> list[One]:
+    """Raises ValueError."""
+    return [Smtp(name="smtp", kind="smtp", url=SecretStr(url), ehlo=ehlo, timeout_seconds=timeout_seconds)]

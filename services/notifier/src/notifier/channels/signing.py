@@ -50,7 +50,7 @@ def verify(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> N
     if abs(int(timestamp) - now) > TOLERANCE_SECONDS:
         raise Forged("its time is not ours")
     expected = f"v1,{_signature(key, message_id, timestamp, body)}"
-    if not any(hmac.compare_digest(expected.encode(), one.encode()) for one in given.split(" ")):
+    if not any(hmac.compare_digest(expected.encode(), part.encode()) for part in given.split(" ")):
         raise Forged("the signature is wrong")
 
 

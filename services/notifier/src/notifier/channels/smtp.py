@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.header import Header
+from email.mime.base import MIMEBase
+from email.mime.image import MIMEImage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import format_datetime, formataddr
 from functools import lru_cache
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 import idna
@@ -20,13 +21,13 @@ from latchkey_contracts.notifier import Channel
 from servicekit.clock import Clock
 
 from . import signing
-from .base import Callback, CallStep, Mail, Message, Receipt, Refused, Transient, Unknown
+from .base import Callback, CallStep, Mail, Message, Picture, Receipt, Refused, Transient, Unknown
+from .refusals import refusal
+from .smtp_server import SmtpServer
 
 IDLE_SECONDS = 30.0
 LONGEST_LINE = 990  # RFC 5322: 998
 LONGEST_WORD = 75  # RFC 2047
-SHUTTING_DOWN = 421  # RFC 5321 §3.8: for everybody
-LOGIN_FIRST = 530  # RFC 4954 §6: our credentials, so every message's trouble and not this one's
 WIRE = compat32.clone(linesep="\r\n")
 _BREAKS = re.compile(r"[\r\n\x00]+")
 
@@ -78,10 +79,22 @@ def compose(mail: Mail, at: datetime) -> bytes:
         # 7bit where it is plain ASCII in lines that SMTP carries, else base64: both without work per character.
         short = text.isascii() and all(len(line) < LONGEST_LINE for line in text.splitlines())
         if short:
-            message.attach(MIMEText(text, subtype, "us-ascii"))
+            part: MIMEBase = MIMEText(text, subtype, "us-ascii")
         else:
-            message.attach(MIMEText(text.replace("\n", "\r\n"), subtype, "utf-8"))  # RFC 2046 §4.1.1: lines end with CRLF
+            part = MIMEText(text.replace("\n", "\r\n"), subtype, "utf-8")  # RFC 2046 §4.1.1: lines end with CRLF
+        message.attach(part if subtype == "plain" or mail.picture is None else _with(mail.picture, part))
     return message.as_bytes(policy=WIRE)
+
+
+def _with(picture: Picture, html: MIMEBase) -> MIMEBase:
+    """The HTML and the picture in it (RFC 2387), which mail programs then don't list as an attachment."""
+    both = MIMEMultipart("related", boundary=f"=_{secrets.token_hex(16)}", type="text/html")
+    both.attach(html)
+    image = MIMEImage(picture.png, "png")
+    image["Content-ID"] = f"<{picture.name}>"
+    image["Content-Disposition"] = "inline"
+    both.attach(image)
+    return both
 
 
 class SmtpProvider:
@@ -90,31 +103,14 @@ class SmtpProvider:
     repeatable = True  # under one Message-ID, which mail servers and clients hold for one mail (docs/decisions/0004)
 
     def __init__(
-        self,
-        url: str,
-        *,
-        clock: Clock,
-        name: str = "smtp",
-        connect_seconds: float = 4.0,
-        timeout_seconds: float = 20.0,
-        callback_key: bytes | None = None,
+        self, server: SmtpServer, *, clock: Clock, ehlo: str, name: str = "smtp", callback_key: bytes | None = None
     ) -> None:
-        """`connect_seconds`: for everything before the mail itself, after which another provider may have it."""
+        """`ehlo`: the name that we say we have, where the server's address names none."""
         self.name = name
         self._clock = clock
         self._callback_key = callback_key
-        parts = urlsplit(url)
-        query = parse_qs(parts.query)
-        self._host, self._port = parts.hostname or "localhost", parts.port or (465 if parts.scheme == "smtps" else 587)
-        self._user = unquote(parts.username) if parts.username else None
-        self._password = unquote(parts.password) if parts.password else None
-        self._tls = parts.scheme == "smtps"
-        # require: refuse a server without; offered: use it where the server has it; never: development only.
-        mode = query.get("starttls", ["offered" if self._host in {"127.0.0.1", "localhost"} else "require"])[0]
-        self._start_tls = {"require": True, "offered": None, "never": False}[mode]
-        self._verify = query.get("verify", ["on"])[0] != "off"
-        self._connect_seconds = connect_seconds
-        self._timeout = timeout_seconds
+        self._server = server
+        self._ehlo = server.ehlo or ehlo
         self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
 
     def written(self, message: Message) -> Mail:
@@ -127,15 +123,23 @@ class SmtpProvider:
         except (ValueError, MessageError) as error:
             raise Refused(f"the mail can't be written: {type(error).__name__}") from None
 
-    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:  # noqa: ARG002 - SMTP has neither
+    async def send(
+        self,
+        message: Message,
+        *,
+        callback_url: str,  # noqa: ARG002 - SMTP has none
+        expires_in: float,
+        hurry: bool = False,
+    ) -> str | None:
         mail = self.written(message)
         assert mail.content is not None  # noqa: S101 - written
-        client = await self._begin(mail)
+        # Nothing leaves after its time, however long a server lets us wait (EVT-9).
+        client = await self._begin(mail, min(self._server.times.patience, expires_in) if hurry else expires_in)
         try:
-            await client.data(mail.content)
+            await client.data(mail.content, timeout=self._server.times.content)
         except aiosmtplib.SMTPResponseException as error:
             client.close()
-            raise self._refusal(error.code) from None
+            raise refusal("content", error.code, error.message) from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             client.close()
             raise Unknown(type(error).__name__) from None
@@ -149,11 +153,11 @@ class SmtpProvider:
         """Bounces and complaints, told by whatever reads the mailboxes for them."""
         return signing.receipts(self._callback_key, callback, self._clock.now().timestamp())
 
-    async def _begin(self, mail: Mail) -> aiosmtplib.SMTP:
+    async def _begin(self, mail: Mail, seconds: float) -> aiosmtplib.SMTP:
         """A connection on which sender and recipient are said; nothing of the mail has left yet."""
         client: aiosmtplib.SMTP | None = None
         try:
-            async with asyncio.timeout(self._connect_seconds):
+            async with asyncio.timeout(seconds):
                 client, fresh = await self._take()
                 try:
                     await self._envelope(client, mail)
@@ -166,8 +170,6 @@ class SmtpProvider:
         except BaseException as error:
             if client is not None:
                 client.close()
-            if isinstance(error, aiosmtplib.SMTPResponseException):
-                raise self._refusal(error.code) from None
             if isinstance(error, (aiosmtplib.SMTPException, OSError, TimeoutError)):
                 raise Transient(type(error).__name__, down=True) from None
             raise
@@ -176,24 +178,16 @@ class SmtpProvider:
     @staticmethod
     async def _envelope(client: aiosmtplib.SMTP, mail: Mail) -> None:
         options = [] if mail.to.isascii() else ["SMTPUTF8"]
-        if options:
-            if client.is_ehlo_or_helo_needed:
-                await client.ehlo()
-            if not client.supports_extension("SMTPUTF8"):
-                raise Refused("the mail server takes no mailbox beyond ASCII")
+        if options and not client.supports_extension("SMTPUTF8"):
+            raise Refused("the mail server takes no mailbox beyond ASCII")
         try:
             await client.mail(mail.sender_address, options=options, encoding="utf-8")
         except aiosmtplib.SMTPResponseException as error:
-            # The sender is this application's own: a no to it is no word about anybody else's mail, nor about who is written to.
-            # So it may go later, once the operator has mended it, or by another provider.
-            raise Transient(f"smtp {error.code} to the sender", down=error.code in {SHUTTING_DOWN, LOGIN_FIRST}) from None
-        await client.rcpt(mail.to, encoding="utf-8")
-
-    @staticmethod
-    def _refusal(code: int) -> Exception:
-        if code >= 500 and code != LOGIN_FIRST:
-            return Refused(f"smtp {code}")
-        return Transient(f"smtp {code}", down=code in {SHUTTING_DOWN, LOGIN_FIRST})
+            raise refusal("sender", error.code, error.message) from None
+        try:
+            await client.rcpt(mail.to, encoding="utf-8")
+        except aiosmtplib.SMTPResponseException as error:
+            raise refusal("recipient", error.code, error.message) from None
 
     async def _take(self) -> tuple[aiosmtplib.SMTP, bool]:
         now = asyncio.get_running_loop().time()
@@ -205,20 +199,32 @@ class SmtpProvider:
         return await self._connect(), True
 
     async def _connect(self) -> aiosmtplib.SMTP:
+        """Greeted, secured, logged in, and known by our name."""
+        server = self._server
         client = aiosmtplib.SMTP(
-            hostname=self._host,
-            port=self._port,
-            timeout=self._timeout,
-            use_tls=self._tls,
-            start_tls=False if self._tls else self._start_tls,
-            validate_certs=self._verify,
-            username=self._user,
-            password=self._password,
+            hostname=server.host,
+            port=server.port,
+            local_hostname=self._ehlo,
+            timeout=server.times.step,
+            use_tls=server.tls,
+            start_tls=False,  # and no login: by hand below, since the library would try HELO where EHLO is refused
+            validate_certs=server.verify,
         )
         try:
             await client.connect()
-        except aiosmtplib.SMTPResponseException as error:  # a greeting or login that says no is about us, not about one mail
-            raise Transient(f"smtp {error.code} at the start", down=True) from None
+            await client.ehlo()
+            offered = server.start_tls is None and client.supports_extension("starttls")
+            if not server.tls and (server.start_tls or offered):
+                await client.starttls()
+                await client.ehlo()
+            if server.user:
+                await client.login(server.user, server.password or "")
+        except aiosmtplib.SMTPResponseException as error:  # about us, not about one mail
+            client.close()
+            raise refusal("start", error.code, error.message) from None
+        except BaseException:
+            client.close()
+            raise
         return client
 
     async def close(self) -> None:

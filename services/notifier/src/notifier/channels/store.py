@@ -14,8 +14,8 @@ _TROUBLED = "SELECT DISTINCT provider FROM provider_trouble WHERE seen_at > $1"
 
 async def report_trouble(tx: Tx, replica: UUID, providers: Sequence[str]) -> None:
     """Which providers this replica leaves alone now."""
-    for one in providers:
-        await tx.execute(_REPORT, replica, one, tx.now)
+    for provider in providers:
+        await tx.execute(_REPORT, replica, provider, tx.now)
     await tx.execute(_OVER, replica, list(providers))
 
 

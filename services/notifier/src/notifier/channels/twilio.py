@@ -8,21 +8,25 @@ import base64
 import hmac
 from collections.abc import Iterable
 from hashlib import sha1
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from uuid import UUID
 from xml.sax.saxutils import escape, quoteattr
 
-import httpx
 import orjson
 from latchkey_contracts.notifier import Channel
+from servicekit.web.transport import Answer
 
 from . import http
-from .base import Call, Callback, CallStep, Forged, Message, Pause, Receipt, Refused, Spoken, Text
+from .base import Call, Callback, CallStep, Forged, Message, Pause, Receipt, Refused, Spoken, Text, Transient
 
 RINGS_SECONDS = 25
 CALL_SECONDS = 60  # PST-4, FRD-7
 KEY_SECONDS = 10
 OPTED_OUT = 21610  # "attempt to send to an unsubscribed recipient"
+# Of https://www.twilio.com/docs/api/errors: what is about the number that is written to ends the message ...
+OF_THE_RECIPIENT = frozenset({13224, 21201, 21211, 21214, 21217, 21265, 21401, 21604, OPTED_OUT, 21614, 21635})
+# ... what is about this message or the way to that country may go by another provider; the rest is about us: our number, our account.
+OF_THE_MESSAGE = frozenset({13223, 21219, 21215, 21408, 21602, 21612, 21617})
 # Voices that speak the language, so that digits are read in it (WEB-18). Amazon's, because only they know <break>: a
 # <Pause> lasts whole seconds.
 VOICES = {
@@ -63,12 +67,14 @@ class TwilioProvider:
         self._base = f"{url.rstrip('/')}/2010-04-01/Accounts/{account_sid}"
         self._token = auth_token
         self._sender = sender
-        self._http = http.client(connect_seconds, timeout_seconds, httpx.BasicAuth(account_sid, auth_token))
+        account = base64.b64encode(f"{account_sid}:{auth_token}".encode()).decode()
+        self._headers = {"authorization": f"Basic {account}", "content-type": "application/x-www-form-urlencoded"}
+        self._http = http.client(connect_seconds, timeout_seconds)
 
     def written(self, message: Message) -> Message:
         return message
 
-    async def send(self, message: Message, *, callback_url: str, expires_in: float) -> str | None:
+    async def send(self, message: Message, *, callback_url: str, expires_in: float, hurry: bool = False) -> str | None:  # noqa: ARG002 - always in a hurry
         if isinstance(message, Text):
             sender = "MessagingServiceSid" if self._sender.startswith("MG") else "From"
             form = {sender: self._sender, "Body": message.body, "StatusCallback": callback_url}
@@ -86,9 +92,8 @@ class TwilioProvider:
             }
             path = "Calls.json"
         form["To"] = message.to
-        request = self._http.build_request("POST", f"{self._base}/{path}", data=form)
-        response = await http.post(self._http, request, _refused)
-        found = _object(response.content).get("sid")
+        answer = await http.post(self._http, f"{self._base}/{path}", self._headers, urlencode(form).encode(), _refused)
+        found = _object(answer.content).get("sid")
         return found[:200] if isinstance(found, str) else None
 
     def read(self, callback: Callback) -> list[Receipt] | CallStep:
@@ -111,12 +116,16 @@ class TwilioProvider:
         return _receipts(message_id, said)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
 
-def _refused(response: httpx.Response) -> Refused:
-    code = _object(response.content).get("code")
-    return Refused(f"twilio {code}" if isinstance(code, int) else f"http {response.status_code}", opted_out=code == OPTED_OUT)
+def _refused(answer: Answer) -> Refused | Transient:
+    code = _object(answer.content).get("code")
+    if not isinstance(code, int):
+        return Transient(f"http {answer.status}")
+    if code in OF_THE_RECIPIENT:
+        return Refused(f"twilio {code}", opted_out=code == OPTED_OUT)
+    return Transient(f"twilio {code}", down=code not in OF_THE_MESSAGE)
 
 
 def _receipts(message_id: UUID, said: dict[str, str]) -> list[Receipt]:

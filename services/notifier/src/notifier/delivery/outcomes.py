@@ -16,22 +16,23 @@ from latchkey_contracts.notifier import (
     MessageQueued,
     MessageSuppressed,
 )
-from servicekit.configuration import Resolved
 from servicekit.context import Trace, use_trace
-from servicekit.db import Database, Record, Tx
+from servicekit.db import Database, Tx
 from servicekit.errors import NotFound
+from servicekit.events.together import Together
 from servicekit.logging import get_logger
+from servicekit.process.configuration import Resolved
 from servicekit.sealing import SealBroken, SealExpired
-from servicekit.together import Together
 
 from notifier.channels.chain import Chain
 from notifier.suppression import store as suppression
 
-from . import rules, store
+from . import receipt_store, rules, store
 from .preparing import Over, Preparing, Ready
+from .states import Ended
 
 _NAMESPACE = UUID("0c4f5a3e-5a0b-4f0a-9f65-0d2f6b1d7a55")
-_ENDED: dict[str, type[MessageEvent]] = {
+_ENDED: dict[Ended, type[MessageEvent]] = {
     "failed": MessageFailed,
     "suppressed": MessageSuppressed,
     "expired": MessageExpired,
@@ -54,131 +55,137 @@ class Outcomes:
         async with self._db.transaction() as tx:
             rows = [
                 store.HandedOver(
-                    ready.row["id"], ready.lease, provider_id, self._watch_until(ready.row, ready.resolved, ready.content, tx.now)
+                    ready.row.id, ready.lease, provider_id, self._watch_until(ready.row, ready.resolved, ready.content, tx.now)
                 )
                 for ready, _, provider_id in done
             ]
             attempts = await store.handed_over(tx, rows)
             for ready, provider, _ in done:
-                if (count := attempts.get(ready.row["id"])) is not None:
-                    with use_trace(Trace(**ready.row["trace"])):
+                if (count := attempts.get(ready.row.id)) is not None:
+                    with use_trace(Trace(**ready.row.trace)):
                         await tx.emit(MessageHandedOver(**head(ready.row), at=tx.now, provider=provider, attempts=count))
         return [None] * len(done)
 
-    async def over(self, row: Record, lease: UUID, end: Over) -> None:
+    async def over(self, row: store.StoredMessage, lease: UUID, end: Over) -> None:
         """Ends it; where another way is open, that begins in the same transaction."""
         async with self._db.transaction() as tx:
-            if not await store.finish(tx, row["id"], lease, end.state, end.reason):
+            if not await store.finish(tx, row.id, lease, end.state, end.reason):
                 return
             await tell_end(tx, row, end.state, end.reason)
             if end.state == "failed" or end.reason in rules.UNREACHABLE:
                 await self.fall_back(tx, row, end.content)
         if end.state == "failed":
-            log.warning("delivery.given_up", message_id=str(row["id"]), template=row["template"], reason=end.reason)
+            log.warning("delivery.given_up", message_id=str(row.id), template=row.template, reason=end.reason)
 
     async def opted_out(self, ready: Ready) -> None:
         async with self._db.transaction() as tx:
             await suppression.add(tx, ready.channel, ready.recipient, "opted_out", tx.now + self._suppress)
 
-    async def again(self, row: Record, lease: UUID, reason: str, *, no_try: bool = False, due: timedelta | None = None) -> None:
+    async def again(
+        self, row: store.StoredMessage, lease: UUID, reason: str, *, no_try: bool = False, due: timedelta | None = None
+    ) -> None:
         """Waits for its next try. `no_try`: nobody was asked this time."""
         async with self._db.transaction() as tx:
-            due_at = tx.now + (due or rules.delay(row["tries"], random.random()))  # noqa: S311 - jitter
-            await store.again(tx, row["id"], lease, due_at=due_at, reason=reason, no_try=no_try)
-        log.info("delivery.again", message_id=str(row["id"]), tries=row["tries"], reason=reason)
+            due_at = tx.now + (due or rules.delay(row.tries, random.random()))  # noqa: S311 - jitter
+            await store.again(tx, row.id, lease, due_at=due_at, reason=reason, no_try=no_try)
+        log.info("delivery.again", message_id=str(row.id), tries=row.tries, reason=reason)
 
     # --- of a message that its provider tells about --------------------------------------------------------------------
 
-    async def taken(self, tx: Tx, row: Record) -> Record:
+    async def taken(self, tx: Tx, row: store.StoredMessage) -> store.StoredMessage:
         """A receipt came before the provider's own answer, or instead of it: it has the message. The row as it is then, watched
         as if the answer had come (E15).
         """
-        if row["attempts"] == 0 or row["state"] not in {"queued", "sending", "submitting"}:
+        if row.attempts == 0 or not rules.may_follow(row.state, "handed_over"):
             return row
         opened = self._opened(row)
         watch_at = self._watch_until(row, opened[1], opened[0], tx.now) if opened is not None else None
-        attempts = await store.taken(tx, row["id"], watch_at)
-        await tx.emit(MessageHandedOver(**head(row), at=tx.now, provider=row["provider"], attempts=attempts))
-        found = await store.get(tx, row["id"])
+        attempts = await store.taken(tx, row.id, watch_at)
+        await tx.emit(MessageHandedOver(**head(row), at=tx.now, provider=row.provider, attempts=attempts))
+        found = await store.get(tx, row.id)
         assert found is not None  # noqa: S101 - locked by this transaction
         return found
 
-    async def accepted(self, tx: Tx, row: Record) -> None:
-        await store.received(tx, row["id"], "accepted", None, keep=True)
-        await tx.emit(MessageAccepted(**head(row), at=tx.now, provider=row["provider"]))
+    async def accepted(self, tx: Tx, row: store.StoredMessage) -> None:
+        await receipt_store.received(tx, row.id, "accepted", None, keep=True)
+        await tx.emit(MessageAccepted(**head(row), at=tx.now, provider=row.provider))
 
-    async def delivered(self, tx: Tx, row: Record, *, keep: bool = False) -> None:
+    async def delivered(self, tx: Tx, row: store.StoredMessage, *, keep: bool = False) -> None:
         """`keep`: a call may still ask to hear it once more."""
-        await store.received(tx, row["id"], "delivered", None, keep=keep)
-        await tx.emit(MessageDelivered(**head(row), at=tx.now, provider=row["provider"]))
+        await receipt_store.received(tx, row.id, "delivered", None, keep=keep)
+        await tx.emit(MessageDelivered(**head(row), at=tx.now, provider=row.provider))
 
-    async def not_delivered(self, tx: Tx, row: Record, reason: str) -> None:
-        await store.received(tx, row["id"], "failed", reason, keep=False)
+    async def not_delivered(self, tx: Tx, row: store.StoredMessage, reason: str) -> None:
+        await receipt_store.received(tx, row.id, "failed", reason, keep=False)
         await tell_end(tx, row, "failed", reason)
         await self.fall_back(tx, row)
 
-    async def missed(self, tx: Tx, row: Record) -> None:
+    async def missed(self, tx: Tx, row: store.StoredMessage) -> None:
         """No word came in time: it goes another way, too, while its code lives."""
-        if row["state"] in rules.IN_DOUBT:
+        if row.state in rules.IN_DOUBT:
             await self.fall_back(tx, row)
-        await store.unwatch(tx, row["id"])
+        await receipt_store.unwatch(tx, row.id)
 
     # --- another way ---------------------------------------------------------------------------------------------------
 
-    def _watch_until(self, row: Record, resolved: Resolved, content: Contact, now: datetime) -> datetime | None:
+    def _watch_until(self, row: store.StoredMessage, resolved: Resolved, content: Contact, now: datetime) -> datetime | None:
         """A call comes back for its words; an SMS may have to go another way. A mail server tells nothing more."""
         fallback = resolved.notification.fallback
-        if row["channel"] == "voice":
+        if row.channel == "voice":
             return now + max(rules.CALL_WATCH, fallback.after)
-        if row["channel"] == "email" or self._next_way(row, resolved, content) is None:
+        if row.channel == "email" or self._next_way(row, resolved, content) is None:
             return None
         return now + fallback.after
 
-    def _opened(self, row: Record, content: MessageContent | None = None) -> tuple[MessageContent, Resolved] | None:
+    def _opened(self, row: store.StoredMessage, content: MessageContent | None = None) -> tuple[MessageContent, Resolved] | None:
         """`content`: known already. None: nothing can be sent of it any more."""
-        if row["sealed"] is None:
+        if row.sealed is None:
             return None
         try:
             return content or self._preparing.open(row), self._preparing.resolved(row)
         except (SealExpired, SealBroken, NotFound):
             return None
 
-    def _next_way(self, row: Record, resolved: Resolved, content: Contact) -> rules.Way | None:
-        went = [*row["went"], row["channel"]]
-        return rules.next_way(resolved.notification, row["template"], went, content, self._chain.channels())
+    def _next_way(self, row: store.StoredMessage, resolved: Resolved, content: Contact) -> rules.Way | None:
+        went = [*row.went, row.channel]
+        return rules.next_way(resolved.notification, row.template, went, content, self._chain.channels())
 
-    async def fall_back(self, tx: Tx, row: Record, content: MessageContent | None = None) -> bool:
+    async def fall_back(self, tx: Tx, row: store.StoredMessage, content: MessageContent | None = None) -> bool:
         """Sends what did not arrive another way, in the transaction that ends this one; never a dead code (E15)."""
-        if row["expires_at"] <= tx.now or (opened := self._opened(row, content)) is None:
+        if row.expires_at <= tx.now or (opened := self._opened(row, content)) is None:
             return False
         content, resolved = opened
         way = self._next_way(row, resolved, content)
         if way is None or (content.code_expires_at is not None and content.code_expires_at <= tx.now):
             return False
-        one = uuid5(_NAMESPACE, f"{row['id']}/{way.channel}")
+        other_id = uuid5(_NAMESPACE, f"{row.id}/{way.channel}")
         # The link may live longer, but a code's message is never of use after it (EVT-9, OTP-2).
-        expires_at = min(row["expires_at"], content.code_expires_at or row["expires_at"])
-        found = await store.insert(tx, store.other_way(row, one, way.channel, expires_at))
+        expires_at = min(row.expires_at, content.code_expires_at or row.expires_at)
+        found = await store.insert(tx, store.other_way(row, other_id, way.channel, expires_at))
         # Superseded already: nobody hears of it, since a word of it now would stand for the newer one of its flow (E33).
-        if found is None or found["state"] != "queued":
+        if found is None or found.state != "queued":
             return False
-        await tx.emit(MessageQueued(**{**head(row), "message_id": one, "channel": way.channel}, at=tx.now))
+        await tx.emit(
+            MessageQueued(**{**head(row), "message_id": other_id, "channel": way.channel, "way": len(row.went) + 1}, at=tx.now)
+        )
         tx.signal("delivery")
         return True
 
 
-async def tell_end(tx: Tx, row: Record, state: str, reason: str) -> None:
+async def tell_end(tx: Tx, row: store.Head, state: Ended, reason: str) -> None:
     """The event of a message that ended without arriving."""
     more = {} if state == "expired" else {"reason": reason}
     await tx.emit(_ENDED[state](**head(row), at=tx.now, **more))
 
 
-def head(row: Record) -> dict[str, object]:
+def head(row: store.Head) -> dict[str, object]:
     """What every event of one message has."""
     return {
-        "account_id": row["account_id"],
-        "message_id": row["id"],
-        "flow_id": row["flow_id"],
-        "template": row["template"],
-        "channel": row["channel"],
+        "account_id": row.account_id,
+        "message_id": row.id,
+        "flow_id": row.flow_id,
+        "template": row.template,
+        "channel": row.channel,
+        "asked_by": row.trace["causation_id"],
+        "way": len(row.went),
     }

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
-from servicekit.caller import allow
-from servicekit.db import Record
+from servicekit.web.caller import allow
 
 from .history import History
 from .service import Delivery
+from .showing_store import ShownMessage
 
 
 class MessageState(BaseModel):
@@ -39,16 +39,16 @@ class MessageShown(MessageState):
     body: str | None
 
 
-def _fields(model: type[MessageState], row: Record) -> dict[str, Any]:
-    return {"to": row["masked"], **{name: row[name] for name in model.model_fields if name not in {"to", "body"}}}
+def _fields(model: type[MessageState], row: ShownMessage) -> dict[str, Any]:
+    return {"to": row.masked, **{name: getattr(row, name) for name in model.model_fields if name not in {"to", "body"}}}
 
 
 def router(delivery: Delivery, history: History) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/internal/channels", dependencies=[allow("gateway", "identity", "recovery", "mfa")])
-    async def channels() -> dict[str, str]:
-        return await delivery.channels()
+    async def channels(application: str = "", strangers: bool = False) -> dict[str, str]:
+        return await delivery.channels(application, strangers=strangers)
 
     @routes.get("/internal/messages", dependencies=[allow("gateway", "operator")])
     async def messages(account_id: UUID, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[MessageState]:

@@ -1,15 +1,15 @@
-"""When a message is tried again, which other way it may go, what it may cost. Pure functions."""
+"""When a message is tried again, and which other way it may go. Pure functions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import phonenumbers
-from latchkey_contracts.configuration import NotificationPolicy, PaidChannel
+from latchkey_contracts.configuration import NotificationPolicy
 from latchkey_contracts.messages import Contact
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.templates import LANES, TEMPLATES
-from phonenumbers import PhoneNumberType
+
+from .states import State
 
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 30.0
 # A message may have gone out twice at most, whatever happens (docs/decisions/0004, INV-17, FRD-10).
@@ -20,12 +20,36 @@ SHORT = timedelta(minutes=10)
 PATIENCE = timedelta(seconds=4)
 # A call rings and is answered, or not; its provider tells within this.
 CALL_WATCH = timedelta(seconds=100)
-COST_UNIT = 10_000  # amounts are kept in 1/10,000 of the currency
-SPENT = "spending_cap"
 # Reasons of a suppression after which another way to the same person may be open; the others are an operator's own no.
 UNREACHABLE = frozenset({"bounced", "opted_out"})
 # Handed on, and no word of its arrival yet.
-IN_DOUBT = frozenset({"handed_over", "accepted"})
+IN_DOUBT: frozenset[State] = frozenset({"handed_over", "accepted"})
+# A provider has or had it.
+HANDED_ON: frozenset[State] = frozenset({"handed_over", "accepted", "delivered", "failed"})
+# No provider has said that it has it.
+OURS: frozenset[State] = frozenset({"queued", "sending", "submitting"})
+# What may become of a message, state by state. A bounce, and only that, takes back even `delivered`.
+FOLLOWS: Mapping[State, frozenset[State]] = {
+    "queued": frozenset({"sending", "handed_over", "failed", "suppressed", "expired"}),
+    "sending": frozenset({"queued", "submitting", "handed_over", "failed", "suppressed", "expired"}),
+    "submitting": frozenset({"queued", "sending", "handed_over", "failed", "suppressed", "expired"}),
+    "handed_over": frozenset({"accepted", "failed", "delivered"}),
+    "accepted": frozenset({"failed", "delivered"}),
+    "failed": frozenset({"delivered"}),  # said by a provider that had given it up; a bounce is final
+    "delivered": frozenset(),
+    "suppressed": frozenset(),
+    "expired": frozenset(),
+}
+
+
+def may_follow(now: State, then: State, *, bounced: bool = False) -> bool:
+    """Whether a message may come from one state to the other. `bounced`: its last server knows best."""
+    return then in FOLLOWS[now] or (bounced and now == "delivered" and then == "failed")
+
+
+def heeded(now: State, receipt: State, *, bounced: bool = False) -> bool:
+    """Whether a receipt still moves a message; of what is ours nobody else can tell."""
+    return now not in OURS and may_follow(now, receipt, bounced=bounced)
 
 
 def delay(tries: int, jitter: float) -> timedelta:
@@ -54,64 +78,11 @@ def codes_in_time(left: int, over: timedelta | None, least: int) -> int:
     return max(least, int(per_second * PATIENCE.total_seconds()))
 
 
-def paid(policy: NotificationPolicy, channel: Channel) -> PaidChannel | None:
-    return {"sms": policy.sms, "voice": policy.voice}.get(channel)  # e-mail is free
-
-
-# Whoever has such a number earns by every message to it, or reads none (FRD-2).
-_NEVER = frozenset(
-    {
-        PhoneNumberType.PREMIUM_RATE,
-        PhoneNumberType.SHARED_COST,
-        PhoneNumberType.UAN,
-        PhoneNumberType.PAGER,
-        PhoneNumberType.VOICEMAIL,
-        PhoneNumberType.TOLL_FREE,
-    }
-)
-_NOWHERE = "001"  # satellites and other networks of no country, which the library takes for mobile phones
-
-
-@dataclass(frozen=True)
-class Land:
-    """Where a number belongs: +1 and US. Of a range that no plan knows only the dial code is known."""
-
-    code: str
-    region: str | None
-    never: bool
-
-    @classmethod
-    def of(cls, number: str) -> "Land | None":
-        """None: no number."""
-        try:
-            parsed = phonenumbers.parse(number, None)
-        except phonenumbers.NumberParseException:
-            return None
-        code = parsed.country_code or 0
-        region = phonenumbers.region_code_for_number(parsed)
-        never = phonenumbers.number_type(parsed) in _NEVER or phonenumbers.region_code_for_country_code(code) == _NOWHERE
-        return cls(f"+{code}", region, never)
-
-
-def against(channel: PaidChannel, land: Land | None) -> str | None:
-    """Why this number isn't written to; None: it may be (FRD-1, FRD-2)."""
-    if land is None or not {land.code, land.region} & set(channel.countries):
-        return "country"
-    return "number_class" if land.never else None
-
-
-def cost(channel: PaidChannel, land: Land | None, units: int) -> int:
-    """Of `units` segments or calls, in 1/10,000 of the currency."""
-    names = (land.region or "", land.code) if land is not None else ()
-    price = next((channel.prices[name] for name in names if name in channel.prices), channel.price)
-    return round(price * COST_UNIT) * units
-
-
 def address(contact: Contact, channel: Channel) -> str | None:
     """Where this person is reached that way."""
     if contact.channel == channel:
         return contact.to
-    return next((one.to for one in contact.others if one.channel == channel), None)
+    return next((other.to for other in contact.others if other.channel == channel), None)
 
 
 @dataclass(frozen=True)
@@ -120,7 +91,9 @@ class Way:
     to: str
 
 
-def next_way(policy: NotificationPolicy, template: str, went: Sequence[str], contact: Contact, able: Iterable[str]) -> Way | None:
+def next_way(
+    policy: NotificationPolicy, template: str, went: Sequence[Channel], contact: Contact, able: Iterable[str]
+) -> Way | None:
     """The fall-back after the channels that were tried already, the first of them first (E15)."""
     ways: dict[str, Sequence[Channel]] = {
         "email": policy.fallback.email,

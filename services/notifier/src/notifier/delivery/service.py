@@ -9,20 +9,23 @@ from uuid import UUID, uuid4
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.templates import LANES
 from servicekit.context import Trace, use_trace
-from servicekit.db import Contention, Database, DatabaseUnavailable, Record, Tx
+from servicekit.db import Contention, Database, DatabaseUnavailable, Tx
+from servicekit.events.wakeups import Pace, Wakeups, wait
 from servicekit.logging import get_logger
-from servicekit.wakeups import Pace, Wakeups, wait
 
 from notifier.channels import store as channel_store
 from notifier.channels.chain import Chain
+from notifier.fraud.watch import Watch
 from notifier.spending import store as spending
+from notifier.spending.service import Budgets
 from notifier.suppression import store as suppression
 from notifier.switches.service import Switches
 
-from . import metrics, rules, store
+from . import ending_store, metrics, rules, showing_store, store
 from .outcomes import Outcomes, tell_end
 from .preparing import EXPIRED
 from .sending import Sending
+from .states import Ended
 
 BATCH = 200  # of what is over while it waits
 TROUBLE_FOR = timedelta(seconds=30)  # a replica that says nothing for so long is gone, and what it said with it
@@ -44,6 +47,8 @@ class Delivery:
         outcomes: Outcomes,
         chain: Chain,
         switches: Switches,
+        budgets: Budgets,
+        watch: Watch,
         concurrency: int,
         lease_seconds: float,
         keep_days: int,
@@ -56,6 +61,8 @@ class Delivery:
         self._outcomes = outcomes
         self._chain = chain
         self._switches = switches
+        self._budgets = budgets
+        self._watch = watch
         self._room = 2 * concurrency  # half of them with the providers, the others with the database
         self._lease_seconds = lease_seconds
         self._keep = timedelta(days=keep_days)
@@ -122,28 +129,28 @@ class Delivery:
         lease = uuid4()
         async with self._db.transaction() as tx:
             rows = await store.claim(tx, lease, self._lease_seconds, rooms, self._room)
-        for row in sorted(rows, key=lambda row: row["lane"]):
-            in_flight = self._in_flight.setdefault(row["channel"], Counter())
-            in_flight[row["lane"]] += 1
+        for row in sorted(rows, key=lambda row: row.lane):
+            in_flight = self._in_flight.setdefault(row.channel, Counter())
+            in_flight[row.lane] += 1
             task = asyncio.create_task(self._guarded(row, lease))
             self._tasks.add(task)
             task.add_done_callback(lambda done, row=row: self._done(done, row))  # type: ignore[misc]
         return len(rows)
 
-    def _done(self, task: "asyncio.Task[None]", row: Record) -> None:
+    def _done(self, task: "asyncio.Task[None]", row: store.StoredMessage) -> None:
         self._tasks.discard(task)
-        self._in_flight[row["channel"]][row["lane"]] -= 1
+        self._in_flight[row.channel][row.lane] -= 1
         self._woken.set()
 
-    async def _guarded(self, row: Record, lease: UUID) -> None:
-        with use_trace(Trace(**row["trace"])):
+    async def _guarded(self, row: store.StoredMessage, lease: UUID) -> None:
+        with use_trace(Trace(**row.trace)):
             try:
                 await self._sending.send(row, lease)
             except (*DatabaseUnavailable, *Contention) as error:
                 # The lease runs out, and the message is taken up again by whoever has a database.
-                log.warning("delivery.database_unavailable", message_id=str(row["id"]), error=type(error).__name__)
+                log.warning("delivery.database_unavailable", message_id=str(row.id), error=type(error).__name__)
             except Exception:
-                log.exception("delivery.failed", message_id=str(row["id"]), template=row["template"])
+                log.exception("delivery.failed", message_id=str(row.id), template=row.template)
                 await self._sending.broken(row, lease)
 
     # --- once a second -----------------------------------------------------------------------------------------------
@@ -164,20 +171,22 @@ class Delivery:
         """Switches, what is over, what got no receipt, and which providers are left alone."""
         async with self._db.read() as conn:
             await self._switches.load(conn)
-        while await self._drop_expired() == BATCH:
+            over, unheard = await ending_store.is_any_over(conn), await store.is_any_unheard(conn)
+        while over and await self._drop_expired() == BATCH:
             pass
         for channel, application in self._switches.dropping():
             while await self._drop_switched_off(channel, application) == BATCH:
                 pass
-        while await self._miss_receipts() == BATCH:
+        while unheard and await self._miss_receipts() == BATCH:
             pass
         await self._report_trouble()
         self._woken.set()  # a breaker may be half open by now, a switch on
 
     async def measure(self) -> None:
         async with self._db.read() as conn:
-            rows = await store.waiting(conn)
+            rows = await showing_store.waiting(conn)
         metrics.show_waiting(rows, self._chain.channels(), conn.now)
+        await self._watch.measure()
 
     async def _report_trouble(self) -> None:
         """For `channels()` of every replica; nothing to write while all is well."""
@@ -190,17 +199,17 @@ class Delivery:
 
     async def _drop_expired(self) -> int:
         async with self._db.transaction() as tx:
-            return await self._tell(tx, await store.expire(tx, EXPIRED, BATCH), "expired", EXPIRED)
+            return await self._tell(tx, await ending_store.expire(tx, EXPIRED, BATCH), "expired", EXPIRED)
 
     async def _drop_switched_off(self, channel: Channel, application: str) -> int:
         async with self._db.transaction() as tx:
-            rows = await store.drop(tx, channel, application, "channel_off", BATCH)
+            rows = await ending_store.drop(tx, channel, application, "channel_off", BATCH)
             return await self._tell(tx, rows, "suppressed", "channel_off")
 
     @staticmethod
-    async def _tell(tx: Tx, rows: list[Record], state: str, reason: str) -> int:
+    async def _tell(tx: Tx, rows: list[store.Head], state: Ended, reason: str) -> int:
         for row in rows:
-            with use_trace(Trace(**row["trace"])):
+            with use_trace(Trace(**row.trace)):
                 await tell_end(tx, row, state, reason)
         return len(rows)
 
@@ -209,25 +218,29 @@ class Delivery:
         async with self._db.transaction() as tx:
             rows = await store.watched(tx, BATCH)
             for row in rows:
-                with use_trace(Trace(**row["trace"])):
+                with use_trace(Trace(**row.trace)):
                     await self._outcomes.missed(tx, row)
             return len(rows)
 
     # --- asked by others ---------------------------------------------------------------------------------------------
 
-    async def channels(self) -> dict[str, str]:
-        """ok, delayed or down, for every channel that has a provider; depends on nobody's identifier (api.md §1)."""
+    async def channels(self, application: str = "", *, strangers: bool = False) -> dict[str, str]:
+        """ok, delayed or down, for every channel that has a provider, and by what the application's money leaves for strangers or for
+        customers (FRD-12); depends on nobody's identifier (docs/openapi.json).
+        """
         async with self._db.read() as conn:
-            oldest = await store.oldest_waiting(conn)
+            oldest = await showing_store.oldest_waiting(conn)
             troubled = await channel_store.troubled(conn, conn.now - TROUBLE_FOR)
             await self._switches.load(conn)
+            money = await self._budgets.health(conn, application, strangers=strangers)
         states: dict[str, str] = {}
         for channel in sorted(self._chain.channels()):
-            if self._switches.whole(channel) or self._chain.is_down(channel, troubled):
+            left = money.get(channel, "ok")
+            if self._switches.whole(channel) or self._chain.is_down(channel, troubled) or left == "down":
                 states[channel] = "down"
             else:
                 waiting = conn.now - oldest[channel] if channel in oldest else timedelta()
-                states[channel] = "delayed" if waiting > DELAYED_AFTER else "ok"
+                states[channel] = "delayed" if waiting > DELAYED_AFTER else left
         return states
 
     async def purge(self) -> None:
@@ -236,6 +249,7 @@ class Delivery:
             await channel_store.purge(tx, tx.now - self._keep)
             await suppression.purge(tx)
             await spending.purge(tx)
+            await self._watch.purge(tx)
 
 
 assert len(LANES) == 5  # noqa: S101 - migration 0003 names them by number

@@ -1,4 +1,4 @@
-"""SQL of messages. Every write that ends or changes one filters on its lease: whoever lost it changes nothing (habit 6)."""
+"""SQL of messages from waiting to handed over. Every write that ends or changes one filters on its lease: whoever lost it changes nothing (habit 6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -6,7 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from servicekit.db import Conn, Record, Tx
+from latchkey_contracts.notifier import Channel
+from latchkey_contracts.templates import in_turn
+from servicekit.db import Conn, Tx
+
+from .states import Ended, State
 
 # One that comes after a newer one of its flow never waits: its link and code are dead (D16).
 _INSERT = """
@@ -15,10 +19,10 @@ INSERT INTO delivery (id, account_id, flow_id, application, language, template, 
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN said.reason IS NULL THEN $10::jsonb END, CASE WHEN said.reason IS NULL THEN $11::jsonb END,
     $12, $13, $14, $15, CASE WHEN said.reason IS NULL THEN 'queued' ELSE 'suppressed' END, said.reason, $17, $17,
     CASE WHEN said.reason IS NOT NULL THEN $17::timestamptz END
-FROM (SELECT CASE WHEN EXISTS (SELECT FROM delivery WHERE account_id = $2 AND template = $6 AND flow_id = $3 AND caused_at > $14)
+FROM (SELECT CASE WHEN EXISTS (SELECT FROM delivery WHERE account_id = $2 AND template = ANY($18) AND flow_id = $3 AND caused_at > $14)
     THEN 'superseded' ELSE $16::text END AS reason) AS said
-ON CONFLICT (id) DO NOTHING RETURNING id, account_id, flow_id, template, channel, state, reason, EXISTS (
-    SELECT FROM delivery AS o WHERE o.account_id = $2 AND o.template = $6 AND o.flow_id = $3 AND o.caused_at < $14 AND (o.state = 'queued' OR o.watch_at IS NOT NULL)
+ON CONFLICT (id) DO NOTHING RETURNING id, account_id, flow_id, template, channel, trace, went, state, reason, EXISTS (
+    SELECT FROM delivery AS o WHERE o.account_id = $2 AND o.template = ANY($18) AND o.flow_id = $3 AND o.caused_at < $14 AND (o.state = 'queued' OR o.watch_at IS NOT NULL)
 ) AS has_older
 """
 _COLUMNS = """d.id, d.account_id, d.flow_id, d.application, d.language, d.template, d.channel, d.lane, d.sealed, d.contact, d.trace, d.went, d.state,
@@ -64,6 +68,7 @@ _AGAIN = """
 UPDATE delivery SET state = 'queued', due_at = $3, reason = $4, tries = tries - $5, lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2
 """
+_RENEW = "UPDATE delivery SET leased_until = $3 WHERE id = $1 AND lease = $2"
 _NOT_SENT = "UPDATE delivery SET state = 'sending', attempts = attempts - 1, cost = cost - $3 WHERE id = $1 AND lease = $2"
 _FINISH = """
 UPDATE delivery SET state = $3, reason = $4, finished_at = $5, sealed = NULL, contact = NULL, lease = NULL, leased_until = NULL
@@ -82,51 +87,57 @@ UPDATE delivery SET state = 'handed_over', reason = NULL, finished_at = $2, watc
     lease = NULL, leased_until = NULL
 WHERE id = $1 RETURNING attempts
 """
-_OVER_WHILE_WAITING = """
-UPDATE delivery SET state = $2, reason = $3, finished_at = $1, sealed = NULL, contact = NULL
-WHERE id IN (SELECT id FROM delivery WHERE state = 'queued' AND {condition} LIMIT $4 FOR UPDATE SKIP LOCKED)
-RETURNING id, account_id, flow_id, template, channel, trace
-"""
-_EXPIRE = _OVER_WHILE_WAITING.format(condition="expires_at <= $1")
-_DROP = _OVER_WHILE_WAITING.format(condition="channel = $5 AND lane > 0 AND ($6 = '' OR application = $6)")
-# What waits ends; what was handed over forgets its content and goes no other way.
-_OF_NO_USE = """
-UPDATE delivery SET state = CASE WHEN state = 'queued' THEN 'suppressed' ELSE state END,
-    reason = CASE WHEN state = 'queued' THEN $5 ELSE reason END, finished_at = CASE WHEN state = 'queued' THEN $6 ELSE finished_at END,
-    watch_at = NULL, sealed = NULL, contact = NULL
-WHERE account_id = $1 AND template = $2 AND caused_at <= $3 AND ($4::uuid IS NULL OR flow_id = $4) AND (state = 'queued' OR watch_at IS NOT NULL)
-RETURNING id, account_id, flow_id, template, channel, trace, state
-"""
 _WATCHED = f"SELECT {_COLUMNS} FROM delivery AS d WHERE d.watch_at <= $1 ORDER BY d.watch_at LIMIT $2 FOR UPDATE SKIP LOCKED"  # noqa: S608
-_UNWATCH = "UPDATE delivery SET watch_at = NULL, sealed = NULL, contact = NULL WHERE id = $1"
+_ANY_UNHEARD = "SELECT EXISTS (SELECT FROM delivery WHERE watch_at <= $1)"
 _GET = f"SELECT {_COLUMNS} FROM delivery AS d WHERE d.id = $1 FOR UPDATE"  # noqa: S608
-_RECEIVED = """
-UPDATE delivery SET state = $2, reason = $3, watch_at = CASE WHEN $4 THEN watch_at END,
-    sealed = CASE WHEN $4 THEN sealed END, contact = CASE WHEN $4 THEN contact END
-WHERE id = $1
-"""
-_BOUNCED = "UPDATE delivery SET bounced = true WHERE id = $1"
-_HEARD = "UPDATE delivery SET heard = heard + 1 WHERE id = $1"
-_RECIPIENT = "SELECT recipient FROM delivery WHERE id = $1"
-_OLDEST = """
-SELECT channel, min(due_at) AS since FROM delivery WHERE state IN ('queued', 'sending', 'submitting') AND due_at <= $1 GROUP BY channel
-"""
-_WAITING = """
-SELECT channel, lane, count(*) AS count, min(due_at) AS since FROM delivery WHERE state = 'queued' AND due_at <= $1 GROUP BY channel, lane
-"""
-_CODES = """
-SELECT (SELECT count(*) FROM (SELECT FROM delivery WHERE state = 'queued' AND short AND channel = $1 LIMIT $2) AS waiting) AS waiting,
-    count(*) AS left_lately, min(finished_at) AS first_left
-FROM delivery WHERE finished_at > $3 AND channel = $1 AND state IN ('handed_over', 'accepted', 'delivered')
-"""
-_SHOWN = """id, account_id, flow_id, application, template, channel, language, masked, state, reason, provider, attempts, segments, created_at,
-    expires_at, finished_at"""
-_OF_ACCOUNT = f"SELECT {_SHOWN} FROM delivery WHERE account_id = $1 ORDER BY created_at DESC, id LIMIT $2"  # noqa: S608 - our own names
-_ONE_SHOWN = f"SELECT {_SHOWN} FROM delivery WHERE id = $1"  # noqa: S608
 _PURGE = "DELETE FROM delivery WHERE finished_at < $1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What every event of one message is made of. `went`: channels tried before this one."""
+
+    id: UUID
+    account_id: UUID
+    flow_id: UUID | None
+    template: str
+    channel: Channel
+    trace: Mapping[str, Any]
+    went: Sequence[Channel]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage(Head):
+    """`tries`: times it was taken up; `attempts`: times it may have been handed over.
+    `heard`: times that a call said its code. `caused_at`: when that happened which it is about.
+    """
+
+    application: str
+    language: str
+    lane: int
+    sealed: Mapping[str, Any] | None
+    contact: Mapping[str, Any] | None
+    state: State
+    attempts: int
+    tries: int
+    provider: str | None
+    heard: int
+    bounced: bool
+    caused_at: datetime
+    expires_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inserted(Head):
+    """`has_older`: an older one of its flow waits or is watched."""
+
+    state: State
+    reason: str | None
+    has_older: bool
+
+
+@dataclass(frozen=True, slots=True)
 class New:
     """A message that waits, or (`suppressed`: why) never did. `caused_at`: when that happened which it is about."""
 
@@ -136,11 +147,11 @@ class New:
     application: str
     language: str
     template: str
-    channel: str
+    channel: Channel
     lane: int
     short: bool
-    sealed: dict[str, Any] | None
-    contact: dict[str, Any] | None
+    sealed: Mapping[str, Any] | None
+    contact: Mapping[str, Any] | None
     trace: Mapping[str, Any]
     caused_at: datetime
     expires_at: datetime
@@ -151,46 +162,48 @@ class New:
 _OWN = frozenset({"id", "channel", "expires_at", "short", "went", "suppressed"})
 
 
-def other_way(row: Record, message_id: UUID, channel: str, expires_at: datetime) -> New:
+def other_way(row: StoredMessage, message_id: UUID, channel: Channel, expires_at: datetime) -> New:
     """The same content by another channel; what goes a second way is of use for minutes only."""
-    same = {one.name: row[one.name] for one in fields(New) if one.name not in _OWN}
-    went = [*row["went"], row["channel"]]
+    same = {field.name: getattr(row, field.name) for field in fields(New) if field.name not in _OWN}
+    went = [*row.went, row.channel]
     return New(**same, id=message_id, channel=channel, expires_at=expires_at, short=True, went=went)
 
 
-async def insert(tx: Tx, one: New) -> Record | None:
-    """What it is, state and reason that it has now, and whether an older one of its flow waits or is watched; None if it is there already."""
-    return await tx.fetchrow(
+async def insert(tx: Tx, new: New) -> Inserted | None:
+    """None if it is there already."""
+    return await tx.row(
+        Inserted,
         _INSERT,
-        one.id,
-        one.account_id,
-        one.flow_id,
-        one.application,
-        one.language,
-        one.template,
-        one.channel,
-        one.lane,
-        one.short,
-        one.sealed,
-        one.contact,
-        one.trace,
-        list(one.went),
-        one.caused_at,
-        one.expires_at,
-        one.suppressed,
+        new.id,
+        new.account_id,
+        new.flow_id,
+        new.application,
+        new.language,
+        new.template,
+        new.channel,
+        new.lane,
+        new.short,
+        new.sealed,
+        new.contact,
+        new.trace,
+        list(new.went),
+        new.caused_at,
+        new.expires_at,
+        new.suppressed,
         tx.now,
+        in_turn(new.template),
     )
 
 
 async def claim(
     tx: Tx, lease: UUID, seconds: float, rooms: Sequence[tuple[str, int, int, int]], left_behind: int
-) -> list[Record]:
+) -> list[StoredMessage]:
     """Due ones by (channel, lane, at most so many of it, and of the whole channel); and those whose holder did not finish in time."""
     columns = [list(column) for column in zip(*rooms, strict=True)] if rooms else [[], [], [], []]
-    return await tx.fetch(_CLAIM, tx.now, lease, tx.now + timedelta(seconds=seconds), *columns, left_behind)
+    return await tx.rows(StoredMessage, _CLAIM, tx.now, lease, tx.now + timedelta(seconds=seconds), *columns, left_behind)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Submission:
     """What is written down before a provider is asked."""
 
@@ -210,8 +223,13 @@ async def submitting(tx: Tx, asked: Sequence[Submission]) -> dict[UUID, tuple[bo
     """(moved, why the address is suppressed) of each. From here on nobody can be sure that it did not go out; (False, None): the
     lease was lost.
     """
-    columns = [[getattr(one, name.name) for one in asked] for name in fields(Submission)]
+    columns = [[getattr(submission, field.name) for submission in asked] for field in fields(Submission)]
     return {row["id"]: (row["moved"], row["blocked"]) for row in await tx.fetch(_SUBMITTING, *columns, tx.now)}
+
+
+async def renew(tx: Tx, message_id: UUID, lease: UUID, until: datetime) -> None:
+    """Changes nothing where the lease was lost."""
+    await tx.execute(_RENEW, message_id, lease, until)
 
 
 async def not_sent(tx: Tx, message_id: UUID, lease: UUID, cost: int) -> bool:
@@ -224,12 +242,12 @@ async def again(tx: Tx, message_id: UUID, lease: UUID, *, due_at: datetime, reas
     return await tx.execute(_AGAIN, message_id, lease, due_at, reason, 1 if no_try else 0) == 1
 
 
-async def finish(tx: Tx, message_id: UUID, lease: UUID, state: str, reason: str | None = None) -> bool:
+async def finish(tx: Tx, message_id: UUID, lease: UUID, state: Ended, reason: str | None = None) -> bool:
     """Over; the content is forgotten. False: the lease was lost."""
     return await tx.execute(_FINISH, message_id, lease, state, reason, tx.now) == 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HandedOver:
     """Its content is forgotten, except where a receipt is waited for until `watch_at`."""
 
@@ -241,7 +259,7 @@ class HandedOver:
 
 async def handed_over(tx: Tx, done: Sequence[HandedOver]) -> dict[UUID, int]:
     """How often each was offered; those are left out whose lease was lost."""
-    columns = [[getattr(one, name.name) for one in done] for name in fields(HandedOver)]
+    columns = [[getattr(handed, field.name) for handed in done] for field in fields(HandedOver)]
     return {row["id"]: row["attempts"] for row in await tx.fetch(_HANDED_OVER, *columns, tx.now)}
 
 
@@ -251,76 +269,19 @@ async def taken(tx: Tx, message_id: UUID, watch_at: datetime | None) -> int:
     return attempts
 
 
-async def expire(tx: Tx, reason: str, limit: int) -> list[Record]:
-    """What waited longer than it is of use (EVT-9)."""
-    return await tx.fetch(_EXPIRE, tx.now, "expired", reason, limit)
-
-
-async def drop(tx: Tx, channel: str, application: str, reason: str, limit: int) -> list[Record]:
-    return await tx.fetch(_DROP, tx.now, "suppressed", reason, limit, channel, application)
-
-
-async def of_no_use(
-    tx: Tx, account_id: UUID, template: str, caused_until: datetime, *, reason: str, flow_id: UUID | None = None
-) -> list[Record]:
-    """Ends what waits and was caused until then, since its link and code are dead; answers those."""
-    rows = await tx.fetch(_OF_NO_USE, account_id, template, caused_until, flow_id, reason, tx.now)
-    return [row for row in rows if row["state"] == "suppressed"]
-
-
-async def watched(tx: Tx, limit: int) -> list[Record]:
+async def watched(tx: Tx, limit: int) -> list[StoredMessage]:
     """Those without a receipt in time."""
-    return await tx.fetch(_WATCHED, tx.now, limit)
+    return await tx.rows(StoredMessage, _WATCHED, tx.now, limit)
 
 
-async def unwatch(tx: Tx, message_id: UUID) -> None:
-    await tx.execute(_UNWATCH, message_id)
-
-
-async def get(tx: Tx, message_id: UUID) -> Record | None:
-    return await tx.fetchrow(_GET, message_id)
-
-
-async def received(tx: Tx, message_id: UUID, state: str, reason: str | None, *, keep: bool) -> None:
-    """A receipt. `keep`: the content may still be needed."""
-    await tx.execute(_RECEIVED, message_id, state, reason, keep)
-
-
-async def bounced(tx: Tx, message_id: UUID) -> None:
-    await tx.execute(_BOUNCED, message_id)
-
-
-async def heard(tx: Tx, message_id: UUID) -> None:
-    await tx.execute(_HEARD, message_id)
-
-
-async def recipient(conn: Conn, message_id: UUID) -> bytes | None:
-    found: bytes | None = await conn.fetchval(_RECIPIENT, message_id)
+async def is_any_unheard(conn: Conn) -> bool:
+    """One look instead of a transaction."""
+    found: bool = await conn.fetchval(_ANY_UNHEARD, conn.now)
     return found
 
 
-async def oldest_waiting(conn: Conn) -> dict[str, datetime]:
-    return {row["channel"]: row["since"] for row in await conn.fetch(_OLDEST, conn.now)}
-
-
-async def waiting(conn: Conn) -> list[Record]:
-    """By channel and lane: how many are due, and since when."""
-    return await conn.fetch(_WAITING, conn.now)
-
-
-async def codes(conn: Conn, channel: str, limit: int, since: datetime) -> tuple[int, int, datetime | None]:
-    """Codes alone that wait, counted up to `limit`; how many messages of the channel have left since then, and when the first."""
-    row = await conn.fetchrow(_CODES, channel, limit, since)
-    assert row is not None  # noqa: S101 - an aggregate answers one row
-    return row["waiting"], row["left_lately"], row["first_left"]
-
-
-async def of_account(conn: Conn, account_id: UUID, limit: int) -> list[Record]:
-    return await conn.fetch(_OF_ACCOUNT, account_id, limit)
-
-
-async def shown(conn: Conn, message_id: UUID) -> Record | None:
-    return await conn.fetchrow(_ONE_SHOWN, message_id)
+async def get(tx: Tx, message_id: UUID) -> StoredMessage | None:
+    return await tx.row(StoredMessage, _GET, message_id)
 
 
 async def purge(tx: Tx, before: datetime) -> None:

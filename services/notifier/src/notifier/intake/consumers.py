@@ -2,8 +2,16 @@
 
 from collections.abc import Sequence
 
-from latchkey_contracts.event import Event
-from latchkey_contracts.identity import AccountFrozen, ActivationRequested, PasswordChanged, RegistrationRepeated, UserActivated
+from latchkey_contracts.identity import (
+    AccountDisabled,
+    AccountFrozen,
+    ActivationRequested,
+    PasswordChanged,
+    RegistrationRepeated,
+    SignedIn,
+    UserActivated,
+)
+from latchkey_contracts.mfa import ChallengeIssued, ChallengeSucceeded, FactorEnrolled, SecurityNoticeRequested
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.recovery import (
     RecoveryMessage,
@@ -14,13 +22,17 @@ from latchkey_contracts.recovery import (
 )
 from latchkey_contracts.sealed import Sealed
 from servicekit.db import Tx
-from servicekit.inbox import Handler
+from servicekit.events.inbox import Handlers, Only
+
+from notifier.fraud.service import Fraud
 
 from .service import Intake
 
 
 class Consumers:
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, fraud: Fraud) -> None:
+        self._fraud = fraud
+        self._intake = intake
         self._queue = intake.queue
         self._no_longer_of_use = intake.no_longer_of_use
 
@@ -42,6 +54,7 @@ class Consumers:
         )
 
     async def activated(self, tx: Tx, event: UserActivated) -> None:
+        await self._fraud.used(tx, event.flow_id)
         await self._no_longer_of_use(tx, event, "activation")
         if event.welcome is not None:
             await self._queue(
@@ -61,6 +74,7 @@ class Consumers:
         )
 
     async def proven(self, tx: Tx, event: ResetProven) -> None:
+        await self._fraud.used(tx, event.flow_id)
         await self._no_longer_of_use(tx, event, "password_reset")
 
     async def password_changed(self, tx: Tx, event: PasswordChanged) -> None:
@@ -68,7 +82,14 @@ class Consumers:
         await self._notices(tx, event, "reset_succeeded" if event.reason == "reset" else "password_changed")
 
     async def account_frozen(self, tx: Tx, event: AccountFrozen) -> None:
+        await self._fraud.lost(tx, event.account_id)
         await self._notices(tx, event, "account_frozen")
+
+    async def account_disabled(self, tx: Tx, event: AccountDisabled) -> None:
+        await self._fraud.lost(tx, event.account_id)
+
+    async def signed_in(self, tx: Tx, event: SignedIn) -> None:
+        await self._fraud.returned(tx, event.account_id)
 
     async def _notices(self, tx: Tx, event: PasswordChanged | AccountFrozen, template: str) -> None:
         """To every verified address (NOT-1)."""
@@ -88,13 +109,43 @@ class Consumers:
 
     async def total_loss(self, tx: Tx, event: TotalLossRecoveryAnnounced) -> None:
         """To every verified address and number, at once and every day until it takes effect or is cancelled (REC-12)."""
-        told: list[tuple[Channel, Sealed]] = [("email", one) for one in event.contacts]
-        told += [("sms", one) for one in event.sms_contacts]
+        await self._tell_all(tx, event, "total_loss_announced")
+
+    async def challenge(self, tx: Tx, event: ChallengeIssued) -> None:
+        """A code or a link to the factor's own address or number (R24 to R29)."""
+        await self._queue(
+            tx,
+            event,
+            template="factor_code" if event.purpose == "enrolment" else f"sign_in_{event.form}",
+            sealed=event.message,
+            contact=event.contact,
+            language=event.language,
+            application=event.application,
+            channel=event.channel,
+        )
+
+    async def challenge_succeeded(self, tx: Tx, event: ChallengeSucceeded) -> None:
+        """Of this flow alone: another window of the same person waits for a code of its own (LNK-9)."""
+        await self._fraud.used(tx, event.flow_id)
+        await self._no_longer_of_use(tx, event, "sign_in_code", flow_id=event.flow_id)
+
+    async def factor_enrolled(self, tx: Tx, event: FactorEnrolled) -> None:
+        """The factor's id is the flow of its codes."""
+        await self._fraud.used(tx, event.factor_id)
+        await self._no_longer_of_use(tx, event, "factor_code", flow_id=event.factor_id)
+
+    async def security_notice(self, tx: Tx, event: SecurityNoticeRequested) -> None:
+        """Of factors, to every verified address and number (MFA-8, MFA-10, NOT-1)."""
+        await self._tell_all(tx, event, event.what)
+
+    async def _tell_all(self, tx: Tx, event: TotalLossRecoveryAnnounced | SecurityNoticeRequested, template: str) -> None:
+        told: list[tuple[Channel, Sealed]] = [("email", contact) for contact in event.contacts]
+        told += [("sms", contact) for contact in event.sms_contacts]
         for number, (channel, contact) in enumerate(told):
             await self._queue(
                 tx,
                 event,
-                template="total_loss_announced",
+                template=template,
                 sealed=event.message,
                 contact=contact,
                 language=event.language,
@@ -104,7 +155,7 @@ class Consumers:
             )
 
     @property
-    def handlers(self) -> dict[str, dict[type[Event], Handler]]:
+    def handlers(self) -> dict[str, Handlers]:
         """By publisher."""
         return {
             "identity": {
@@ -113,11 +164,19 @@ class Consumers:
                 UserActivated: self.activated,
                 PasswordChanged: self.password_changed,
                 AccountFrozen: self.account_frozen,
+                AccountDisabled: self.account_disabled,
+                SignedIn: Only(lambda _event: self._intake.sends_paid, self.signed_in),
             },
             "recovery": {
                 ResetRequested: self.recovery,
                 ResetProven: self.proven,
                 UsernameReminderRequested: self.recovery,
                 TotalLossRecoveryAnnounced: self.total_loss,
+            },
+            "mfa": {
+                ChallengeIssued: self.challenge,
+                ChallengeSucceeded: self.challenge_succeeded,
+                FactorEnrolled: self.factor_enrolled,
+                SecurityNoticeRequested: self.security_notice,
             },
         }

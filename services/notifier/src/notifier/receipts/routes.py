@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 from latchkey_contracts.http.callbacks import PassedOn, ProviderAnswer
-from servicekit.caller import allow
 from servicekit.errors import MalformedRequest
+from servicekit.web.caller import allow
 
 from notifier.channels.base import Callback
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from servicekit.context import Trace, use_trace
-from servicekit.db import Database, Record, Tx
+from servicekit.db import Database, Tx
 from servicekit.errors import NotFound
 from servicekit.logging import get_logger, security_event
 from servicekit.sealing import SealBroken, SealExpired
@@ -13,15 +13,13 @@ from servicekit.sealing import SealBroken, SealExpired
 from notifier.channels import twilio
 from notifier.channels.base import Call, Callback, CallStep, Forged, Receipt
 from notifier.channels.chain import Chain
-from notifier.delivery import store
+from notifier.delivery import receipt_store, rules, store
 from notifier.delivery.outcomes import Outcomes
 from notifier.delivery.preparing import Preparing
 from notifier.suppression import store as suppression
 from notifier.templates.render import NotRenderable
 
 MOST_HEARD = 2  # PST-4: a code is said in a call so often at most
-# A later word may take back an earlier one only in this direction.
-_RANK = {"handed_over": 1, "accepted": 2, "failed": 3, "delivered": 4}
 log = get_logger(__name__)
 
 
@@ -54,15 +52,15 @@ class Receipts:
             return Answer(403)
         if isinstance(told, CallStep):
             return await self._say(provider_name, told, callback)
-        for one in told:
+        for receipt in told:
             async with self._db.transaction() as tx:
-                await self._receive(tx, provider_name, one)
+                await self._receive(tx, provider_name, receipt)
         return Answer(204)
 
-    async def _row(self, tx: Tx, provider: str, message_id: UUID) -> Record | None:
+    async def _row(self, tx: Tx, provider: str, message_id: UUID) -> store.StoredMessage | None:
         """Locked; only a provider that was given a message may speak of it."""
         row = await store.get(tx, message_id)
-        if row is None or row["provider"] != provider:
+        if row is None or row.provider != provider:
             log.info("receipt.of_nothing", provider=provider, message_id=str(message_id))
             return None
         return row
@@ -72,20 +70,19 @@ class Receipts:
         if row is None:
             return
         if receipt.state in {"bounced", "complained"}:
-            recipient = await store.recipient(tx, row["id"])
+            recipient = await receipt_store.recipient(tx, row.id)
             if recipient is not None:
-                await suppression.add(tx, row["channel"], recipient, receipt.state, tx.now + self._suppress)
-        if receipt.state == "complained" or row["bounced"]:
+                await suppression.add(tx, row.channel, recipient, receipt.state, tx.now + self._suppress)
+        if receipt.state == "complained" or row.bounced:
             return  # it arrived, or there would be no complaint; a bounce is final
-        with use_trace(Trace(**row["trace"])):
+        with use_trace(Trace(**row.trace)):
             held = row  # with its content, which is of use where this very receipt sends it another way
             row = await self._outcomes.taken(tx, row)
             state = "failed" if receipt.state == "bounced" else receipt.state
             # A bounce takes back even what was told as delivered: the last server knows best. Nothing takes back a bounce.
-            taken_back = receipt.state == "bounced" and row["state"] == "delivered"
-            if receipt.state == "bounced" and row["state"] in _RANK:
-                await store.bounced(tx, row["id"])
-            if not taken_back and _RANK[state] <= _RANK.get(row["state"], 9):
+            if (bounced := receipt.state == "bounced") and row.state in rules.HANDED_ON:
+                await receipt_store.bounced(tx, row.id)
+            if not rules.heeded(row.state, state, bounced=bounced):
                 return
             if state == "failed":
                 await self._outcomes.not_delivered(tx, held, receipt.reason or receipt.state)
@@ -101,24 +98,24 @@ class Receipts:
             call = self._call(row) if row is not None else None
             if row is None or call is None:
                 return _twiml(None, None)
-            with use_trace(Trace(**row["trace"])):
+            with use_trace(Trace(**row.trace)):
                 row = await self._outcomes.taken(tx, row)
                 if not step.key_pressed:
-                    return _twiml(call, _key_url(callback.url, row["id"]))
-                if row["heard"] >= MOST_HEARD:
+                    return _twiml(call, _key_url(callback.url, row.id))
+                if row.heard >= MOST_HEARD:
                     return _twiml(None, None)
-                await store.heard(tx, row["id"])
-                if _RANK.get(row["state"], 9) < _RANK["delivered"]:
+                await receipt_store.heard(tx, row.id)
+                if rules.heeded(row.state, "delivered"):
                     await self._outcomes.delivered(tx, row, keep=True)
         return _twiml(call, None)
 
-    def _call(self, row: Record) -> Call | None:
-        if row["sealed"] is None or row["channel"] != "voice" or row["expires_at"] <= self._db.clock.now():
+    def _call(self, row: store.StoredMessage) -> Call | None:
+        if row.sealed is None or row.channel != "voice" or row.expires_at <= self._db.clock.now():
             return None
         try:
             message = self._preparing.words(row)
         except (SealExpired, SealBroken, NotFound, NotRenderable) as error:
-            log.warning("call.says_nothing", message_id=str(row["id"]), error=type(error).__name__)
+            log.warning("call.says_nothing", message_id=str(row.id), error=type(error).__name__)
             return None
         return message if isinstance(message, Call) else None
 

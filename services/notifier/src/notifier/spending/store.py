@@ -1,36 +1,73 @@
 """SQL of what SMS and voice cost. An amount is reserved in the transaction that hands a message over (FRD-3, INV-12)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from servicekit.db import Tx
+from servicekit.db import Conn, Tx
 
-_RESERVE = """
-INSERT INTO spending AS s (application, period, starts_at, amount) SELECT $1, $2, $3, $4::bigint WHERE $4 <= $5
-ON CONFLICT (application, period, starts_at) DO UPDATE SET amount = s.amount + $4 WHERE s.amount + $4 <= $5
+# Added before it is known whether it may be, in the order of the key, so that nobody deadlocks; what may not is taken back while the
+# rows are still locked. A clock that goes back finds the rows of then.
+_ADD = """
+INSERT INTO budget AS b (application, scope, period, starts_at, amount)
+SELECT $1, scope, period, starts_at, $5::bigint FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS wanted (scope, period, starts_at)
+ORDER BY scope, period
+ON CONFLICT (application, scope, period, starts_at) DO UPDATE SET amount = b.amount + $5 RETURNING scope, period, amount
 """
-_GIVE_BACK = "UPDATE spending SET amount = amount - $4 WHERE application = $1 AND period = $2 AND starts_at = $3"
-_PURGE = "DELETE FROM spending WHERE starts_at < $1"
+# Locked in that order, too: what was reserved long ago is given back while others reserve.
+_TAKE_BACK = """
+WITH locked AS (
+    SELECT b.application, scope, period, starts_at FROM budget AS b
+    JOIN unnest($2::text[], $3::text[], $4::timestamptz[]) AS wanted (scope, period, starts_at) USING (scope, period, starts_at)
+    WHERE b.application = $1 ORDER BY scope, period FOR UPDATE OF b
+)
+UPDATE budget AS b SET amount = b.amount - $5 FROM locked
+WHERE b.application = locked.application AND b.scope = locked.scope AND b.period = locked.period AND b.starts_at = locked.starts_at
+"""
+_TOLD = """
+UPDATE budget SET told = array_append(told, $5)
+WHERE application = $1 AND scope = $2 AND period = $3 AND starts_at = $4 AND $5 <> ALL (told)
+"""
+_AMOUNTS = """
+SELECT b.scope, b.period, b.amount FROM budget AS b
+JOIN unnest($2::text[], $3::text[], $4::timestamptz[]) AS wanted (scope, period, starts_at) USING (scope, period, starts_at)
+WHERE b.application = $1
+"""
+_PURGE = "DELETE FROM budget WHERE starts_at < $1"
+Keys = Sequence[tuple[str, str, datetime]]  # scope, period, starts_at
 
 
-def _starts(now: datetime) -> dict[str, datetime]:
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    return {"hour": hour, "day": hour.replace(hour=0)}
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """In 1/10,000 of the currency."""
+
+    scope: str
+    period: str
+    amount: int
 
 
-async def reserve(tx: Tx, application: str, amount: int, *, per_hour: int, per_day: int) -> bool:
-    """False: it would go beyond a cap; then the caller must undo what it has done (a savepoint)."""
-    caps = {"hour": per_hour, "day": per_day}
-    for period, starts in _starts(tx.now).items():
-        if await tx.execute(_RESERVE, application, period, starts, amount, caps[period]) == 0:
-            return False
-    return True
+def _columns(keys: Keys) -> list[list[object]]:
+    return [list(column) for column in zip(*keys, strict=True)]
 
 
-async def give_back(tx: Tx, application: str, amount: int, reserved_at: datetime) -> None:
-    """What is known to have sent nothing cost nothing. To the hour and day it was taken from."""
-    for period, starts in _starts(reserved_at).items():
-        await tx.execute(_GIVE_BACK, application, period, starts, amount)
+async def add(tx: Tx, application: str, keys: Keys, amount: int) -> list[Amount]:
+    """What each amounts to with it; those rows are locked."""
+    return await tx.rows(Amount, _ADD, application, *_columns(keys), amount)
+
+
+async def take_back(tx: Tx, application: str, keys: Keys, amount: int) -> None:
+    await tx.execute(_TAKE_BACK, application, *_columns(keys), amount)
+
+
+async def first_told(tx: Tx, application: str, key: tuple[str, str, datetime], whose: str) -> bool:
+    """Whether nobody was told yet that it is reached for them."""
+    return await tx.execute(_TOLD, application, *key, whose) == 1
+
+
+async def amounts(conn: Conn, application: str, keys: Keys) -> list[Amount]:
+    """Those that anything was spent of."""
+    return await conn.rows(Amount, _AMOUNTS, application, *_columns(keys))
 
 
 async def purge(tx: Tx) -> None:
-    await tx.execute(_PURGE, tx.now - timedelta(days=40))
+    await tx.execute(_PURGE, tx.now - timedelta(days=70))

@@ -4,9 +4,10 @@ from fastapi import APIRouter
 from latchkey_contracts.http.common import Request
 from latchkey_contracts.notifier import Channel
 from pydantic import Field
-from servicekit.caller import allow
+from servicekit.web.caller import allow
 
-from .service import Count, Suppression
+from .service import Suppression
+from .store import Count
 
 
 class Address(Request):

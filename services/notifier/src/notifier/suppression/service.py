@@ -1,7 +1,5 @@
 """Addresses that are left alone: how many, and how one is let in again (REL-8)."""
 
-from dataclasses import dataclass
-
 from latchkey_contracts.notifier import Channel
 from servicekit.db import Database
 from servicekit.errors import NotFound
@@ -12,22 +10,15 @@ from . import store
 from .rules import fingerprint
 
 
-@dataclass(frozen=True)
-class Count:
-    channel: Channel
-    reason: str
-    count: int
-
-
 class Suppression:
     def __init__(self, db: Database, keys: Keys) -> None:
         self._db = db
         self._keys = keys
 
-    async def counts(self) -> list[Count]:
+    async def counts(self) -> list[store.Count]:
         """Nobody can list the addresses: only keyed hashes of them are here."""
         async with self._db.read() as conn:
-            return [Count(row["channel"], row["reason"], row["count"]) for row in await store.counts(conn)]
+            return await store.counts(conn)
 
     async def remove(self, channel: Channel, to: str) -> None:
         """Raises NotFound if it is not on the list."""

@@ -1,8 +1,13 @@
 """SQL of addresses that are left alone. Only keyed hashes: nobody can read an address out of it (PRV)."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 
-from servicekit.db import Conn, Record, Tx
+from latchkey_contracts.notifier import Channel
+from servicekit.db import Conn, Tx
+
+Reason: TypeAlias = Literal["bounced", "complained", "opted_out"]
 
 _ADD = """
 INSERT INTO suppression (channel, recipient, reason, since, until) VALUES ($1, $2, $3, $4, $5)
@@ -13,7 +18,14 @@ _PURGE = "DELETE FROM suppression WHERE until < $1"
 _COUNTS = "SELECT channel, reason, count(*) AS count FROM suppression WHERE until > $1 GROUP BY channel, reason ORDER BY channel, reason"
 
 
-async def add(tx: Tx, channel: str, recipient: bytes, reason: str, until: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Count:
+    channel: Channel
+    reason: Reason
+    count: int
+
+
+async def add(tx: Tx, channel: str, recipient: bytes, reason: Reason, until: datetime) -> None:
     await tx.execute(_ADD, channel, recipient, reason, tx.now, until)
 
 
@@ -21,8 +33,8 @@ async def remove(tx: Tx, channel: str, recipient: bytes) -> bool:
     return await tx.execute(_REMOVE, channel, recipient) == 1
 
 
-async def counts(conn: Conn) -> list[Record]:
-    return await conn.fetch(_COUNTS, conn.now)
+async def counts(conn: Conn) -> list[Count]:
+    return await conn.rows(Count, _COUNTS, conn.now)
 
 
 async def purge(tx: Tx) -> None:

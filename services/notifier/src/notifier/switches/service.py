@@ -5,14 +5,14 @@ with `drop`, it is suppressed instead. Where Kafka or identity is away the switc
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from latchkey_contracts.notifier import Channel
-from servicekit.db import Conn, Database, Record
+from servicekit.db import Conn, Database
 from servicekit.errors import NotFound
 from servicekit.logging import security_event
 
 from . import store
+from .store import Switch
 
 
 @dataclass(frozen=True)
@@ -24,37 +24,26 @@ class Switches:
     """In memory, loaded once a second by every replica."""
 
     def __init__(self) -> None:
-        self._rows: list[Record] = []
+        self._switches: list[Switch] = []
 
     async def load(self, conn: Conn) -> None:
-        self._rows = await store.everything(conn)
+        self._switches = await store.everything(conn)
 
     def whole(self, channel: Channel) -> bool:
         """Whether nothing of the channel may leave at all."""
-        return any(row["channel"] == channel and not row["country"] and not row["application"] for row in self._rows)
+        return any(switch.channel == channel and not switch.country and not switch.application for switch in self._switches)
 
     def check(self, channel: Channel, country: str | None, application: str) -> Off | None:
         found = [
-            row
-            for row in self._rows
-            if row["channel"] == channel and row["country"] in {"", country} and row["application"] in {"", application}
+            switch
+            for switch in self._switches
+            if switch.channel == channel and switch.country in {"", country} and switch.application in {"", application}
         ]
-        return Off(drop=any(row["drop_waiting"] for row in found)) if found else None
+        return Off(drop=any(switch.drop for switch in found)) if found else None
 
     def dropping(self) -> list[tuple[Channel, str]]:
         """(channel, application or '') whose waiting messages are to go; a country is known only when one is taken up."""
-        return [(row["channel"], row["application"]) for row in self._rows if row["drop_waiting"] and not row["country"]]
-
-
-@dataclass(frozen=True)
-class Switch:
-    """What is off. '' stands for every country, every application."""
-
-    channel: Channel
-    country: str
-    application: str
-    off_since: datetime
-    drop: bool
+        return [(switch.channel, switch.application) for switch in self._switches if switch.drop and not switch.country]
 
 
 class Switchboard:
@@ -66,7 +55,7 @@ class Switchboard:
     async def off(self, channel: Channel, country: str, application: str, *, drop: bool) -> list[Switch]:
         async with self._db.transaction() as tx:
             await store.off(tx, channel, country, application, drop=drop)
-            found = await self._read(tx)
+            found = await store.everything(tx)
         self._tell("channel.off", channel, country, application)
         return found
 
@@ -75,20 +64,13 @@ class Switchboard:
         async with self._db.transaction() as tx:
             if not await store.on(tx, channel, country, application):
                 raise NotFound
-            found = await self._read(tx)
+            found = await store.everything(tx)
         self._tell("channel.on", channel, country, application)
         return found
 
     async def everything(self) -> list[Switch]:
         async with self._db.read() as conn:
-            return await self._read(conn)
-
-    @staticmethod
-    async def _read(conn: Conn) -> list[Switch]:
-        return [
-            Switch(row["channel"], row["country"], row["application"], row["off_since"], row["drop_waiting"])
-            for row in await store.everything(conn)
-        ]
+            return await store.everything(conn)
 
     @staticmethod
     def _tell(what: str, channel: Channel, country: str, application: str) -> None:

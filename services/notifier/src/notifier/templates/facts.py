@@ -1,7 +1,8 @@
 """What the words of a message may use: who asked, when, from where, until when. Customers' data is made harmless here (WEB-14)."""
 
 import re
-from datetime import date, datetime, time, timedelta
+import unicodedata
+from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,8 +19,9 @@ LONGEST_DEVICE = 80
 # Controls, line separators, and what turns the direction of the text after it.
 _UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-# Mail programs make links of these, whoever wrote them.
-_LINK_LIKE = re.compile(r"[/@]|\w\.\w{2,}")
+# Mail programs make links of these, and phones numbers to call, whoever wrote them.
+_LINK_LIKE = re.compile(r"[/@]|\w\.\w{2,}|\d\D{0,3}\d\D{0,3}\d")
+_DOTS = str.maketrans("。．｡․", "....")
 _CALENDARS = {"en": "en_GB"}  # 24 November, as the pages write it
 
 
@@ -36,7 +38,8 @@ def one_line(text: str) -> str:
 def greeting(name: str | None) -> str:
     """A given name, or none where it is more than a name: whoever registers a stranger's address writes no mail of their own to it."""
     said = plain(name or "")
-    return "" if len(said) > LONGEST_GREETING or _LINK_LIKE.search(said) else said
+    read = unicodedata.normalize("NFKC", said.translate(_DOTS))
+    return "" if len(said) > LONGEST_GREETING or _LINK_LIKE.search(read) else said
 
 
 @lru_cache(maxsize=1000)
@@ -45,53 +48,66 @@ def _day(day: date, language: str) -> str:
 
 
 @lru_cache(maxsize=1000)
+def _short_day(day: date, language: str) -> str:
+    return str(format_skeleton("MMMd", datetime.combine(day, time()), locale=_CALENDARS.get(language, language)))
+
+
+@lru_cache(maxsize=1000)
 def _full_day(day: date, language: str) -> str:
     return str(format_date(day, "full", locale=_CALENDARS.get(language, language)))
 
 
 class Times:
-    """Moments as a language says them, in the application's time zone. All five write 14:08, and Arabic with these digits, too."""
+    """Moments as a language says them, in the application's time zone, which is named: a mail may be read days later, and elsewhere.
+    All five write 14:08, and Arabic with these digits, too.
+    """
 
-    def __init__(self, now: datetime, zone: ZoneInfo, language: str) -> None:
-        self._today = now.astimezone(zone).date()
+    def __init__(self, zone: ZoneInfo, language: str) -> None:
         self._zone = zone
         self._language = language
         self._phrases = copy_of("layout", language)["moments"]
 
     def clock(self, at: datetime) -> str:
+        """14:08, for what is read at once or not at all."""
         return f"{at.astimezone(self._zone):%H:%M}"
 
     def moment(self, at: datetime) -> str:
-        """14:08 today, else 25 November, 14:02."""
-        day = at.astimezone(self._zone).date()
-        return self.clock(at) if day == self._today else self._dated(_day(day, self._language), at)
+        """25 November, 14:02 CET."""
+        return self._said(at, "moment")
 
     def full(self, at: datetime) -> str:
-        """Monday, 23 November 2026, 13:58: what happened, for somebody who may read it days later."""
-        return self._dated(_full_day(at.astimezone(self._zone).date(), self._language), at)
+        """Monday, 23 November 2026, 13:58 CET: what happened."""
+        return self._said(at, "moment", _full_day(at.astimezone(self._zone).date(), self._language))
 
     def asked(self, at: datetime) -> str:
-        """As in: today at 14:08."""
-        return self._phrase(at, "asked")
+        """As in: on 24 November at 14:08 CET."""
+        return self._said(at, "asked")
+
+    def short(self, at: datetime) -> str:
+        """24 Nov 13:00 CET, for texts, which are paid by length. August has no û there: it is in no GSM alphabet (FRD-3)."""
+        day = _short_day(at.astimezone(self._zone).date(), self._language).replace("û", "u")
+        return f"{day} {self.clock(at)} {self._zone_of(at)}"
 
     def until(self, at: datetime) -> str:
-        """As in: until tomorrow, 14:02."""
-        return self._phrase(at, "until")
+        """As in: until 25 November, 14:02 CET."""
+        return self._said(at, "until")
 
-    def _dated(self, day: str, at: datetime) -> str:
-        pattern: str = self._phrases["moment"]
-        return pattern.format(date=day, time=self.clock(at))
+    def _said(self, at: datetime, kind: str, day: str | None = None) -> str:
+        pattern: str = self._phrases[kind]
+        said = day or _day(at.astimezone(self._zone).date(), self._language)
+        return pattern.format(date=said, time=f"{self.clock(at)} {self._zone_of(at)}")
 
-    def _phrase(self, at: datetime, kind: str) -> str:
-        day = at.astimezone(self._zone).date()
-        near = {self._today: "_today", self._today + timedelta(days=1): "_tomorrow"}.get(day, "")
-        pattern: str = self._phrases.get(f"{kind}{near}") or self._phrases[kind]
-        return pattern.format(time=self.clock(at), date=_day(day, self._language))
+    def _zone_of(self, at: datetime) -> str:
+        """CET; UTC+05:30 where a zone has no name of its own."""
+        local = at.astimezone(self._zone)
+        name = local.tzname() or ""
+        offset = f"{local:%z}"
+        return name if name[:1].isalpha() else f"UTC{offset[:3]}:{offset[3:]}"
 
 
 def facts(language: str, application: Application, content: MessageContent, now: datetime) -> dict[str, Any]:
     """Texts, empty where nothing is known; `sessions_ended` is a number. A code whose time is over is none (EVT-9, OTP-2)."""
-    times = Times(now, ZoneInfo(application.timezone), language)
+    times = Times(ZoneInfo(application.timezone), language)
     asked = content.asked
     alive = content.code_expires_at is not None and content.code_expires_at > now
     phone = application.brand.support_phone or ""
@@ -105,17 +121,22 @@ def facts(language: str, application: Application, content: MessageContent, now:
         "device": _device(content, language),
         "asked_at": times.moment(asked.at) if asked else "",
         "asked_when": times.asked(asked.at) if asked else "",
+        "asked_short": times.short(asked.at) if asked else "",
         "done_at": times.full(asked.at) if asked else "",
         "link": content.link or "",
         "link_until": times.moment(content.link_expires_at) if content.link_expires_at else "",
         "works_until": times.until(content.link_expires_at) if content.link_expires_at else "",
         "code": content.code if content.code and alive else "",
-        # Minutes away, so its clock time is enough, even over midnight.
+        # For who reads it at once, as texts are: minutes away, so its clock time is enough, even over midnight.
         "code_until": times.clock(content.code_expires_at) if content.code_expires_at else "",
+        "code_works_until": times.until(content.code_expires_at) if content.code_expires_at else "",
         "names": usernames,
         "usernames": ("، " if language in RIGHT_TO_LEFT else ", ").join(usernames),
         "sessions_ended": content.sessions_ended or 0,
         "takes_effect_at": times.full(content.takes_effect_at) if content.takes_effect_at else "",
+        "factor": copy_of("layout", language)["factors"][content.factor] if content.factor else "",
+        # For texts, which are paid by length, in signs that they have.
+        "factor_short": copy_of("layout", language)["factors_short"][content.factor] if content.factor else "",
     }
 
 

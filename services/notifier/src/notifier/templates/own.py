@@ -1,4 +1,4 @@
-"""An operator's own texts (product.md §3.3): data with names in it. HTML is cleaned after it was filled in, so that nothing gets past (WEB-14)."""
+"""An operator's own texts (docs/configuration.md): data with names in it. HTML is cleaned after it was filled in, so that nothing gets past (WEB-14)."""
 
 import re
 from collections.abc import Mapping
@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 import nh3
-from latchkey_contracts import brand as brands
 from latchkey_contracts.brand import Brand
 from latchkey_contracts.configuration import NotificationPolicy
 from latchkey_contracts.notifier import Channel
-from latchkey_contracts.templates import PARTS, TEMPLATES, fill, problems
+from latchkey_contracts.templates import PARTS, TEMPLATES
 from markupsafe import Markup, escape
+from servicekit import brands
 from servicekit.logging import get_logger
+from servicekit.own_texts import fill, problems
 
 from .facts import one_line
 

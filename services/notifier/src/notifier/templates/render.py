@@ -7,15 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from latchkey_contracts import brand as brands
 from latchkey_contracts.brand import Brand
 from latchkey_contracts.configuration import LANGUAGES, Application
 from latchkey_contracts.messages import MessageContent
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.templates import TEMPLATES
-from servicekit.configuration import Resolved
+from servicekit import brands
+from servicekit.process.configuration import Resolved
 
-from notifier.channels.base import Call, Mail, Message, Text
+from notifier.channels.base import Call, Mail, Message, Picture, Text
 
 from . import own, voice
 from .facts import facts, plain
@@ -110,29 +110,7 @@ class Renderer:
         note: str,
     ) -> Mail:
         brand = application.brand
-        code = known["code"]
-        shown = {**known, "code": spaced(code) if code else ""}
-        words = _words(message, language, shown, brand)
-        subject = own.line(texts["subject"], shown) if "subject" in texts else words["subject"]
-        values = {
-            **_OPTIONAL,
-            **words,
-            "note": note,
-            "own_text": own.lines(texts["text"], shown) if "text" in texts else "",
-            "own_html": own.html(texts["html"], shown, brand) if "html" in texts else "",
-            "subject": f"[{copy_of('layout', language)['test_mark']}] {subject}" if note else subject,
-            "language": language,
-            "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
-            "notice": TEMPLATES[message].security,
-            "brand": brand,
-            **_tokens(brand),
-            "radius": min(brands.RADII[brand.radii][1], 14),
-            "link": content.link,
-            "code": shown["code"],
-            # Groups of digits would change places where the text around them runs the other way.
-            "typed_code": code if language in RIGHT_TO_LEFT else shown["code"],
-            "usernames": known["names"],
-        }
+        values = _values(message, language, brand, content.link, known, texts, note)
         return Mail(
             message_id=message_id,
             sender_name=plain(brand.sender_name or brand.name),
@@ -142,7 +120,48 @@ class Renderer:
             text=_plain(values),
             html=_LAYOUT.get_template("mail.html").render(values),
             language=language,
+            picture=_picture(brand),
         )
+
+
+@lru_cache(maxsize=256)
+def _picture(brand: Brand) -> Picture | None:
+    """Its logo, white, or where the brand's strip is light dark on white: so it can be seen on the dark strip of a dark mail, too."""
+    if brand.logo == "none":
+        return None
+    tone = "light" if _tokens(brand)["light"]["on-brand"] == "#ffffff" else "dark"
+    return Picture(brand.logo, (FOLDER / "layout" / f"{brand.logo}-{tone}.png").read_bytes())
+
+
+def _values(
+    message: str, language: str, brand: Brand, link: str | None, known: dict[str, Any], texts: dict[str, str], note: str
+) -> dict[str, Any]:
+    """What the layout of a mail is filled with, in both of its forms."""
+    code = known["code"]
+    shown = {**known, "code": spaced(code) if code else ""}
+    words = _words(message, language, shown, brand)
+    picture = _picture(brand)
+    subject = own.line(texts["subject"], shown) if "subject" in texts else words["subject"]
+    return {
+        **_OPTIONAL,
+        **words,
+        "note": note,
+        "own_text": own.lines(texts["text"], shown) if "text" in texts else "",
+        "own_html": own.html(texts["html"], shown, brand) if "html" in texts else "",
+        "subject": f"[{copy_of('layout', language)['test_mark']}] {subject}" if note else subject,
+        "language": language,
+        "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
+        "notice": TEMPLATES[message].security,
+        "brand": brand,
+        "picture": picture.name if picture is not None else "",
+        **_tokens(brand),
+        "radius": min(brands.RADII[brand.radii][1], 14),
+        "link": link,
+        "code": shown["code"],
+        # Groups of digits would change places where the text around them runs the other way.
+        "typed_code": code if language in RIGHT_TO_LEFT else shown["code"],
+        "usernames": known["names"],
+    }
 
 
 def _check_use(channel: Channel, message: str, known: dict[str, Any]) -> None:

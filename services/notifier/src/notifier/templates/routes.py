@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from latchkey_contracts.http.common import Request
 from pydantic import Field
-from servicekit.caller import allow
+from servicekit.web.caller import allow
 
 from .service import Templates
 
@@ -36,6 +36,6 @@ def router(templates: Templates) -> APIRouter:
     @routes.post("/send")
     async def send(body: SendRequest) -> list[dict[str, Any]]:
         tries = await templates.send(body.template, body.application, body.language, body.channel, body.to)
-        return [asdict(one) for one in tries]
+        return [asdict(attempt) for attempt in tries]
 
     return routes

@@ -10,9 +10,9 @@ from latchkey_contracts.configuration import LANGUAGES
 from latchkey_contracts.notifier import Channel
 from latchkey_contracts.templates import PARTS, TEMPLATES
 from servicekit.clock import Clock
-from servicekit.configuration import Configuration, Resolved
 from servicekit.errors import FieldError, NotFound, ValidationFailed
 from servicekit.logging import get_logger
+from servicekit.process.configuration import Configuration, Resolved
 
 from notifier.channels.base import Call, Mail, Message, Provider, Refused, Text, Transient, Unknown
 from notifier.channels.chain import Chain

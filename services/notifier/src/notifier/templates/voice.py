@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latchkey_contracts.templates import fill
+from servicekit.own_texts import fill
 
 from notifier.channels.base import Pause, Spoken
 

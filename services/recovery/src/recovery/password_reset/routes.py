@@ -8,8 +8,9 @@ from latchkey_contracts.http.common import Request
 from latchkey_contracts.http.recovery import ResetFlow, ResetRequest, ResetResend
 from latchkey_contracts.http.registration import CodeRequest, NewPasswordRequest
 from pydantic import Strict
-from servicekit.caller import CallerDep, allow
+from servicekit.web.caller import CallerDep, allow
 
+from .new_password import NewPasswords
 from .service import Resets
 
 
@@ -18,7 +19,7 @@ class RepReset(Request):
     account_id: Annotated[UUID, Strict(False)]
 
 
-def router(resets: Resets) -> APIRouter:
+def router(resets: Resets, new_passwords: NewPasswords) -> APIRouter:
     routes = APIRouter()
     public = APIRouter(prefix="/v1/apps/{app}", dependencies=[allow("gateway")])
 
@@ -40,7 +41,7 @@ def router(resets: Resets) -> APIRouter:
 
     @public.post("/password-resets/{flow_id}/password")
     async def password(app: str, flow_id: UUID, body: NewPasswordRequest, caller: CallerDep) -> ResetFlow:
-        return await resets.set_password(app, flow_id, body.password, caller)
+        return await new_passwords.choose(app, flow_id, body.password, caller)
 
     @routes.post("/internal/password-resets", status_code=202, dependencies=[allow("gateway", "operator")])
     async def start_for_rep(body: RepReset, caller: CallerDep) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 from latchkey_contracts.http.recovery import TotalLossFlow, TotalLossRequest
-from servicekit.caller import CallerDep, allow
+from servicekit.web.caller import CallerDep, allow
 
 from .service import TotalLoss
 

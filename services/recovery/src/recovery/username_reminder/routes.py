@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from latchkey_contracts.http.recovery import ReminderFlow, ReminderRequest, ResetResend
-from servicekit.caller import CallerDep, allow
+from servicekit.web.caller import CallerDep, allow
 
 from .service import Reminders
 

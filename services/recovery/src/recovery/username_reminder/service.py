@@ -1,22 +1,24 @@
 """Username reminder: all usernames of an address, to that address alone (R10-R14, D8, REC-10)."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from latchkey_contracts.http.common import Channel
 from latchkey_contracts.http.recovery import ReminderFlow, ReminderRequest
 from latchkey_contracts.messages import Secrets
 from latchkey_contracts.recovery import UsernameReminderRequested
-from servicekit.caller import Caller
-from servicekit.configuration import Resolved
-from servicekit.context import Trace, use_trace
-from servicekit.db import Conn, Record, Tx
+from servicekit import numbers
+from servicekit.context import use_trace
+from servicekit.db import Conn, Tx
 from servicekit.errors import FeatureDisabled, FieldError, ValidationFailed
+from servicekit.process.configuration import Resolved
+from servicekit.web.caller import Caller
 
-from recovery.requests import rules
-from recovery.requests.service import Asked, Requests, Starts, Tools, ToReach
+from recovery.flows import rules
+from recovery.flows.reaching import Answers, Items, Reaching, ToReach
+from recovery.flows.service import Asked, Requests, Tools
+from recovery.flows.starts import Starts
+from recovery.flows.store import Request
 
 MESSAGE = "username_reminder.message"
 
@@ -25,11 +27,17 @@ class Reminders:
     def __init__(self, tools: Tools) -> None:
         self._t = tools
         self._requests = Requests(tools, "username_reminder", MESSAGE)
+        self._reaching = Reaching(tools, "username_reminder", MESSAGE, reach="as_typed")
+        self.ask = self._reaching.ask
         self._starts = Starts(self._requests, self._view)
 
     async def start(self, slug: str, body: ReminderRequest, caller: Caller) -> ReminderFlow:
         """202 whatever was typed. Offered where the store has usernames and the policy allows it (R13)."""
-        return await self._starts(Asked.now(self._app(slug), body.email or body.phone or "", caller, caller.language))
+        app = self._app(slug)
+        if body.phone is not None and (wrong := numbers.closed(body.phone, app.notification, "/phone")):
+            raise ValidationFailed(wrong)
+        language = app.language_for(body.language, caller)
+        return await self._starts(Asked.now(app, body.email or body.phone or "", caller, language))
 
     async def read(self, slug: str, request_id: UUID, caller: Caller) -> ReminderFlow:
         async with self._t.db.read() as conn:
@@ -46,21 +54,20 @@ class Reminders:
                 raise ValidationFailed(
                     [FieldError("/channel", "not_an_option", "It goes to the address or number that was given")]
                 )
-            await self._requests.resend(tx, app, row, None)
+            await self._requests.resend(tx, app, row, None, caller.asn)
             answer = await self._view(tx, app, row)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 
-    async def messages(self, tx: Tx, items: Sequence[tuple[Trace, dict[str, Any]]]) -> None:
-        for one in await self._requests.contacts(tx, items):
+    async def messages(self, tx: Tx, items: Items, answers: Answers) -> None:
+        for one in await self._reaching.to_reach(tx, items, answers):
             with use_trace(one.trace):
                 await self._send(tx, one)
 
     async def _send(self, tx: Tx, one: ToReach) -> None:
-        row = one.row
         expires_at = min(one.contact.expires_at, tx.now + rules.REMINDER_LIFETIME)
-        secrets = Secrets(link=f"{self._t.db.origin}/{row['application']}/sign-in", asked=self._requests.asked(row))
-        await self._requests.publish(tx, UsernameReminderRequested, one, secrets, expires_at)
+        secrets = Secrets(link=f"{self._t.db.origin}/{one.row.application}/sign-in", asked=one.asked)
+        await self._reaching.publish(tx, UsernameReminderRequested, one, secrets, expires_at)
 
     def _app(self, slug: str) -> Resolved:
         app = self._t.configuration.application(slug)
@@ -68,19 +75,19 @@ class Reminders:
             raise FeatureDisabled
         return app
 
-    async def _view(self, conn: Conn, app: Resolved, row: Record, next_at: datetime | None = None) -> ReminderFlow:
-        waiting = row["status"] == "check_your_messages" and row["expires_at"] > conn.now
+    async def _view(self, conn: Conn, app: Resolved, row: Request, next_at: datetime | None = None) -> ReminderFlow:
+        waiting = row.waits and row.expires_at > conn.now and not self._t.moved(row)
         resend = await self._requests.resend_state(conn, app, row, next_at) if waiting else None
         return ReminderFlow(
-            id=row["id"],
+            id=row.id,
             status="check_your_messages" if waiting else "ended",
-            expires_at=row["expires_at"],
+            expires_at=row.expires_at,
             next=["resend"] if waiting else [],
             resend=resend.model_copy(update={"channels": _ways(row)}) if resend is not None else None,
-            typed=row["identifier"],
+            typed=row.identifier,
         )
 
 
-def _ways(row: Record) -> list[Channel]:
+def _ways(row: Request) -> list[Channel]:
     """By what was typed: an address is written to, a number is texted (D8)."""
-    return ["email"] if "@" in (row["identifier"] or "") else ["sms"]
+    return ["email"] if "@" in (row.identifier or "") else ["sms"]

@@ -16,17 +16,23 @@ for (const button of document.querySelectorAll("[data-reveal]")) {
   });
 }
 
+// Two quick presses are one. A press that was stopped (the browser doesn't tell) leaves the button free again soon.
+const release = (form) => {
+  delete form.dataset.sent;
+  for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+};
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
+    if (form.dataset.sent) return;
     form.dataset.sent = "1";
     event.submitter?.setAttribute("aria-disabled", "true");
+    setTimeout(release, 3000, form);
   });
 }
-addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
-  for (const button of document.querySelectorAll("form [aria-disabled]")) button.removeAttribute("aria-disabled");
-});
+const releaseAll = () => document.querySelectorAll("form[data-sent]").forEach(release);
+addEventListener("pageshow", releaseAll);
+addEventListener("keydown", (event) => { if (event.key === "Escape") releaseAll(); });
 
 // Counts down to the moment when one may ask again; says so at the end only. `show` gets the time, or null when it is over.
 function countDown(seconds, form, show, done) {
@@ -43,12 +49,34 @@ function countDown(seconds, form, show, done) {
   if (seconds > 0) tick();
 }
 
+// The time bold, and running left to right wherever it stands.
+function withTime(element, text, time) {
+  const bold = document.createElement("strong");
+  bold.dir = "ltr";
+  bold.textContent = time;
+  const [before, after] = text.split("{time}");
+  const whole = document.createElement("span");
+  whole.append(before, bold, after ?? "");
+  element.replaceChildren(whole);
+}
+
 for (const button of document.querySelectorAll("[data-countdown]")) {
   const label = button.textContent;
   countDown(Number(button.dataset.countdown), button.form, (time) => {
     button.disabled = time !== null;
-    button.textContent = time === null ? label : button.dataset.text.replace("{time}", time);
+    if (time === null) button.textContent = label;
+    else withTime(button, button.dataset.text, time);
   }, button.dataset.done);
+}
+
+// A page that only reads comes again by itself when it was too busy.
+for (const later of document.querySelectorAll("[data-later]")) {
+  const line = later.querySelector("[data-text]");
+  later.hidden = false;
+  countDown(Number(later.dataset.later), later, (time) => {
+    if (time === null) location.reload();
+    else withTime(line, line.dataset.text, time);
+  }, "");
 }
 
 // One countdown for several ways.
@@ -56,7 +84,8 @@ for (const line of document.querySelectorAll("[data-wait]")) {
   const form = line.closest("form");
   countDown(Number(line.dataset.wait), form, (time) => {
     for (const button of form.querySelectorAll("button")) button.disabled = time !== null;
-    line.textContent = time === null ? line.dataset.done : line.dataset.text.replace("{time}", time);
+    if (time === null) line.textContent = line.dataset.done;
+    else withTime(line, line.dataset.text, time);
   }, line.dataset.done);
 }
 
@@ -78,6 +107,19 @@ for (const guide of document.querySelectorAll("[data-guide]")) {
   });
 }
 
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const lines = document.getElementById(button.dataset.copy).querySelectorAll("li");
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText([...lines].map((line) => line.textContent).join("\n"));
+    button.textContent = button.dataset.done;
+  });
+}
+
 // A minute before an idle session ends it is said, and one press goes on with it (WCAG 2.2.1).
 for (const notice of document.querySelectorAll("[data-session-ends]")) {
   const stay = notice.querySelector("[data-stay]");
@@ -96,20 +138,39 @@ for (const notice of document.querySelectorAll("[data-session-ends]")) {
   wait();
 }
 
+// "3 s ago" goes on counting, and is a clock time after a minute.
+for (const ago of document.querySelectorAll("[data-ago]")) {
+  const since = performance.now() - Number(ago.dataset.ago) * 1000;
+  const tick = () => {
+    const seconds = Math.floor((performance.now() - since) / 1000);
+    ago.textContent = seconds < 60 ? ago.dataset.text.replace("{seconds}", seconds) : ago.dataset.then;
+    if (seconds < 60) setTimeout(tick, 1000);
+  };
+  tick();
+}
+
 // The waiting page goes on by itself: every 3 s for 2 minutes, then more slowly while it is looked at.
 const waiting = document.querySelector("[data-poll]");
 if (waiting) {
+  const shown = waiting.dataset;
+  // Another message in the same state is news as well, so its moment counts.
+  const isNews = (flow) =>
+    flow.delivery?.channel !== shown.channel ||
+    flow.delivery?.state !== shown.state ||
+    (flow.delivery && Date.parse(flow.delivery.at) !== Date.parse(shown.at)) ||
+    String(Boolean(flow.link_ended)) !== shown.ended;
   let polls = 0;
   const look = async () => {
     polls += 1;
     try {
-      const answer = await fetch(waiting.dataset.poll, { headers: { accept: "application/json" } });
+      const answer = await fetch(shown.poll, { headers: { accept: "application/json" } });
       if (answer.ok) {
         const flow = await answer.json();
-        const state = `${flow.status}/${flow.delivery?.channel}/${flow.delivery?.state}/${flow.link_ended ? "True" : "False"}`;
-        const typing = main.querySelector("#code")?.value;
-        if (flow.status !== "check_your_messages" || (state !== waiting.dataset.state && !typing)) {
-          location.replace(location.pathname + location.search.replace(/&?sent=1/, ""));
+        const typed = [...main.querySelectorAll("#code, #email")].some((field) => field.value);
+        const busy = typed || main.querySelector(".ask:focus-within");
+        const pressed = document.querySelector("form[data-sent]"); // its answer is on the way, and says more
+        if (!pressed && (flow.status !== shown.status || (isNews(flow) && !busy))) {
+          location.replace(location.href);
           return;
         }
       }

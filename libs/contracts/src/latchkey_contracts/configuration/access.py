@@ -1,0 +1,52 @@
+"""What a sign-in needs beside the password: which factors there are, and when one of them is asked for (docs/configuration.md)."""
+
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from .parts import Duration, Part, between, configuration_id
+
+
+class Factor(Part):
+    """Switched off it is hidden at once, and what customers have enrolled is kept (D30)."""
+
+    enabled: bool = True
+
+
+class Email(Factor):
+    passcode: bool = True
+    link: bool = True
+
+    @model_validator(mode="after")
+    def _one(self) -> "Email":
+        if self.enabled and not (self.passcode or self.link):
+            raise ValueError("passcode and link can't both be off")
+        return self
+
+
+class Phone(Email):
+    voice: bool = True
+
+
+class TrustedDevice(Part):
+    enabled: bool = True
+    days: int = Field(default=30, ge=1, le=365)
+
+
+class AccessPolicy(Part):
+    """What is needed to sign in."""
+
+    name: str = Field(min_length=1, max_length=60)
+    email: Email = Email()
+    phone: Phone = Phone()
+    totp: Factor = Factor()
+    recovery_codes: Factor = Factor()
+    passcode_length: int = Field(default=6, ge=6, le=8)
+    passcode_lifetime: Duration = between("1 min", "10 min", "6 min")
+    link_lifetime: Duration = between("1 min", "10 min", "6 min")
+    max_failures: int = Field(default=5, ge=2, le=10, description="Wrong codes before the attempt ends")
+    trusted_device: TrustedDevice = TrustedDevice()
+
+    @property
+    def id(self) -> UUID:
+        return configuration_id("access_policy", self.name)

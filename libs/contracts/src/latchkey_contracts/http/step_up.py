@@ -1,0 +1,34 @@
+"""/v1/me/step-ups: fresh authentication for what must not be done by a session alone (STP-1, STP-2)."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .common import Flow, PasswordText, Request
+from .factors import FactorChoice
+
+StepUpAction = Literal["factor.add", "factor.remove", "password.change", "sessions.end", "trusted_devices.forget"]
+
+
+class StepUpRequest(Request):
+    action: StepUpAction = Field(description="What is to be done, as `step_up_required` named it")
+    payload: dict[str, Any] | None = Field(
+        default=None, description="For what exactly, as `step_up_required` named it; nothing else will do"
+    )
+
+
+class StepUpPassword(Request):
+    password: PasswordText
+
+
+class StepUpFlow(Flow):
+    """By the strongest of what the account has: a factor, else the password."""
+
+    kind: Literal["step_up"] = Field(default="step_up", description="What is being done")
+    status: Literal["password", "needs_factor", "complete", "ended"] = Field(description="`complete`: there is a grant")
+    action: StepUpAction = Field(description="What it is for")
+    factors: list[FactorChoice] = Field(default_factory=list, description="With `needs_factor`: what may be used")
+    grant: str | None = Field(
+        default=None,
+        description="A secret, once complete: for one call of this action within five minutes, as `Latchkey-Step-Up: <grant>` (STP-2)",
+    )

@@ -1,0 +1,1 @@
+"""One service as a process: settings, migrations, health, the configuration it follows, start and end."""

@@ -1,0 +1,252 @@
+"""The public API as one list: a row is an operation, and everything else follows from it.
+
+The gateway's routes, the OpenAPI document (`/v1/openapi.json`, docs/openapi.json, `latchkey openapi`) and the pages of it are made
+from these rows. The path is the public one and the owner's alike (decision 6).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from latchkey_contracts.http import account, apps, factors, links, recovery, registration, sign_in, step_up, trusted_devices
+from servicekit import errors
+
+from .operation import Operation as Operation  # noqa: PLC0414 - had from here, beside the list
+from .operation import Problems
+
+APP = "/v1/apps/{app}"
+_CODE: Problems = (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.FlowEnded)
+_LINK: Problems = (
+    errors.LinkMalformed,
+    errors.LinkExpired,
+    errors.LinkUsed,
+    errors.LinkSuperseded,
+    errors.LinkEnded,
+    errors.FlowEnded,
+)
+
+_REGISTRATION = f"{APP}/registrations"
+_SIGN_IN = f"{APP}/sign-ins"
+_REMINDER = f"{APP}/username-reminders"
+_RESET = f"{APP}/password-resets"
+_FACTORS, _STEP_UPS, _TRUSTED = "/v1/me/factors", "/v1/me/step-ups", "/v1/me/trusted-devices"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "readApplication", "GET", APP, "application", "What a sign-up page needs to know", "identity", "anybody", apps.Application
+    ),
+    # --- registration ------------------------------------------------------------------------------------------------------
+    Operation(
+        "startRegistration", "POST", _REGISTRATION, "registration", "Register", "identity", "anybody",
+        registration.RegistrationFlow, 202, registration.RegistrationRequest, "start",
+        (errors.FeatureDisabled, errors.UsernameTaken),
+        "The answer is the same for new and known identifiers; the mailbox alone learns the difference.",
+    ),
+    Operation(
+        "readRegistration", "GET", f"{_REGISTRATION}/{{id}}", "registration", "How far the registration is", "identity", "asker",
+        registration.RegistrationFlow,
+    ),
+    Operation(
+        "resendRegistration", "POST", f"{_REGISTRATION}/{{id}}/resend", "registration", "Send link and code again", "identity", "asker",
+        registration.RegistrationFlow, 202, registration.ResendRequest, "try", (errors.FlowEnded,),
+        "429 with `Retry-After` where it is too early. The message before it no longer works once this one has left.",
+    ),
+    Operation(
+        "registerByEmail", "POST", f"{_REGISTRATION}/{{id}}/email", "registration", "Go on by e-mail where no text comes", "identity",
+        "asker", registration.RegistrationFlow, 202, registration.EmailRequest, "start", (errors.StepMissing, errors.FlowEnded),
+        "Where `next` says so, which it does whatever became of the text. Answers a new flow, with all that was given for this one and the "
+        "address; its mail has a link and a code. Whatever came by text still works in its own flow.",
+    ),
+    Operation(
+        "enterRegistrationCode", "POST", f"{_REGISTRATION}/{{id}}/code", "registration", "Prove the address by the code", "identity",
+        "asker", registration.RegistrationFlow, 200, registration.CodeRequest, "try", _CODE,
+        "Five wrong tries burn every code of the flow; the link of a mail lives on. No session comes of it: sign-in follows.",
+    ),
+    Operation(
+        "setRegistrationPassword", "POST", f"{_REGISTRATION}/{{id}}/password", "registration", "Choose the password last", "identity",
+        "asker", registration.RegistrationFlow, 200, registration.NewPasswordRequest, "try", (errors.StepMissing, errors.FlowEnded),
+        "Where `next` says so: the application asks for it last, or the activation was renewed from another window.",
+    ),
+    # --- sign-in -----------------------------------------------------------------------------------------------------------
+    Operation(
+        "startSignIn", "POST", _SIGN_IN, "sign-in", "Begin to sign in", "identity", "anybody",
+        sign_in.SignInFlow, 200, sign_in.SignInRequest, "start", (errors.CredentialsWrong, errors.FlowEnded),
+        "Nothing is looked up, so known and unknown identifiers are alike. With `password` an API client is done in one call: it is "
+        "answered, counted and refused as `enterPassword` would.",
+    ),
+    Operation("readSignIn", "GET", f"{_SIGN_IN}/{{id}}", "sign-in", "How far the sign-in is", "identity", "asker", sign_in.SignInFlow),
+    Operation(
+        "enterPassword", "POST", f"{_SIGN_IN}/{{id}}/password", "sign-in", "Try a password", "identity", "asker",
+        sign_in.SignInFlow, 200, sign_in.PasswordRequest, "try", (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded),
+        "The third wrong one ends the flow. With `complete` there is a session: in `session` for API clients, as a cookie for browsers.",
+    ),
+    Operation(
+        "answerRequiredAction", "POST", f"{_SIGN_IN}/{{id}}/action", "sign-in", "Give what is newly required", "identity", "asker",
+        sign_in.SignInFlow, 200, sign_in.RequiredActionRequest, "try", (errors.StepMissing, errors.FlowEnded),
+        "With `needs_action`: another username or another password, before the first session.",
+    ),
+    Operation(
+        "sendChallenge", "POST", f"{_SIGN_IN}/{{id}}/challenges", "sign-in", "Send a code or a link, or send it again", "mfa", "asker",
+        sign_in.SignInFlow, 202, factors.ChallengeRequest, "try", (errors.StepMissing, errors.FlowEnded),
+        "With `needs_factor`. Through the same or another way; whatever was sent before no longer works. 429 with `Retry-After` where it "
+        "is too early.",
+    ),
+    Operation(
+        "enterFactorCode", "POST", f"{_SIGN_IN}/{{id}}/code", "sign-in", "Prove a factor by a code", "mfa", "asker",
+        sign_in.SignInFlow, 200, factors.FactorCode, "try", (errors.CodeWrong, errors.CodeExpired, errors.StepMissing, errors.FlowEnded),
+        "With `needs_factor`: a code that was sent, the authenticator app's, or a recovery code. Too many wrong ones end the attempt.",
+    ),
+    # --- recovery ----------------------------------------------------------------------------------------------------------
+    Operation(
+        "startUsernameReminder", "POST", _REMINDER, "recovery", "Be reminded of the username", "recovery", "anybody",
+        recovery.ReminderFlow, 202, recovery.ReminderRequest, "start", (errors.FeatureDisabled,),
+        "Accepted whatever the address; the usernames go to it alone.",
+    ),
+    Operation(
+        "readUsernameReminder", "GET", f"{_REMINDER}/{{id}}", "recovery", "How far the reminder is", "recovery", "asker",
+        recovery.ReminderFlow, problems=(errors.FeatureDisabled,),
+    ),
+    Operation(
+        "resendUsernameReminder", "POST", f"{_REMINDER}/{{id}}/resend", "recovery", "Send the reminder again", "recovery", "asker",
+        recovery.ReminderFlow, 202, recovery.ResetResend, "try", (errors.FeatureDisabled, errors.FlowEnded),
+        "429 with `Retry-After` where it is too early.",
+    ),
+    Operation(
+        "startPasswordReset", "POST", _RESET, "recovery", "Forgot the password", "recovery", "anybody",
+        recovery.ResetFlow, 202, recovery.ResetRequest, "start", (errors.FeatureDisabled,),
+        "Accepted whatever the identifier; changes nothing before the proof.",
+    ),
+    Operation(
+        "readPasswordReset", "GET", f"{_RESET}/{{id}}", "recovery", "How far the reset is", "recovery", "asker",
+        recovery.ResetFlow, problems=(errors.FeatureDisabled,),
+    ),
+    Operation(
+        "resendPasswordReset", "POST", f"{_RESET}/{{id}}/resend", "recovery", "Send link and code again", "recovery", "asker",
+        recovery.ResetFlow, 202, recovery.ResetResend, "try", (errors.FeatureDisabled, errors.FlowEnded),
+        "429 with `Retry-After` where it is too early.",
+    ),
+    Operation(
+        "enterPasswordResetCode", "POST", f"{_RESET}/{{id}}/code", "recovery", "Prove the mailbox by the code", "recovery", "asker",
+        recovery.ResetFlow, 200, registration.CodeRequest, "try", (errors.FeatureDisabled, *_CODE),
+        "Five wrong tries burn every code of the flow; the link of a mail lives on.",
+    ),
+    Operation(
+        "setNewPassword", "POST", f"{_RESET}/{{id}}/password", "recovery", "Set the new password", "recovery", "asker",
+        recovery.ResetFlow, 200, registration.NewPasswordRequest, "try",
+        (errors.FeatureDisabled, errors.StepMissing, errors.FlowEnded),
+        "Ends every session of the account; none comes of it.",
+    ),
+    Operation(
+        "startTotalLossRecovery", "POST", f"{APP}/total-loss-recoveries", "recovery", "Recover without the old mailbox", "recovery",
+        "anybody", recovery.TotalLossFlow, 202, recovery.TotalLossRequest, "start", (errors.FeatureDisabled,),
+        "Takes effect after the policy's delay; announced every day, and ended by one press in any notice.",
+    ),
+    # --- links -------------------------------------------------------------------------------------------------------------
+    Operation(
+        "inspectLink", "POST", f"{APP}/links/inspect", "links", "What a link is for and whether it works", "link", "asker",
+        links.LinkInfo, 200, links.InspectRequest, "try", description="Changes nothing.",
+    ),
+    Operation(
+        "confirmLink", "POST", f"{APP}/links/confirm", "links", "Do what the link is for, once", "link", "asker",
+        links.LinkFlow | links.ConfirmedElsewhere | links.LinkDone,
+        200, links.ConfirmRequest, "try", (*_LINK, errors.LinkOtherBrowser, errors.MatchWrong, errors.CredentialsWrong),
+        "From the window that asked it answers the flow. From any other one, activations and resets need `match`: without it "
+        "nothing is consumed (`link_other_browser`); a wrong one ends the link. Locks and stops work from anywhere.",
+    ),
+    Operation(
+        "renewLink", "POST", f"{APP}/links/renew", "links", "A fresh link for one that is too old", "link", "anybody",
+        links.LinkFlow, 202, links.RenewRequest, "start",
+        (*_LINK, errors.FeatureDisabled), "Its message goes to the same address; the flow belongs to whoever asks now.",
+    ),
+    # --- signed in ---------------------------------------------------------------------------------------------------------
+    Operation(
+        "readSession", "GET", "/v1/session", "signed in", "Who am I", "gateway", "session", sign_in.SessionInfo,
+        description="Answered out of memory; ask it with every request of your application.",
+    ),
+    Operation("signOut", "DELETE", "/v1/session", "signed in", "Sign out", "gateway", "session", status=204),
+    Operation("readMe", "GET", "/v1/me", "signed in", "The signed-in customer", "identity", "session", account.Me),
+    Operation(
+        "changePassword", "PUT", "/v1/me/password", "signed in", "Change the password", "identity", "session", None, 204,
+        account.PasswordChange, "try", (errors.CredentialsWrong, errors.FeatureDisabled, errors.FlowEnded),
+        "The current password first; all other sessions end unless told otherwise.",
+    ),
+    Operation(
+        "listSessions", "GET", "/v1/me/sessions", "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions
+    ),
+    Operation(
+        "listFactors", "GET", _FACTORS, "signed in", "What beside the password proves the customer", "mfa", "session", factors.Factors
+    ),
+    Operation(
+        "addFactor", "POST", _FACTORS, "signed in", "Begin to add a factor", "mfa", "session", factors.Factor, 201,
+        factors.FactorRequest, "try", (errors.StepUpRequired, errors.NotAllowedByPolicy),
+        "Fresh authentication first (`factor.add`). It counts once it is confirmed.",
+    ),
+    Operation("readFactor", "GET", f"{_FACTORS}/{{id}}", "signed in", "One factor", "mfa", "session", factors.Factor),
+    Operation(
+        "confirmFactor", "POST", f"{_FACTORS}/{{id}}/confirm", "signed in", "Confirm a factor that was begun", "mfa", "session",
+        factors.Factor, 200, factors.FactorConfirm, "try", _CODE,
+        "By the code that the app shows or that was sent; recovery codes count from here on, and older ones no more.",
+    ),
+    Operation(
+        "resendFactorCode", "POST", f"{_FACTORS}/{{id}}/resend", "signed in", "Send the code of a new factor again", "mfa", "session",
+        factors.Factor, 202, None, "try",
+        description="While an address or number is pending. 429 with `Retry-After` where it is too early.",
+    ),
+    Operation(
+        "renameFactor", "PATCH", f"{_FACTORS}/{{id}}", "signed in", "Call a factor something else", "mfa", "session",
+        factors.Factor, 200, factors.FactorRename, "try",
+    ),
+    Operation(
+        "removeFactor", "DELETE", f"{_FACTORS}/{{id}}", "signed in", "Remove a factor", "mfa", "session", None, 204, None, "try",
+        (errors.StepUpRequired, errors.NotAllowedByPolicy),
+        "Fresh authentication first (`factor.remove` with `factor_id`). One that never was confirmed goes without.",
+    ),
+    Operation(
+        "listTrustedDevices", "GET", _TRUSTED, "signed in", "Where a sign-in isn't asked for a factor", "mfa", "session",
+        trusted_devices.TrustedDevices,
+    ),
+    Operation(
+        "forgetTrustedDevice", "DELETE", f"{_TRUSTED}/{{id}}", "signed in", "Ask there again", "mfa", "session", None, 204, None, "try",
+    ),
+    Operation(
+        "forgetTrustedDevices", "DELETE", _TRUSTED, "signed in", "Ask everywhere again", "mfa", "session", None, 204, None, "try",
+    ),
+    Operation(
+        "startStepUp", "POST", _STEP_UPS, "signed in", "Prove freshly who is asking", "identity", "session",
+        step_up.StepUpFlow, 200, step_up.StepUpRequest, "try",
+        description="For one call of one action, as `step_up_required` named it (STP-1, STP-2).",
+    ),
+    Operation(
+        "readStepUp", "GET", f"{_STEP_UPS}/{{id}}", "signed in", "How far the step-up is", "identity", "session", step_up.StepUpFlow
+    ),
+    Operation(
+        "enterStepUpPassword", "POST", f"{_STEP_UPS}/{{id}}/password", "signed in", "Step up by the password", "identity", "session",
+        step_up.StepUpFlow, 200, step_up.StepUpPassword, "try", (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded),
+        "Where the account has no factor.",
+    ),
+    Operation(
+        "sendStepUpChallenge", "POST", f"{_STEP_UPS}/{{id}}/challenges", "signed in", "Send a code, or send it again", "mfa", "session",
+        step_up.StepUpFlow, 202, factors.ChallengeRequest, "try", (errors.StepMissing, errors.FlowEnded),
+    ),
+    Operation(
+        "enterStepUpCode", "POST", f"{_STEP_UPS}/{{id}}/code", "signed in", "Step up by a code", "mfa", "session",
+        step_up.StepUpFlow, 200, factors.FactorCode, "try", (errors.CodeWrong, errors.CodeExpired, errors.StepMissing, errors.FlowEnded),
+        "One that was sent, the authenticator app's, or a recovery code.",
+    ),
+    # --- providers ---------------------------------------------------------------------------------------------------------
+    Operation(
+        "receiveCallback", "POST", "/v1/callbacks/{provider}", "providers", "What a provider has to tell", "notifier", "provider",
+        problems=(errors.BodyTooLarge,),
+        description="Receipts, bounces, and calls that ask what to say, signed by the provider and in its own format.",
+    ),
+)  # fmt: skip
+
+
+def operation(name: str) -> Operation:
+    """The row of this id; raises StopIteration where there is none."""
+    return next(one for one in OPERATIONS if one.id == name)
+
+
+def models() -> Iterator[Any]:
+    """Every body and answer of the API."""
+    for one in OPERATIONS:
+        yield from (model for model in (one.request, one.answer) if model is not None)

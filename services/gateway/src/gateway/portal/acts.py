@@ -1,0 +1,100 @@
+"""What a customer may do with the ways to confirm only after fresh authentication: each is one call, which a grant goes along with.
+
+Without one the owner refuses and names what the step-up is for; once that is complete its page does the very same again (STP-1, STP-2).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlencode
+from uuid import UUID
+
+from latchkey_contracts.http.factors import Factor
+from latchkey_contracts.http.step_up import StepUpFlow
+from pydantic import TypeAdapter
+from servicekit import errors
+from starlette.responses import Response
+
+from .visit import Instead, Visit
+
+NOTHING: TypeAdapter[None] = TypeAdapter(None)
+_FACTORS = "/v1/me/factors"
+# What is added, and on which page it is asked for; there is told what goes wrong.
+ADDED = {"totp": "add", "recovery_codes": "add", "email": "add/email", "phone": "add/phone"}
+REMOVE = "remove"
+
+
+@dataclass(frozen=True)
+class Act:
+    """`then`: what is added, or `remove`, as it stands in addresses. `target`: the address or number that was typed. `factor`: which one."""
+
+    then: str
+    target: str = ""
+    factor: UUID | None = None
+
+    @classmethod
+    def of(cls, visit: Visit, fields: Mapping[str, str]) -> Self:
+        """As the step-up page's address names it, with what its form carries. Raises NotFound."""
+        asked = visit.request.query_params
+        then = asked.get("then", "")
+        try:
+            factor = UUID(asked["factor"]) if then == REMOVE else None
+        except (KeyError, ValueError):
+            raise errors.NotFound from None
+        if then not in {*ADDED, REMOVE}:
+            raise errors.NotFound
+        return cls(then, fields.get("target", ""), factor)
+
+    @property
+    def query(self) -> str:
+        return urlencode({"then": self.then, **({"factor": str(self.factor)} if self.factor else {})})
+
+    def page(self, visit: Visit) -> str:
+        where = f"ways/{self.factor}/remove" if self.factor else ADDED[self.then]
+        return f"{security(visit)}/{where}"
+
+
+def security(visit: Visit) -> str:
+    return f"{visit.base}/account/security"
+
+
+def way(visit: Visit, factor: UUID) -> str:
+    return f"{security(visit)}/ways/{factor}"
+
+
+def inside(visit: Visit) -> None:
+    """Raises Instead, to the sign-in, for who isn't signed in here."""
+    if not visit.signed_in:
+        raise Instead(visit.to(f"{visit.base}/sign-in?to=security" + ("&ended=1" if visit.ended else "")))
+
+
+async def acting(visit: Visit) -> dict[str, str]:
+    """The fields of a form, of the customer whom its page showed; raises Instead for anybody else."""
+    fields = await visit.form()
+    inside(visit)
+    if not visit.as_shown:
+        raise Instead(visit.again(errors.VersionConflict()))  # somebody else has signed in meanwhile, in another tab
+    return fields
+
+
+async def perform(visit: Visit, act: Act, grant: str | None = None) -> Response:
+    """Does it, or asks for the fresh authentication that it needs. What goes wrong is told on the act's own page."""
+    visit.address = act.page(visit)
+    try:
+        if act.factor is not None:
+            await visit.go_on(f"{_FACTORS}/{act.factor}", None, NOTHING, method="DELETE", peer="mfa", grant=grant)
+            return visit.again(page=security(visit), values={}, done="removed")
+        body = {"kind": act.then, **({"target": act.target} if act.target else {})}
+        factor = await visit.go_on(_FACTORS, body, Factor, peer="mfa", grant=grant)
+    except errors.StepUpRequired as asked:
+        if grant is not None:
+            return visit.again(errors.VersionConflict())  # it was too late, or for something else
+        return await _step_up(visit, act, asked)
+    return visit.to(way(visit, factor.id))
+
+
+async def _step_up(visit: Visit, act: Act, asked: errors.StepUpRequired) -> Response:
+    """To its page, which keeps what was typed until the act is done."""
+    body = {"action": asked.extra.get("action"), "payload": asked.extra.get("payload")}
+    flow = await visit.go_on("/v1/me/step-ups", body, StepUpFlow)
+    return visit.again(page=f"{visit.base}/account/step-up/{flow.id}?{act.query}", values={"target": act.target})

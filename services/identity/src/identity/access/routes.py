@@ -1,0 +1,19 @@
+"""PUT /internal/accounts/{id}/second-factor: for mfa, before a factor counts and after the last one is gone."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+from latchkey_contracts.http.access import SecondFactor
+from servicekit.web.caller import allow
+
+from .service import SecondFactors
+
+
+def router(second_factors: SecondFactors) -> APIRouter:
+    routes = APIRouter(dependencies=[allow("mfa")])
+
+    @routes.put("/internal/accounts/{account_id}/second-factor", status_code=204)
+    async def put(account_id: UUID, body: SecondFactor) -> None:
+        await second_factors.put(account_id, body)
+
+    return routes

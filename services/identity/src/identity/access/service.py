@@ -1,0 +1,64 @@
+"""What mfa says that a sign-in or step-up still needs, and what it tells of an account's factors (docs/flows/mfa.md)."""
+
+from dataclasses import replace
+from typing import Protocol
+from uuid import UUID
+
+from latchkey_contracts.http.access import AccessQuestion, AccessState, SecondFactor
+from servicekit.db import Database
+from servicekit.errors import NotFound
+from servicekit.web.caller import Caller
+from servicekit.web.client import InternalClient
+
+from . import store
+
+# Whoever signs in waits for it.
+SECONDS = 1.0
+DECISIONS = "/internal/access-decisions"
+
+
+class Access(Protocol):
+    async def decide(self, question: AccessQuestion, caller: Caller) -> AccessState:
+        """Asked again for the same flow, the same. Raises Overloaded where mfa can't be asked."""
+
+    async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
+        """How far the challenge of this flow is. Raises NotFound for any browser but the asker's, and Overloaded."""
+
+    async def check_reachable(self) -> None:
+        """Raises Overloaded where no decision could be had, so that a wrong password looks then like a right one."""
+
+
+class MfaAccess:
+    def __init__(self, mfa: InternalClient) -> None:
+        self._mfa = mfa
+
+    async def decide(self, question: AccessQuestion, caller: Caller) -> AccessState:
+        body = question.model_dump(mode="json")
+        return AccessState.model_validate(
+            await self._mfa.request("POST", DECISIONS, caller=_asker(caller), json=body, deadline=SECONDS)
+        )
+
+    async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
+        found = await self._mfa.request("GET", f"{DECISIONS}/{flow_id}", caller=_asker(caller), deadline=SECONDS)
+        return AccessState.model_validate(found)
+
+    async def check_reachable(self) -> None:
+        await self._mfa.request("GET", DECISIONS, caller=Caller("identity"), deadline=SECONDS)
+
+
+def _asker(caller: Caller) -> Caller:
+    """Who the customer is, without what is between the gateway and this service."""
+    return replace(caller, service="identity", idempotency_key=None, fingerprint=None, step_up=None)
+
+
+class SecondFactors:
+    """The account's marker: it alone decides whether mfa is asked, so it is set before a factor counts."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def put(self, account_id: UUID, body: SecondFactor) -> None:
+        """An older version changes nothing. Raises NotFound."""
+        async with self._db.transaction() as tx:
+            if not await store.put(tx, account_id, enrolled=body.enrolled, version=body.version):
+                raise NotFound

@@ -1,0 +1,61 @@
+"""Sign-in attempts: how they begin, whose they are, and what is told of them."""
+
+from uuid import UUID
+
+from latchkey_contracts.http.access import AccessState
+from latchkey_contracts.http.sign_in import Action, SignInFlow, SignInRequest
+from servicekit.db import Conn
+from servicekit.errors import NotFound
+from servicekit.ids import random_id
+from servicekit.process.configuration import Resolved
+from servicekit.proof import same_browser
+from servicekit.web.caller import Caller
+
+from . import store
+from .store import Attempt
+
+
+def begun(conn: Conn, app: Resolved, body: SignInRequest, caller: Caller) -> Attempt:
+    return Attempt(
+        id=random_id(),
+        store_id=app.store.id,
+        application=app.application.slug,
+        identifier=body.identifier,
+        browser=caller.browser,
+        status="password",
+        return_to=body.return_to,
+        created_at=conn.now,
+        expires_at=conn.now + app.policy.sign_in.attempt_lifetime,
+    )
+
+
+async def mine(conn: Conn, slug: str, flow_id: UUID, caller: Caller) -> Attempt:
+    """Raises NotFound for any browser but the one that began it."""
+    attempt = await store.get(conn, flow_id)
+    if attempt is None or attempt.application != slug or not same_browser(attempt.browser, caller.browser):
+        raise NotFound
+    return attempt
+
+
+def view(conn: Conn, attempt: Attempt, actions: list[Action], *, over: bool = False) -> SignInFlow:
+    """`actions`: what it still waits for, if its proof stands; with none it can't go on. `over`: whatever it waits for."""
+    status = attempt.status
+    if status in {"password", "needs_factor", "needs_action"} and (over or attempt.expires_at <= conn.now):
+        status = "ended"
+    if status == "needs_action" and not actions:
+        status = "ended"
+    following = {"password": ["password"], "needs_action": ["action"]}.get(status, [])
+    return SignInFlow(
+        id=attempt.id,
+        status=status,
+        expires_at=attempt.expires_at,
+        next=following,
+        actions=actions if status == "needs_action" else [],
+        typed=attempt.identifier,
+        return_to=attempt.return_to if status == "complete" else None,
+    )
+
+
+def with_challenge(flow: SignInFlow, access: AccessState) -> SignInFlow:
+    """While it waits for a factor: which there are, and what became of what was sent."""
+    return flow.model_copy(update={**access.told, "link_ended": access.link_ended})

@@ -1,0 +1,93 @@
+"""What follows from what a sign-in has proven by now: a factor, something newly required, or a session."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from latchkey_contracts.http.access import AccessState
+from latchkey_contracts.http.sign_in import SignInFlow
+from latchkey_contracts.identity import SignedIn
+from servicekit.db import Tx
+from servicekit.errors import FlowEnded
+from servicekit.logging import security_event
+from servicekit.process.configuration import Configuration, Resolved
+from servicekit.web.caller import Caller
+
+from identity.accounts import store as accounts
+from identity.sessions.service import Sessions
+
+from . import store
+from .attempts import view, with_challenge
+from .store import Attempt
+
+MULTIPLE = "mfa"  # RFC 8176: more than one factor
+
+
+class Completing:
+    def __init__(self, configuration: Configuration, sessions: Sessions) -> None:
+        self._configuration = configuration
+        self._sessions = sessions
+
+    async def go_on(
+        self,
+        tx: Tx,
+        app: Resolved,
+        attempt: Attempt,
+        account_id: UUID,
+        *,
+        caller: Caller,
+        access: AccessState | None = None,
+    ) -> SignInFlow:
+        """With the account locked. `access`: what mfa says of this flow, where it was asked just now. Raises FlowEnded where a
+        factor was enrolled since nobody had to be asked, and where the challenge is over.
+        """
+        standing = await accounts.standing(tx, account_id)
+        if access is not None and access.decision == "challenge":
+            waiting = replace(attempt, status="needs_factor")
+            await store.put(tx, waiting)
+            return with_challenge(view(tx, waiting, []), access)
+        if standing.second_factor and access is None and not attempt.factor_done:
+            raise FlowEnded
+        if access is not None and access.decision not in {"allow", "proven"}:
+            raise FlowEnded
+        attempt = replace(attempt, factor_done=attempt.factor_done or access is not None)
+        if access is not None and access.decision == "proven":
+            methods = tuple(dict.fromkeys([*attempt.methods, *access.methods]))
+            attempt = replace(attempt, methods=methods if MULTIPLE in methods else (*methods, MULTIPLE), proven_at=tx.now)
+        if standing.required:
+            waiting = replace(attempt, status="needs_action")
+            await store.put(tx, waiting)
+            return view(tx, waiting, standing.required)
+        return await self._session(tx, app, attempt, account_id, caller)
+
+    async def _session(self, tx: Tx, app: Resolved, attempt: Attempt, account_id: UUID, caller: Caller) -> SignInFlow:
+        started = await self._sessions.start(
+            tx,
+            account_id=account_id,
+            app=app,
+            caller=caller,
+            methods=attempt.methods,
+            authenticated_at=attempt.proven_at,
+            remember=attempt.remember,
+        )
+        signed_in = SignedIn(
+            account_id=account_id,
+            application=attempt.application,
+            session_id=started.session_id,
+            methods=list(attempt.methods),
+        )
+        await tx.emit(signed_in)
+        await store.put(tx, replace(attempt, status="complete"))
+        security_event("authn_login_success", "success", account_id=str(account_id), flow_id=str(attempt.id))
+        return SignInFlow(
+            id=attempt.id,
+            status="complete",
+            expires_at=attempt.expires_at,
+            next=[],
+            session=started.for_client(),
+            account_id=account_id,
+            return_to=attempt.return_to,
+        )
+
+    def left(self, attempt: Attempt) -> bool:
+        """It began in a store that the application has left: no account of another store comes of it."""
+        return bool(attempt.store_id != self._configuration.application(attempt.application).store.id)

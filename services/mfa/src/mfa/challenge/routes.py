@@ -1,0 +1,52 @@
+"""What is proven at a sign-in or step-up, for the gateway; what it needs, for identity."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+from latchkey_contracts.http.access import AccessQuestion, AccessState
+from latchkey_contracts.http.factors import ChallengeRequest, FactorCode
+from latchkey_contracts.http.sign_in import SignInFlow
+from latchkey_contracts.http.step_up import StepUpFlow
+from servicekit.web.caller import CallerDep, allow
+
+from .access import AccessDecisions
+from .sending import ChallengeSending
+from .service import Challenges
+
+
+def router(challenges: Challenges, sending: ChallengeSending, decisions: AccessDecisions) -> APIRouter:
+    routes = APIRouter()
+    public = APIRouter(dependencies=[allow("gateway")])
+    internal = APIRouter(prefix="/internal/access-decisions", dependencies=[allow("identity")])
+
+    @public.post("/v1/apps/{app}/sign-ins/{flow_id}/code")
+    async def sign_in_code(app: str, flow_id: UUID, body: FactorCode, caller: CallerDep) -> SignInFlow:
+        return await challenges.sign_in_code(app, flow_id, body, caller)
+
+    @public.post("/v1/me/step-ups/{flow_id}/code")
+    async def step_up_code(flow_id: UUID, body: FactorCode, caller: CallerDep) -> StepUpFlow:
+        return await challenges.step_up_code(flow_id, body, caller)
+
+    @public.post("/v1/apps/{app}/sign-ins/{flow_id}/challenges", status_code=202)
+    async def send_for_sign_in(app: str, flow_id: UUID, body: ChallengeRequest, caller: CallerDep) -> SignInFlow:
+        return await sending.for_sign_in(app, flow_id, body, caller)
+
+    @public.post("/v1/me/step-ups/{flow_id}/challenges", status_code=202)
+    async def send_for_step_up(flow_id: UUID, body: ChallengeRequest, caller: CallerDep) -> StepUpFlow:
+        return await sending.for_step_up(flow_id, body, caller)
+
+    @internal.post("")
+    async def decide(body: AccessQuestion, caller: CallerDep) -> AccessState:
+        return await decisions.decide(body, caller)
+
+    @internal.get("", status_code=204)
+    async def check() -> None:
+        await decisions.check()
+
+    @internal.get("/{flow_id}")
+    async def state(flow_id: UUID, caller: CallerDep) -> AccessState:
+        return await decisions.state(flow_id, caller)
+
+    routes.include_router(public)
+    routes.include_router(internal)
+    return routes

@@ -1,0 +1,5 @@
+"""How far a factor is."""
+
+from typing import Literal
+
+FactorStatus = Literal["pending", "proven", "active"]

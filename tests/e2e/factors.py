@@ -1,0 +1,84 @@
+"""What a signed-in customer does with factors, by the API."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.hotp import HOTP
+from testkit.stack import CODE, Person
+
+
+def app_code(secret: str, product_now: float, steps: int = 0) -> str:
+    """What an authenticator app shows (RFC 6238)."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    return HOTP(key, 6, SHA1()).generate(int(product_now) // 30 + steps).decode()  # noqa: S303 - what apps know
+
+
+@dataclass
+class Member:
+    """`secret`: of the newest app; `codes`: the newest recovery codes."""
+
+    one: Person
+    secret: str = ""
+    codes: tuple[str, ...] = ()
+
+    def call(self, method: str, path: str, body: Any = None, grant: str | None = None, **headers: str) -> httpx.Response:
+        told = {**self.one.bearer, **headers} | ({"Latchkey-Step-Up": grant} if grant else {})
+        return self.one.http.request(method, f"/v1/me/{path}", json=body, headers=told)
+
+    def app(self, steps: int = 0) -> str:
+        return app_code(self.secret, self.one.product.now().timestamp(), steps)
+
+    def grant(self, action: str, payload: dict[str, Any], code: str | None = None) -> str:
+        """By the password, or where there is a factor by this code."""
+        flow = self.call("POST", "step-ups", {"action": action, "payload": payload}).json()
+        way = ("code", {"code": code}) if flow["status"] == "needs_factor" else ("password", {"password": self.one.password})
+        done = self.call("POST", f"step-ups/{flow['id']}/{way[0]}", way[1])
+        assert done.status_code == 200, done.text
+        self.one.product.secrets.add(done.json()["grant"])
+        return str(done.json()["grant"])
+
+    def add(self, kind: str, code: str | None = None, **more: Any) -> dict[str, Any]:
+        answer = self.call("POST", "factors", {"kind": kind, **more}, self.grant("factor.add", {"kind": kind, **more}, code))
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def mailed(self, subject: str) -> str:
+        """The code of the newest message with these words."""
+        return str(CODE.findall(self.one.product.wait_mails(self.one.email, subject=subject)[-1]["text"])[0])
+
+    def add_app(self, code: str | None = None) -> dict[str, Any]:
+        """Confirmed; then its clock goes on, for the step that confirmed it is spent."""
+        pending = self.add("totp", code)
+        self.secret = pending["totp"]["secret"]
+        self.one.product.secrets.add(self.secret)
+        done = self.call("POST", f"factors/{pending['id']}/confirm", {"code": self.app()})
+        assert done.json()["status"] == "active", done.text
+        self.one.product.move_clock(31)
+        return dict(done.json())
+
+    def add_address(self, code: str | None = None) -> dict[str, Any]:
+        """Of the person's own mailbox, confirmed."""
+        pending = self.add("email", code, target=self.one.email)
+        done = self.call("POST", f"factors/{pending['id']}/confirm", {"code": self.mailed("Confirm this")})
+        assert done.json()["status"] == "active", done.text
+        return dict(done.json())
+
+    def add_recovery_codes(self) -> dict[str, Any]:
+        pending = self.add("recovery_codes", self.app())
+        self.codes = tuple(pending["codes"])
+        self.one.product.secrets.update(self.codes)
+        done = self.call("POST", f"factors/{pending['id']}/confirm", {})
+        assert done.json()["status"] == "active", done.text
+        self.one.product.move_clock(31)
+        return dict(done.json())
+
+    def enter(self, code: str, *, trust: bool = False, **headers: str) -> httpx.Response:
+        """In the sign-in that waits for a factor."""
+        body = {"code": code, **({"trust_device": True} if trust else {})}
+        answer = self.one.post(f"/sign-ins/{self.one.flow['id']}/code", body, **headers)
+        if answer.status_code == 200:
+            self.one.take(answer)
+        return answer

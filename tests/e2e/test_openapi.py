@@ -1,0 +1,289 @@
+"""The examples of the OpenAPI document are what the product takes and answers (E30).
+
+LATCHKEY_WRITE_EXAMPLES=1 writes them anew, from this very journey; without it they are compared.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import httpx
+import pytest
+from gateway.api import openapi
+from gateway.api.operations import OPERATIONS
+from jsonschema import Draft202012Validator
+from testkit.stack import CODE, LINK, PASSWORD, Product
+
+from .phones import new_number
+
+NEW = "seven copper lanterns drifting north"
+EPOCH = datetime(2026, 11, 24, 14, 16, 41, tzinfo=UTC)  # of the examples
+SHOWN = frozenset({"kind", "status", "purpose", "code"})  # these are compared as they are
+MADE = {  # instead of secrets
+    "flow_token": "nuUU2JMVBTCnCYwnRnuT4-0UCy12sCUpuZ3DIB-Vdw0",
+    "token": "z9cVXTng8sc4kdIAAZdf7Iaay-sKKLfMg3dSOkoeTSw",
+    "grant": "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoic3RlcC11cCtqd3QiLCJraWQiOiIxIn0.z9cVXTng8sc4kdIAAZdf7Iaay.KKLfMg3dSOkoeTSw",
+}
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ADDRESS = re.compile(r"(grace|new)\.[0-9a-f]{8}@")
+
+Exchange = tuple[Any, Any]  # request, answer
+
+
+class Client:
+    """An API client of one customer; remembers what it asked and what it was answered, by operation."""
+
+    def __init__(self, product: Product, http: httpx.Client, app: str = "demo") -> None:
+        self.product, self.http, self.app = product, http, app
+        self.email = f"grace.{uuid4().hex[:8]}@example.org"
+        self.headers: dict[str, str] = {}
+        self.flow: dict[str, Any] = {}
+        self.seen: dict[str, Exchange] = {}
+
+    def do(self, name: str, body: Any = None, grant: str | None = None) -> Any:
+        row = next(one for one in OPERATIONS if one.id == name)
+        path = row.path.format(app=self.app, id=self.flow.get("id"))
+        headers = self.headers | ({"Latchkey-Step-Up": grant} if grant else {})
+        answer = self.http.request(row.method, path, json=body, headers=headers)
+        assert answer.status_code == row.status, (name, answer.text)
+        found = answer.json() if answer.content else None
+        self.seen[name] = body, found
+        if isinstance(found, dict) and "kind" in found:
+            self.flow = found
+        if self.flow.get("flow_token"):
+            self.headers["Latchkey-Flow"] = self.flow["flow_token"]
+        for secret in (self.flow.get("flow_token"), (self.flow.get("session") or {}).get("token"), self.flow.get("grant")):
+            self.product.secrets |= {secret} if secret else set()
+        return found
+
+    def mailed(self, subject: str, count: int = 1) -> str:
+        text: str = self.product.wait_mails(self.email, count, subject=subject)[count - 1]["text"]
+        return text
+
+    def later(self) -> None:
+        self.product.move_clock(21)
+
+    def register(self, **more: Any) -> None:
+        identifiers = {"email": self.email, **more}
+        self.do(
+            "startRegistration",
+            {
+                "client": "api",
+                "identifiers": identifiers,
+                "password": PASSWORD,
+                "profile": {"given_name": "Grace"},
+            },
+        )
+
+
+def registered(client: Client) -> None:
+    """By the code of a second message."""
+    client.do("readApplication")
+    client.register()
+    client.do("readRegistration")
+    client.mailed("Activate")
+    client.later()
+    client.do("resendRegistration", {"channel": "email"})
+    client.do("enterRegistrationCode", {"code": CODE.findall(client.mailed("Activate", 2))[0]})
+
+
+def signed_in(client: Client) -> None:
+    client.do("startSignIn", {"client": "api", "identifier": client.email})
+    client.do("readSignIn")
+    client.do("enterPassword", {"password": PASSWORD, "remember_me": True})
+    client.headers["Authorization"] = f"Bearer {client.flow['session']['token']}"
+    for name in ("readSession", "readMe", "listSessions"):
+        client.do(name)
+    client.do("changePassword", {"current_password": PASSWORD, "password": NEW})
+    client.do("signOut")
+    del client.headers["Authorization"]
+    client.do("startSignIn", {"client": "api", "identifier": client.email, "password": NEW})  # all in one call
+    assert client.flow["status"] == "complete"
+
+
+def recovered(client: Client) -> None:
+    client.product.move_clock(3601)  # beyond the hourly cap
+    client.do("startUsernameReminder", {"client": "api", "email": client.email})
+    client.do("readUsernameReminder")
+    client.later()
+    client.do("resendUsernameReminder", {"channel": "email"})
+    client.do("startPasswordReset", {"client": "api", "identifier": client.email})
+    client.do("readPasswordReset")
+    client.mailed("Set a new")
+    client.later()
+    client.do("resendPasswordReset", {"channel": "email"})
+    client.do("enterPasswordResetCode", {"code": CODE.findall(client.mailed("Set a new", 2))[0]})
+    client.do("setNewPassword", {"password": PASSWORD})
+
+
+def renewed(client: Client, other: Client) -> None:
+    """The link came to nothing within a day; another window asks for a fresh one, and chooses a password of its own."""
+    client.register()
+    token = LINK.findall(client.mailed("Activate"))[0]
+    client.product.move_clock(24 * 3600 + 5)
+    other.email = client.email
+    other.do("renewLink", {"client": "api", "token": token})
+    fresh = LINK.findall(other.mailed("Activate", 2))[0]
+    other.do("inspectLink", {"token": fresh})
+    other.do("setRegistrationPassword", {"password": PASSWORD})
+    other.do("confirmLink", {"token": fresh})
+
+
+def registered_by_email(client: Client) -> None:
+    """No text came, or none was waited for."""
+    body = {"client": "api", "identifiers": {"phone": new_number()}, "password": PASSWORD}
+    client.flow = client.http.post(f"/v1/apps/{client.app}/registrations", json=body).json()
+    client.headers["Latchkey-Flow"] = client.flow["flow_token"]
+    client.product.secrets.add(client.flow["flow_token"])
+    assert client.flow["next"] == ["resend", "code", "email"]
+    client.do("registerByEmail", {"email": client.email})
+    client.mailed("Activate")
+
+
+def asked_for_another_name(client: Client, first: Client) -> None:
+    """Both want one username; whoever activates last chooses another at the first sign-in."""
+    name = f"grace{uuid4().hex[:6]}"
+    for one in (client, first):
+        one.register(username=name)
+    for one in (first, client):
+        one.do("confirmLink", {"token": LINK.findall(one.mailed("Activate"))[0]})
+    client.do("startSignIn", {"client": "api", "identifier": client.email})
+    client.do("enterPassword", {"password": PASSWORD})
+    assert client.flow["actions"] == ["username"]
+    client.do("answerRequiredAction", {"username": f"{name}x"})
+
+
+def protected(client: Client) -> None:
+    """An address beside the password: added, asked for at the next sign-in, and removed; each time after fresh authentication."""
+    client.register()
+    client.do("enterRegistrationCode", {"code": CODE.findall(client.mailed("Activate"))[0]})
+    start = {"client": "api", "identifier": client.email, "password": PASSWORD}
+    client.do("startSignIn", start)
+    client.headers["Authorization"] = f"Bearer {client.flow['session']['token']}"
+    factor = with_address(client)
+    client.do("startSignIn", start)
+    client.later()
+    client.do("sendChallenge", {"factor_id": factor, "channel": "email", "form": "code"})
+    client.do("enterFactorCode", {"code": CODE.findall(client.mailed("sign in to"))[0], "trust_device": True})
+    assert client.flow["status"] == "complete"
+    client.headers["Authorization"] = f"Bearer {client.flow['session']['token']}"
+    client.do("listFactors")
+    trusted = client.do("listTrustedDevices")["items"][0]["id"]
+    flow, client.flow = client.flow, {"id": trusted}
+    client.do("forgetTrustedDevice")
+    client.do("forgetTrustedDevices")
+    client.flow = flow
+    client.do("startStepUp", {"action": "factor.remove", "payload": {"factor_id": factor}})
+    client.do("readStepUp")
+    client.later()
+    client.do("sendStepUpChallenge", {"factor_id": factor, "channel": "email", "form": "code"})
+    grant = client.do("enterStepUpCode", {"code": CODE.findall(client.mailed("sign in to", 2))[0]})["grant"]
+    client.flow = {"id": factor}
+    client.do("removeFactor", grant=grant)
+
+
+def with_address(client: Client) -> str:
+    """By the code of a second message. Answers the factor's id."""
+    wanted = {"kind": "email", "target": client.email}
+    client.do("startStepUp", {"action": "factor.add", "payload": wanted})
+    grant = client.do("enterStepUpPassword", {"password": PASSWORD})["grant"]
+    client.do("addFactor", wanted, grant=grant)
+    client.do("readFactor")
+    client.mailed("Confirm this address")
+    client.later()
+    client.do("resendFactorCode")
+    client.do("confirmFactor", {"code": CODE.findall(client.mailed("Confirm this address", 2))[0]})
+    return str(client.do("renameFactor", {"name": "Work address"})["id"])
+
+
+@pytest.fixture(scope="module")
+def exchanges(product: Product) -> Iterator[dict[str, Exchange]]:
+    """What was asked and answered, by operation."""
+    started = product.now()
+    with product.client() as http:
+        product.secrets.add(PASSWORD)
+
+        def client(app: str = "demo") -> Client:
+            return Client(product, http, app)
+
+        grace, other, name, second = (client() for _ in range(4))
+        asked_for_another_name(name, client())
+        renewed(client(), other)
+        registered(grace)
+        protected(second)
+        signed_in(grace)
+        recovered(grace)
+        texted, lost = client("mobile"), client("lost")
+        registered_by_email(texted)
+        lost.do(
+            "startTotalLossRecovery", {"client": "api", "identifier": lost.email, "email": lost.email.replace("grace.", "new.")}
+        )
+        seen = {**second.seen, **name.seen, **other.seen, **grace.seen, **texted.seen, **lost.seen}
+    if os.environ.get("LATCHKEY_WRITE_EXAMPLES"):
+        write(seen, started)
+    return seen
+
+
+def write(seen: dict[str, Exchange], started: datetime) -> None:
+    openapi.EXAMPLES.mkdir(exist_ok=True)
+    for name, (request, answer) in sorted(seen.items()):
+        ids: dict[str, str] = {}
+        shown = {key: calm(one, ids, started) for key, one in (("request", request), ("answer", answer)) if one is not None}
+        if shown:
+            text = json.dumps(shown, indent=2, ensure_ascii=False) + "\n"
+            (openapi.EXAMPLES / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def calm(value: Any, ids: dict[str, str], started: datetime, name: str = "") -> Any:
+    """The same in every run: ids, addresses, tokens and times; nothing else is changed."""
+    if isinstance(value, dict):
+        return {key: calm(one, ids, started, key) for key, one in value.items()}
+    if isinstance(value, list):
+        return [calm(one, ids, started, name) for one in value]
+    if not isinstance(value, str):
+        return value
+    if name in MADE:
+        return MADE[name]
+    if _UUID.fullmatch(value):
+        return ids.setdefault(value, str(uuid5(UUID(int=len(ids)), "latchkey")))
+    if name.endswith("_at") or name == "at":
+        return (EPOCH + (datetime.fromisoformat(value) - started)).isoformat().replace("+00:00", "Z")
+    if name == "username" or (value.startswith("grace") and "@" not in value):
+        return "grace"
+    return _ADDRESS.sub(r"\1@", value)
+
+
+def shape(value: Any, name: str = "") -> Any:
+    """What must be alike: names, types, and what says which step it is."""
+    if isinstance(value, dict):
+        return {key: shape(one, key) for key, one in value.items() if key != "profile"}
+    if isinstance(value, list):
+        return [shape(one, name) for one in value]
+    return value if name in SHOWN and not (name == "code" and str(value)[:1].isdigit()) else type(value).__name__
+
+
+EXAMPLED = [one for one in OPERATIONS if one.request is not None or one.answer is not None]
+
+
+@pytest.mark.parametrize("operation", EXAMPLED, ids=lambda one: one.id)
+def test_examples_are_what_the_product_answers(exchanges: dict[str, Exchange], operation: Any) -> None:
+    """E30: the same names and types, and within its own schema."""
+    request, answer = exchanges[operation.id]
+    shown = openapi.example(operation)
+    assert shape(shown.get("request")) == shape(request)
+    assert shape(shown.get("answer")) == shape(answer)
+    if answer is not None:
+        document = openapi.document()
+        schema = document["paths"][operation.path][operation.method.lower()]["responses"][str(operation.status)]
+        Draft202012Validator({**schema["content"]["application/json"]["schema"], "components": document["components"]}).validate(
+            answer
+        )
+
+
+def test_no_operation_is_left_out(exchanges: dict[str, Exchange]) -> None:
+    """Each one was really called, but for what providers call (test_providers.py)."""
+    assert {one.id for one in OPERATIONS} - set(exchanges) == {"receiveCallback"}

@@ -1,0 +1,172 @@
+"""An authenticator app and recovery codes, from the portal's API to the next sign-in, with mfa dying in between (MFA-4 to 10, INV-3, 13)."""
+
+from uuid import uuid4
+
+import pytest
+from testkit.stack import Person, Product, eventually
+
+from .factors import Member
+
+
+@pytest.fixture
+def member(mira: Person) -> Member:
+    mira.activate()
+    mira.sign_in()
+    return Member(mira)
+
+
+@pytest.fixture
+def with_app(member: Member) -> Member:
+    member.add_app()
+    return member
+
+
+class TestEnrolment:
+    def test_protects_the_very_next_sign_in(self, product: Product, member: Member) -> None:
+        """R22, MFA-4, MFA-8: by fresh authentication, told to the owner; no session by the password alone any more."""
+        refused = member.call("POST", "factors", {"kind": "totp"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "step_up_required")
+        assert (refused.json()["action"], refused.json()["payload"]) == ("factor.add", {"kind": "totp"})
+        member.add_app()
+        answer = member.one.sign_in()
+        assert (answer.json()["status"], answer.json().get("session")) == ("needs_factor", None)
+        assert [one["kind"] for one in answer.json()["factors"]] == ["totp"]
+        assert member.enter(member.app()).json()["status"] == "complete"
+        who = member.one.http.get("/v1/session", headers=member.one.bearer).json()
+        assert who["methods"] == ["pwd", "otp", "mfa"]
+        product.wait_mails(member.one.email, subject="added")
+
+    def test_a_grant_is_for_one_thing_once(self, member: Member) -> None:
+        """STP-2."""
+        grant = member.grant("factor.add", {"kind": "totp"})
+        assert member.call("POST", "factors", {"kind": "recovery_codes"}, grant).status_code == 403
+        assert member.call("POST", "factors", {"kind": "totp"}, grant).status_code == 201
+        assert member.call("POST", "factors", {"kind": "totp"}, grant).status_code == 403
+
+    def test_repeated_with_its_key(self, member: Member) -> None:
+        """API-4: the lost answer comes again, though its grant is spent."""
+        grant, key = member.grant("factor.add", {"kind": "totp"}), {"Idempotency-Key": uuid4().hex}
+        first, second = (member.call("POST", "factors", {"kind": "totp"}, grant, **key) for _ in range(2))
+        assert (first.status_code, first.json()) == (201, second.json())
+
+
+class TestSignIn:
+    def test_wrong_codes_end_the_attempt(self, product: Product, with_app: Member) -> None:
+        """OTP-5, MFA-10: the owner is told that somebody has the password."""
+        with_app.one.sign_in()
+        for left in (4, 3, 2, 1):
+            assert with_app.enter("000000").json()["tries_left"] == left
+        assert with_app.enter("000000").json()["code"] == "code_burned"
+        assert with_app.enter(with_app.app()).status_code == 410
+        product.wait_mails(with_app.one.email, subject="got no further")
+
+    def test_repeated_with_its_key(self, with_app: Member) -> None:
+        """API-4: whoever lost the answer has the session all the same."""
+        with_app.one.sign_in()
+        key, code = {"Idempotency-Key": uuid4().hex}, with_app.app()
+        first, second = (with_app.enter(code, **key) for _ in range(2))
+        assert first.json()["session"] == second.json()["session"]
+
+    def test_a_recovery_code_once(self, product: Product, with_app: Member) -> None:
+        """MFA-5."""
+        with_app.add_recovery_codes()
+        with_app.one.sign_in()
+        spent = with_app.codes[0]
+        assert with_app.enter(f"{spent[:4]} {spent[4:8]}-{spent[8:]}".lower()).json()["status"] == "complete"
+        with_app.one.sign_in()
+        assert with_app.enter(spent).json()["code"] == "code_wrong"
+        product.wait_mails(with_app.one.email, subject="recovery code")
+        left = with_app.call("GET", "factors").json()["items"]
+        assert [one["codes_left"] for one in left if one["kind"] == "recovery_codes"] == [9]
+
+    def test_somebody_elses_browser_sees_no_flow(self, product: Product, with_app: Member) -> None:
+        """OTP-4."""
+        with_app.one.sign_in()
+        with product.client() as elsewhere:
+            stranger = Person(product, elsewhere, with_app.one.email, flow=with_app.one.flow)
+            stranger.begin_sign_in()
+            stranger.flow = with_app.one.flow
+            assert Member(stranger).enter(with_app.app()).status_code == 404
+
+
+class TestTrustedDevice:
+    def test_the_password_is_enough_there_until_it_is_forgotten(self, product: Product, with_app: Member) -> None:
+        """The device's token and the password, for as long as the policy says; a step-up asks all the same."""
+        with_app.one.sign_in()
+        done = with_app.enter(with_app.app(), trust=True).json()
+        device = {"Latchkey-Device": done["device"]["token"]}
+        product.secrets.add(done["device"]["token"])
+        product.wait_mails(with_app.one.email, subject="only your password")
+
+        def sign_in(**headers: str) -> str:
+            flow = with_app.one.begin_sign_in().json()["id"]
+            answer = with_app.one.post(f"/sign-ins/{flow}/password", {"password": with_app.one.password}, **headers)
+            return str(answer.json()["status"])
+
+        assert sign_in(**device) == "complete"
+        assert sign_in() == "needs_factor"
+        listed = with_app.call("GET", "trusted-devices", **device).json()["items"]
+        assert [one["current"] for one in listed] == [True]
+        assert with_app.call("DELETE", f"trusted-devices/{listed[0]['id']}").status_code == 204
+        assert sign_in(**device) == "needs_factor"
+
+
+class TestRemoval:
+    def test_needs_the_factor_itself(self, with_app: Member) -> None:
+        """MFA-8, STP-1: the password is too little; then the password is enough to sign in again."""
+        factor = with_app.call("GET", "factors").json()["items"][0]["id"]
+        payload = {"factor_id": factor}
+        flow = with_app.call("POST", "step-ups", {"action": "factor.remove", "payload": payload}).json()
+        by_password = with_app.call("POST", f"step-ups/{flow['id']}/password", {"password": with_app.one.password})
+        assert by_password.json()["code"] == "step_missing"
+        grant = with_app.grant("factor.remove", payload, with_app.app())
+        assert with_app.call("DELETE", f"factors/{factor}", grant=grant).status_code == 204
+        eventually(lambda: with_app.one.sign_in().json()["status"] == "complete", seconds=10)
+
+
+class TestCrash:
+    """Kill -9 of mfa: nothing counts that wasn't, nothing is lost that was."""
+
+    def test_between_proof_and_answer(self, product: Product, with_app: Member) -> None:
+        """INV-3, INV-13: the code is spent, the flow proven; the asking window goes on."""
+        with_app.one.sign_in()
+        code = with_app.app()
+        product.arm("mfa", "challenge_proven")
+        assert with_app.enter(code).status_code == 503
+        eventually(product.all_ready, seconds=30, every=0.2)
+        found = with_app.one.http.get(
+            with_app.one.url(f"/sign-ins/{with_app.one.flow['id']}"), headers=with_app.one.headers
+        ).json()
+        assert (found["status"], "session" in found) == ("complete", True)
+
+    def test_between_the_app_s_proof_and_identity(self, product: Product, member: Member) -> None:
+        """An enrolment that nobody acknowledged finishes by itself, or not at all; and never half."""
+        pending = member.add("totp")
+        member.secret = pending["totp"]["secret"]
+        product.arm("mfa", "factor_proven")
+        assert member.call("POST", f"factors/{pending['id']}/confirm", {"code": member.app()}).status_code == 503
+        eventually(product.all_ready, seconds=30, every=0.2)
+        product.move_clock(31)
+        eventually(lambda: member.call("GET", f"factors/{pending['id']}").json()["status"] == "active", seconds=15)
+        assert member.one.sign_in().json()["status"] == "needs_factor"
+        assert member.enter(member.app()).json()["status"] == "complete"
+
+    def test_tries_are_kept(self, product: Product, with_app: Member) -> None:
+        """INV-3: a restart gives nobody new guesses."""
+        with_app.one.sign_in()
+        assert with_app.enter("000000").json()["tries_left"] == 4
+        product.kill("mfa")
+        eventually(product.all_ready, seconds=30, every=0.2)
+        assert with_app.enter("000000").json()["tries_left"] == 3
+
+    def test_away(self, product: Product, with_app: Member, http) -> None:
+        """Never a bypass, and nobody's password is told right or wrong by it; who has no factor signs in."""
+        other = Person(product, http, f"no-factor-{uuid4().hex[:8]}@posteo.example").activate()
+        product.kill("mfa")
+        answers = [with_app.one.sign_in().status_code, with_app.one.sign_in("not the password at all").status_code]
+        plain = other.sign_in()
+        eventually(product.all_ready, seconds=30, every=0.2)
+        assert answers == [503, 503]
+        assert plain.json()["status"] == "complete"
+        with_app.one.sign_in()
+        assert with_app.enter(with_app.app()).json()["status"] == "complete"
