@@ -15,7 +15,7 @@ def events(product: Product, bootstrap: str, publisher: str) -> list[Event]:
 
 def check(product: Product, bootstrap: str, *, acknowledged: dict[str, str], most_copies: int = 1) -> None:
     """`acknowledged`: {address: flow id} of the registrations that were answered 202."""
-    product.wait_quiet(seconds=30)  # INV-18; again, since a message that waited for its turn may have become due
+    product.wait_read(seconds=30)  # INV-18; again, since a message that waited for its turn may have become due
     mails = [one for one in product.mails() if "Activate" in one["subject"]]
     _every_acknowledged_has_its_mail(product, acknowledged, mails)
     _no_mail_without_a_request(product, mails)
