@@ -303,7 +303,7 @@ class TestSecondFactor:
         flow, _ = await desk.ask()
         with pytest.raises(PasskeyWrong):
             await mine.sign_in(flow, count=1)
-        assert "factor_failed" in await desk.notices()
+        assert "passkey_copied" in await desk.notices()
         assert await mine.sign_in(flow) == "complete"
 
     async def test_the_fifth_wrong_one_ends_the_attempt(self, desk, mine):
@@ -445,7 +445,7 @@ class TestAlone:
         await mine.sign_in(mine.begun())
         with pytest.raises(PasskeyWrong):
             await mine.sign_in(mine.begun(), count=1)
-        assert "factor_failed" in await desk.notices()
+        assert "passkey_copied" in await desk.notices()
 
     async def test_its_flow_is_no_other_account_s(self, desk, mine):
         """Whoever proves a passkey of their own and a stolen password in one flow has proven neither's factor."""

@@ -102,7 +102,7 @@ class PasskeyAlone(PasskeyFlow):
         account_id = passkey.account_id if passkey is not None and passkey.store_id == app.store.id else None
         log_wrong(why, flow_id, account_id)
         if account_id is not None and why == "sign_count_back":
-            await self._notices.enqueue(tx, "factor_failed", app, account_id, caller)
+            await self._notices.enqueue(tx, "passkey_copied", app, account_id, caller)
         return error_of(why)
 
     async def at_password(self, slug: str, flow_id: UUID, caller: Caller) -> SignInFlow:

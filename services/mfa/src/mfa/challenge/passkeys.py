@@ -15,6 +15,7 @@ from servicekit.process.configuration import Resolved
 from servicekit.web.caller import Caller
 
 from mfa.factors import store as factors
+from mfa.notices.service import What
 from mfa.passkeys.service import Proven, Unproven, error_of
 from mfa.sending import SIGN_IN
 
@@ -126,7 +127,8 @@ class PasskeyChallenges(PasskeyFlow):
         )
         await tx.emit(failed)
         if why != "user_not_verified":  # that was the owner's own
-            await self._notices.enqueue(tx, "factor_failed", app, found.account_id, caller)
+            what: What = "passkey_copied" if why == "sign_count_back" else "factor_failed"
+            await self._notices.enqueue(tx, what, app, found.account_id, caller)
         log_wrong(why, found.id, found.account_id)
         if ended:
             return FlowEnded()
