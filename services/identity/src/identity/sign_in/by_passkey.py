@@ -22,6 +22,7 @@ from .completing import Completing
 from .store import Attempt
 
 PROVER = "mfa"
+BY_PASSKEY = {"hwk", "swk"}  # RFC 8176; nothing else stands for a password, too
 
 
 class ByPasskey:
@@ -38,7 +39,7 @@ class ByPasskey:
             access = await self._access.state(attempt.id, caller)
         except NotFound:
             return shown  # nothing is proven yet
-        if access.decision != "proven" or access.account_id is None:
+        if access.decision != "proven" or access.account_id is None or not BY_PASSKEY & set(access.methods):
             return shown
         set_tenant(str(app.store.id), "user")
         async with self._db.transaction() as tx:
