@@ -210,7 +210,6 @@ PAGES = {
     "new app": Case(new_app, {"code": ""}, ("Set up", "Sign in"), action="/ways/", personal=True),
     "name a way": Case(held("name"), {"name": "Mine"}, ("Sign-in & security", NOBODYS, "Sign in"), action="/name", personal=True, second=True),
     "remove a way": Case(held("remove"), {}, ("Confirm it’s you", NOBODYS, "Sign in"), action="/remove", personal=True, second=True),
-    "passkey offer": Case(portal("/demo/account/passkey-offer"), {}, ("Hello", "Sign in"), action="-offer", personal=True),
     "sign out": Case(portal("/demo/account"), {}, ("Sign in",), action="/sign-out", personal=True),
 }  # fmt: skip
 
