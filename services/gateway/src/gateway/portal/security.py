@@ -95,7 +95,15 @@ async def set_up(visit: VisitDep, factor: UUID) -> Response:
     problem = visit.told(errors.CodeWrong, errors.CodeExpired, errors.PasskeyWrong, errors.MoreProofRequired)
     if found.passkey is not None:
         others = [one for one in _offered(await _factors(visit)) if one != "passkey"]
-        return visit.page("passkey_make.html", factor=found, problem=problem, app_offered="totp" in others)
+        options = f"/v1/me/factors/{factor}"
+        return visit.page(
+            "passkey_make.html",
+            factor=found,
+            problem=problem,
+            app_offered="totp" in others,
+            root=security(visit),
+            options=options,
+        )
     if found.totp is not None:
         picture = b64encode(found.totp.qr_svg.encode()).decode()
         return visit.page(

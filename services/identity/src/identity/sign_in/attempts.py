@@ -56,9 +56,9 @@ def view(conn: Conn, attempt: Attempt, actions: list[Action], *, over: bool = Fa
     )
 
 
-def with_passkey(app: Resolved, flow: SignInFlow) -> SignInFlow:
-    """Instead of name and password, where the application takes one: said to everybody alike (ENU-1)."""
-    if flow.status != "password" or not app.access.passkey.enabled:
+def with_passkey(app: Resolved, attempt: Attempt, flow: SignInFlow) -> SignInFlow:
+    """Instead of name and password, where the application takes one and nobody's is proven yet: said to everybody alike (ENU-1)."""
+    if attempt.account_id is not None or flow.status not in {"password", "needs_factor"} or not app.access.passkey.enabled:
         return flow
     return flow.model_copy(update={"next": [*flow.next, "passkey"]})
 

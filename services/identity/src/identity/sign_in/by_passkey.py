@@ -22,6 +22,7 @@ from .completing import Completing
 from .store import Attempt
 
 PROVER = "mfa"
+OPEN = {"password", "needs_factor"}
 BY_PASSKEY = {"hwk", "swk"}  # RFC 8176; nothing else stands for a password, too
 
 
@@ -32,7 +33,7 @@ class ByPasskey:
         self._access = access
 
     async def go_on(self, app: Resolved, attempt: Attempt, caller: Caller, shown: SignInFlow) -> SignInFlow:
-        """Of an attempt that waits for a password. Asked by mfa, which has just proven a passkey or is about to look at one."""
+        """Of an attempt in which nothing is proven yet. Asked by mfa, which has just proven a passkey or is about to look at one."""
         if caller.service != PROVER or "passkey" not in shown.next:
             return shown
         try:
@@ -46,7 +47,7 @@ class ByPasskey:
             locked = await store.lock(tx, attempt.id)
             if locked is None or locked.expires_at <= tx.now or self._completing.left(locked):
                 raise FlowEnded
-            if locked.status != "password":
+            if locked.account_id is not None or locked.status not in OPEN:
                 return view(tx, locked, await accounts.required(tx, locked.account_id) if locked.account_id else [])
             account = await accounts.lock(tx, access.account_id)
             if account is not None and account.status == "active" and account.store_id == locked.store_id:

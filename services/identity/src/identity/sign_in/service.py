@@ -68,7 +68,7 @@ class SignIns:
             await self._idempotency.begin(tx, caller)
             attempt = begun(tx, app, body, caller)
             await store.put(tx, attempt)
-            answer = with_passkey(app, view(tx, attempt, []))
+            answer = with_passkey(app, attempt, view(tx, attempt, []))
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
@@ -82,7 +82,7 @@ class SignIns:
             shown = view(conn, attempt, actions, over=attempt.status == "needs_factor" and not waits)
         if shown.status == "password":
             app = self._configuration.application(slug)
-            return await self._by_passkey.go_on(app, attempt, caller, with_passkey(app, shown))
+            return await self._by_passkey.go_on(app, attempt, caller, with_passkey(app, attempt, shown))
         return await self._with_factor(slug, attempt, caller) if shown.status == "needs_factor" else shown
 
     async def _with_factor(self, slug: str, attempt: Attempt, caller: Caller) -> SignInFlow:

@@ -106,12 +106,12 @@ class PasskeyAlone(PasskeyFlow):
         return error_of(why)
 
     async def at_password(self, slug: str, flow_id: UUID, caller: Caller) -> SignInFlow:
-        """Identity's flow, while it asks for a password or a passkey. Raises NotFound, FlowEnded, StepMissing, Overloaded."""
+        """Identity's flow, while nobody is known in it and a passkey will do. Raises NotFound, FlowEnded, StepMissing, Overloaded."""
         found = await self._challenges.ask(sign_in_path(slug, flow_id), caller)
         flow = SignInFlow.model_validate(found)
         if flow.status in {"ended", "complete"}:
             raise FlowEnded
-        if flow.status != "password" or "passkey" not in flow.next:
+        if "passkey" not in flow.next:
             raise StepMissing
         return flow
 
