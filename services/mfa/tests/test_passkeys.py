@@ -295,6 +295,9 @@ class TestSecondFactor:
         options = {**await mine.options(flow), "allowCredentials": []}
         with pytest.raises(PasskeyWrong):
             await mine.send(flow, theirs.device.get(options))
+        with pytest.raises(PasskeyWrong):
+            await mine.send(flow, theirs.device.get(options, count=0))
+        assert "passkey_copied" not in await desk.notices()
 
     async def test_a_count_that_goes_back(self, desk, mine):
         """MFA-2: two of a kind are about; the owner is told."""

@@ -107,11 +107,11 @@ class PasskeyChallenges(PasskeyFlow):
             slow = await self._slow_down(tx, found.account_id, caller)
             tries = await self._t.onetime.count_try(tx, flow_id=flow_id, purpose=SIGN_IN)
             right = await self._passkeys.prove(tx, about(found.kind, flow_id, caller), body.credential)
-            if isinstance(right, Proven) and right.passkey.factor_id not in usable:
-                right = (right.passkey, "unknown")
-            if not isinstance(right, Proven) or tries > app.access.max_failures:
-                why = right[1] if isinstance(right, tuple) else "wrong"
-                return await self._wrong(tx, app, found, why, tries, caller)
+            passkey, why = (right.passkey, None) if isinstance(right, Proven) else right
+            if passkey is None or passkey.factor_id not in usable:
+                why = "unknown"
+            if not isinstance(right, Proven) or why is not None or tries > app.access.max_failures:
+                return await self._wrong(tx, app, found, why or "wrong", tries, caller)
             await self._t.throttle.forget(tx, [slow])
             await self.proven(tx, app, found, right, body, caller)
         return None
