@@ -213,6 +213,7 @@ class Product:
     def wait_read(self, *, seconds: float = 60) -> None:
         """Until all that is in the topics was read, then until nothing waits: after a crash a reader may be away for seconds."""
         groups = [f"{self.stack.topic_prefix}latchkey.{service}" for service in self.stack.services]
+        assert self.stack.infrastructure is not None
         bootstrap = self.stack.infrastructure.kafka_bootstrap
         end = time.monotonic() + seconds
         while True:
