@@ -25,6 +25,8 @@ NOT_OURS = {
     ("delete", "/v1/me/factors/{id}"),
     ("delete", "/v1/me/trusted-devices"),
     ("delete", "/v1/me/trusted-devices/{id}"),
+    ("delete", "/v1/me/sessions"),
+    ("delete", "/v1/me/sessions/{id}"),
 }
 Body = dict[str, Any]
 # What sends a body, the body, and another one.

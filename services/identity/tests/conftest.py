@@ -120,6 +120,7 @@ class Customers:
         self.sign_ins = made.sign_ins
         self.actions = made.actions
         self.step_ups = made.step_ups
+        self.endings = made.endings
         self.second_factors = made.second_factors
         self._messages = Messages(made.tools)
         self._opener = Opener(keys, db.clock)  # type: ignore[arg-type]  # a whole clock, in every test

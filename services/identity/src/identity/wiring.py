@@ -18,6 +18,7 @@ from servicekit.proof.guessing import Guesses
 from servicekit.proof.links import Links
 from servicekit.sealing import Sealer
 from servicekit.throttle import Throttle
+from servicekit.web import step_up as grants
 from servicekit.web.caller import Signer
 from servicekit.web.client import InternalClient
 from servicekit.web.http import Read, create_internal_app
@@ -47,6 +48,7 @@ from identity.registration.sending import Messages
 from identity.registration.service import Registrations
 from identity.registration.tools import MESSAGE, PURPOSE, Tools
 from identity.sessions import routes as session_routes
+from identity.sessions.ending import Endings
 from identity.sessions.service import Sessions
 from identity.settings import IdentitySettings
 from identity.sign_in import routes as sign_in_routes
@@ -73,6 +75,7 @@ class Features:
     sign_ins: SignIns
     actions: RequiredActions
     step_ups: StepUps
+    endings: Endings
     second_factors: SecondFactors
     contacts: Contacts
     profiles: Profiles
@@ -86,7 +89,7 @@ class Features:
             activation_routes.router(self.activations),
             link_routes.router(self.links),
             sign_in_routes.router(self.sign_ins, self.actions),
-            session_routes.router(self.tools.sessions),
+            session_routes.router(self.tools.sessions, self.endings),
             password_routes.router(self.changes),
             contact_routes.router(self.contacts),
             step_up_routes.router(self.step_ups),
@@ -143,6 +146,7 @@ def features(
         sign_ins=_sign_ins(tools, slowdown, completing, access),
         actions=RequiredActions(db, configuration, changes, completing, idempotency),
         step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),
+        endings=Endings(db, sessions, grants.StepUps(keys), idempotency),
         second_factors=SecondFactors(db),
         contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
         profiles=Profiles(db),

@@ -29,6 +29,7 @@ _SIGN_IN = f"{APP}/sign-ins"
 _REMINDER = f"{APP}/username-reminders"
 _RESET = f"{APP}/password-resets"
 _FACTORS, _STEP_UPS, _TRUSTED = "/v1/me/factors", "/v1/me/step-ups", "/v1/me/trusted-devices"
+_SESSIONS = "/v1/me/sessions"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -170,7 +171,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "The current password first; all other sessions end unless told otherwise.",
     ),
     Operation(
-        "listSessions", "GET", "/v1/me/sessions", "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions
+        "listSessions", "GET", _SESSIONS, "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions
+    ),
+    Operation(
+        "endSession", "DELETE", f"{_SESSIONS}/{{id}}", "signed in", "End one of the sessions", "identity", "session", None, 204, None, "try",
+        (errors.StepUpRequired,), "Fresh authentication first (`sessions.end` with `session_id`), but for this very session.",
+    ),
+    Operation(
+        "endOtherSessions", "DELETE", _SESSIONS, "signed in", "End all sessions but this one", "identity", "session", None, 204, None, "try",
+        (errors.StepUpRequired,), "Fresh authentication first (`sessions.end`).",
     ),
     Operation(
         "listFactors", "GET", _FACTORS, "signed in", "What beside the password proves the customer", "mfa", "session", factors.Factors
