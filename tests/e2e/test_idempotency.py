@@ -178,6 +178,18 @@ def change(product: Product, http: httpx.Client) -> Write:
     )
 
 
+@write("patch", "/v1/me")
+def changed(product: Product, http: httpx.Client) -> Write:
+    mira = person(product, http).activate()
+    mira.sign_in()
+    seen = {**mira.bearer, "If-Match": http.get("/v1/me", headers=mira.bearer).headers["etag"]}
+    return (
+        lambda body, **headers: http.patch("/v1/me", json=body, headers={**seen, **headers}),
+        {"profile": {"given_name": "Bea"}},
+        {"profile": {"given_name": "Mia"}},
+    )
+
+
 def member(product: Product, http: httpx.Client) -> Member:
     mira = person(product, http).activate()
     mira.sign_in()

@@ -44,10 +44,11 @@ class Client:
         self.flow: dict[str, Any] = {}
         self.seen: dict[str, Exchange] = {}
 
-    def do(self, name: str, body: Any = None, grant: str | None = None) -> Any:
+    def do(self, name: str, body: Any = None, grant: str | None = None, **more: str) -> Any:
+        """`more`: headers."""
         row = next(one for one in OPERATIONS if one.id == name)
         path = row.path.format(app=self.app, id=self.flow.get("id"))
-        headers = self.headers | ({"Latchkey-Step-Up": grant} if grant else {})
+        headers = {**self.headers, **({"Latchkey-Step-Up": grant} if grant else {}), **more}
         answer = self.http.request(row.method, path, json=body, headers=headers)
         assert answer.status_code == row.status, (name, answer.text)
         found = answer.json() if answer.content else None
@@ -96,8 +97,9 @@ def signed_in(client: Client) -> None:
     client.do("readSignIn")
     client.do("enterPassword", {"password": PASSWORD, "remember_me": True})
     client.headers["Authorization"] = f"Bearer {client.flow['session']['token']}"
-    for name in ("readSession", "readMe"):
-        client.do(name)
+    client.do("readSession")
+    version = client.do("readMe")["version"]
+    client.do("changeMe", {"profile": {"family_name": "Hopper"}, "language": "de"}, **{"If-Match": f'"{version}"'})
     ended_elsewhere(client)
     client.do("changePassword", {"current_password": PASSWORD, "password": NEW})
     client.do("signOut")

@@ -93,6 +93,7 @@ class Features:
             password_routes.router(self.changes),
             contact_routes.router(self.contacts),
             step_up_routes.router(self.step_ups),
+            profile_routes.router(self.profiles),
             access_routes.router(self.second_factors),
         ]
 
@@ -149,7 +150,7 @@ def features(
         endings=Endings(db, sessions, grants.StepUps(keys), idempotency),
         second_factors=SecondFactors(db),
         contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
-        profiles=Profiles(db),
+        profiles=Profiles(db, configuration, idempotency),
         links=Links(db, onetime, idempotency, [activations, freezes]),
     )
 

@@ -15,6 +15,12 @@ ChannelHealth = Literal["ok", "delayed", "down"]
 NextStep = Literal["resend", "code", "email", "password", "action", "challenges", "passkey"]
 
 
+class Versioned(BaseModel):
+    """What is changed with `If-Match` (RFC 9110 §13.1.1): whoever hasn't seen the newest version overwrites nothing."""
+
+    version: str = Field(description="Counts up with every change; also the answer's `ETag`, for `If-Match`")
+
+
 # Fields that the API takes out of its answers (gateway/api/routes.py).
 PAGES_ONLY: dict[str, Any] = {"x-internal": True}
 

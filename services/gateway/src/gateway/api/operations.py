@@ -166,6 +166,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("signOut", "DELETE", "/v1/session", "signed in", "Sign out", "gateway", "session", status=204),
     Operation("readMe", "GET", "/v1/me", "signed in", "The signed-in customer", "identity", "session", account.Me),
     Operation(
+        "changeMe", "PATCH", "/v1/me", "signed in", "Change personal information", "identity", "session", account.Me, 200,
+        account.MeChange, "try", (errors.FeatureDisabled, errors.PreconditionFailed, errors.PreconditionRequired),
+        "With `If-Match`: the `ETag` of what was read. 412 where it was changed since then; nothing is overwritten.",
+    ),
+    Operation(
         "changePassword", "PUT", "/v1/me/password", "signed in", "Change the password", "identity", "session", None, 204,
         account.PasswordChange, "try", (errors.CredentialsWrong, errors.FeatureDisabled, errors.FlowEnded),
         "The current password first; all other sessions end unless told otherwise.",

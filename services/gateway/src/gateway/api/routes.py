@@ -89,6 +89,8 @@ async def perform(call: Call) -> Response:
     if operation.status == 204:
         return Response(status_code=204)
     response = JSONResponse(None, operation.status)
+    if operation.versioned:
+        response.headers["etag"] = etag(found)
     body = await call.gateway.finish(visitor, found, response)
     for own in ("typed", "given_name"):  # for our own pages; here it would make answers differ by what was sent (ENU-1)
         body.pop(own, None)
@@ -96,6 +98,11 @@ async def perform(call: Call) -> Response:
     response.headers["content-length"] = str(len(response.body))
     call.gateway.set_flow_cookie(response, visitor)
     return response
+
+
+def etag(answer: dict[str, Any]) -> str:
+    """Of a versioned answer (RFC 9110 §8.8.3)."""
+    return f'"{answer["version"]}"'
 
 
 async def read_session(call: Call) -> Response:
