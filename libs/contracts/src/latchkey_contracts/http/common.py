@@ -18,7 +18,8 @@ NextStep = Literal["resend", "code", "email", "password", "action", "challenges"
 class Versioned(BaseModel):
     """What is changed with `If-Match` (RFC 9110 §13.1.1): whoever hasn't seen the newest version overwrites nothing."""
 
-    version: str = Field(description="Counts up with every change; also the answer's `ETag`, for `If-Match`")
+    # Of a service of the release before, which doesn't say it (REL-14), nothing can be changed for that moment.
+    version: str = Field(default="0", description="Counts up with every change; also the answer's `ETag`, for `If-Match`")
 
 
 # Fields that the API takes out of its answers (gateway/api/routes.py).

@@ -102,7 +102,7 @@ async def perform(call: Call) -> Response:
 
 def etag(answer: dict[str, Any]) -> str:
     """Of a versioned answer (RFC 9110 §8.8.3)."""
-    return f'"{answer["version"]}"'
+    return f'"{answer.get("version", "0")}"'
 
 
 async def read_session(call: Call) -> Response:

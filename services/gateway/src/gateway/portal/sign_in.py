@@ -17,7 +17,7 @@ from .visit import Visit, VisitDep
 routes = APIRouter()
 # Where the customer wanted to go, kept over the steps.
 CARRIED = ("return_to", "to")
-_TO = {"password": "/security/password", "security": "/security"}
+_TO = {"password": "/security/password", "security": "/security", "personal": "/personal"}
 # Why it is over, where nothing else says it.
 ENDINGS = ("attempt_over", "tries_over")
 # Where a sign-in goes on, by its status.

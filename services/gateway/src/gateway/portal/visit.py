@@ -270,6 +270,7 @@ class Visit:
             csrf=csrf.form_token(self.key, self.visitor),
             now=now,
             can_reset=self.can_reset,
+            edits_personal=self.resolved is not None and self.resolved.policy.personal_information.enabled,
             signed_in=session is not None,
             session_ends=session_ends(session, now) if session else None,
             home=self._home(),

@@ -145,8 +145,3 @@ def _known(rows: list[Content]) -> Known:
         of("notification_policy", NotificationPolicy),
         of("access_policy", AccessPolicy),
     )
-
-
-def readable(application: Application, language: str, texts: dict[str, str]) -> str:
-    """A text in the language asked for, else in the application's own, else whatever there is."""
-    return texts.get(language) or texts.get(application.default_language) or next(iter(texts.values()))
