@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.hotp import HOTP
+from testkit.authenticator import Authenticator
 from testkit.stack import CODE, Person
 
 
@@ -18,11 +19,12 @@ def app_code(secret: str, product_now: float, steps: int = 0) -> str:
 
 @dataclass
 class Member:
-    """`secret`: of the newest app; `codes`: the newest recovery codes."""
+    """`secret`: of the newest app; `codes`: the newest recovery codes; `device`: where its passkeys are."""
 
     one: Person
     secret: str = ""
     codes: tuple[str, ...] = ()
+    device: Authenticator | None = None
 
     def call(self, method: str, path: str, body: Any = None, grant: str | None = None, **headers: str) -> httpx.Response:
         told = {**self.one.bearer, **headers} | ({"Latchkey-Step-Up": grant} if grant else {})
@@ -74,6 +76,27 @@ class Member:
         assert done.json()["status"] == "active", done.text
         self.one.product.move_clock(31)
         return dict(done.json())
+
+    def add_passkey(self, grant: str | None = None) -> dict[str, Any]:
+        self.device = self.device or Authenticator(self.one.product.origin)
+        payload = {"kind": "passkey"}
+        pending = self.call("POST", "factors", payload, grant or self.grant("factor.add", payload))
+        assert pending.status_code == 201, pending.text
+        made = self.device.create(pending.json()["passkey"])
+        done = self.call("POST", f"factors/{pending.json()['id']}/confirm", {"credential": made})
+        assert done.status_code == 200, done.text
+        return dict(done.json())
+
+    def prove(self, **lies: Any) -> httpx.Response:
+        """By the passkey, in the sign-in that was begun; with its session, if there is one then."""
+        assert self.device is not None
+        path = f"/sign-ins/{self.one.flow['id']}/passkey"
+        options = self.one.http.get(self.one.url(path), headers=self.one.headers)
+        assert options.status_code == 200, options.text
+        answer = self.one.post(path, {"credential": self.device.get(options.json()["public_key"], **lies)})
+        if answer.status_code == 200:
+            self.one.take(answer)
+        return answer
 
     def enter(self, code: str, *, trust: bool = False, **headers: str) -> httpx.Response:
         """In the sign-in that waits for a factor."""

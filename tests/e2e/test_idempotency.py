@@ -24,6 +24,7 @@ NOT_OURS = {
     ("post", "/v1/me/factors/{id}/resend"),
     ("delete", "/v1/me/factors/{id}"),
     ("delete", "/v1/me/trusted-devices"),
+    ("delete", "/v1/me/passkey-offer"),
     ("delete", "/v1/me/trusted-devices/{id}"),
     ("delete", "/v1/me/sessions"),
     ("delete", "/v1/me/sessions/{id}"),
@@ -274,6 +275,30 @@ def factor_code(product: Product, http: httpx.Client) -> Write:
     assert mira.one.post(f"/sign-ins/{mira.one.flow['id']}/challenges", {"form": "code"}).status_code == 202
     right, path = mira.mailed("sign in to"), f"/sign-ins/{mira.one.flow['id']}/code"
     return (lambda body, **headers: mira.one.post(path, body, **headers)), {"code": right}, {"code": "123456"}
+
+
+JUNK = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
+OTHER_PROOF = {"credential": {**JUNK, "response": {"clientDataJSON": "AAAA", "authenticatorData": "AAAA", "signature": "AAAA"}}}
+
+
+@write("post", "/v1/apps/{app}/sign-ins/{id}/passkey")
+def passkey(product: Product, http: httpx.Client) -> Write:
+    mira = member(product, http)
+    mira.add_passkey()
+    mira.one.begin_sign_in()
+    path = f"/sign-ins/{mira.one.flow['id']}/passkey"
+    options = http.get(mira.one.url(path), headers=mira.one.headers).json()["public_key"]
+    right = {"credential": mira.device.get(options)}
+    return (lambda body, **headers: mira.one.post(path, body, **headers)), right, OTHER_PROOF
+
+
+@write("post", "/v1/me/step-ups/{id}/passkey")
+def step_up_by_passkey(product: Product, http: httpx.Client) -> Write:
+    mira = member(product, http)
+    mira.add_passkey()
+    flow = mira.call("POST", "step-ups", {"action": "factor.add", "payload": {"kind": "totp"}}).json()["id"]
+    options = mira.call("GET", f"step-ups/{flow}/passkey").json()["public_key"]
+    return mine(mira, f"step-ups/{flow}/passkey", {"credential": mira.device.get(options)}, OTHER_PROOF)
 
 
 # Their first answer needs a policy that none of these applications has; the service behind is the same as its neighbours'.

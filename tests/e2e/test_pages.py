@@ -346,12 +346,12 @@ class TestStates:
         assert window.page.locator("h1").count() == 1
 
     def test_fields_for_password_managers(self, product: Product, http: httpx.Client) -> None:
-        """WEB-1, WEB-2: each field says what it is; nothing blocks pasting."""
+        """WEB-1, WEB-2, MFA-3: each field says what it is; nothing blocks pasting."""
         page = http.get("/demo/sign-up").text
         for token in ('autocomplete="email"', 'autocomplete="username"', 'autocomplete="new-password"', 'autocomplete="given-name"',
                       'autocomplete="family-name"'):  # fmt: skip
             assert token in page
-        assert 'autocomplete="username"' in http.get("/demo/sign-in").text
+        assert 'autocomplete="username webauthn"' in http.get("/demo/sign-in").text
         assert "onpaste" not in page + httpx.get(product.origin + re.search(r"/static/app\.\w+\.js", page)[0]).text
 
 

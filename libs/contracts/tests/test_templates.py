@@ -23,6 +23,7 @@ class TestRegistry:
             "recovery_code_used",
             "factor_failed",
             "device_trusted",
+            "passkey_copied",
         }
 
     def test_both_messages_of_a_registration_are_alike(self) -> None:

@@ -25,7 +25,7 @@ from latchkey_contracts.http.sign_in import PasswordRequest, SignInFlow, SignInR
 from latchkey_contracts.messages import MessageContent
 from latchkey_contracts.sealed import Sealed
 from servicekit.db import Database
-from servicekit.errors import Overloaded
+from servicekit.errors import NotFound, Overloaded
 from servicekit.events.wakeups import Wakeups
 from servicekit.keys import Keys
 from servicekit.sealing import Opener, Sealer
@@ -82,6 +82,8 @@ class Mfa:
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         await self.check_reachable()
+        if flow_id not in self.states:
+            raise NotFound
         return self.states[flow_id]
 
     async def check_reachable(self) -> None:

@@ -52,6 +52,7 @@ class Identity:
         self._sealer, self._db = Sealer(keys), db
         self.account_id = uuid4()
         self.away = False
+        self.at_password: set[UUID] = set()
         self.marked: list[tuple[bool, int]] = []
         self.active_when_marked: list[int] = []
 
@@ -66,6 +67,8 @@ class Identity:
             async with self._db.read() as conn:
                 self.active_when_marked.append(await conn.fetchval("SELECT count(*) FROM factor WHERE status = 'active'"))
             return Answer(204)
+        if url.endswith("/name"):
+            return Answer(200, json.dumps({"name": MAIL}).encode())
         if url.endswith("/contacts"):
             contact = self._sealer.seal(
                 Contact(channel="email", to=MAIL), expires_at=datetime.max.replace(tzinfo=self._db.clock.now().tzinfo)
@@ -79,7 +82,10 @@ class Identity:
         flow_id = UUID(url.rsplit("/", 1)[1])
         async with self._db.read() as conn:
             status = await conn.fetchval("SELECT status FROM challenge WHERE id = $1", flow_id)
-        head = {"id": str(flow_id), "expires_at": self._db.clock.now().isoformat(), "next": []}
+        expires_at = (self._db.clock.now() + TEN_MINUTES).isoformat()
+        head = {"id": str(flow_id), "expires_at": expires_at, "next": []}
+        if flow_id in self.at_password and status is None:
+            return {**head, "kind": "sign_in", "status": "password", "next": ["password", "passkey"]}
         if "/step-ups/" in url:
             return {**head, "kind": "step_up", "status": "complete", "action": "factor.add", "grant": "granted"}
         return {**head, "kind": "sign_in", "status": "complete" if status == "proven" else "needs_factor"}

@@ -86,6 +86,7 @@ TEMPLATES: dict[str, Template] = {
     "recovery_code_used": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
     "factor_failed": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
     "device_trusted": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
+    "passkey_copied": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
 }
 # Sent in turn within one flow: a newer one of any of these is the end of the older ones (D16).
 _IN_TURN = ({"sign_in_code", "sign_in_link"},)

@@ -76,6 +76,10 @@ class CodeWrong(ServiceError):
     code, status, title = "code_wrong", 403, "That code isn't right"
 
 
+class PasskeyWrong(ServiceError):
+    code, status, title = "passkey_wrong", 403, "That passkey couldn't confirm that it's you"
+
+
 class MatchWrong(ServiceError):
     code, status, title = "match_wrong", 403, "That wasn't the number; the link no longer works"
 

@@ -78,7 +78,7 @@ def told(answer: httpx.Response) -> tuple[Any, ...]:
 
 
 def test_which_they_are():
-    assert set(READS) == {"/v1/me", "/v1/me/sessions", "/v1/me/factors", "/v1/me/trusted-devices"}
+    assert set(READS) == {"/v1/me", "/v1/me/sessions", "/v1/me/factors", "/v1/me/trusted-devices", "/v1/me/passkey-offer"}
 
 
 @pytest.mark.parametrize("path", sorted(READS))

@@ -231,9 +231,9 @@ class TestSending:
         assert "Open your authenticator app" in await browser.open(f"{PAGE}?way={APP_ID}")
         assert "Handed to" not in browser.text
 
-    async def test_what_has_no_page_yet(self, behind: Behind, browser: Browser) -> None:
+    async def test_where_nothing_can_be_sent(self, behind: Behind, browser: Browser) -> None:
         """E4: people help."""
-        behind.says(READ, flow(behind, {"id": APP_ID, "kind": "passkey"}))
+        behind.says(READ, flow(behind, {"id": APP_ID, "kind": "phone"}))
         await browser.open(PAGE)
         assert browser.at == METHODS
         assert browser.ways == [PAGE, "/demo/help/people"]

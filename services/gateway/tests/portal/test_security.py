@@ -139,7 +139,7 @@ class TestAdding:
         await signed_in.open(f"{SECURITY}/add")
         assert signed_in.presses("kind") == ["totp", "recovery_codes"]
         assert {f"{SECURITY}/add/email", f"{SECURITY}/add/phone"} <= set(signed_in.ways)
-        held(behind, saved(behind), offered=("email", "passkey"))
+        held(behind, saved(behind), offered=("email",))
         assert "You have a set; 8 codes left" in await signed_in.open(f"{SECURITY}/add")
         assert signed_in.presses("kind") == []
         assert f"{SECURITY}/add/phone" not in signed_in.ways
@@ -260,7 +260,7 @@ class TestAdding:
         assert "text messages to numbers of this country" in await signed_in.press(target="+33 1")
         assert 'value="+33 1"' in signed_in.page.text
 
-    @pytest.mark.parametrize("kind", ["passkey", "anything", ""])
+    @pytest.mark.parametrize("kind", ["anything", ""])
     async def test_what_no_page_offers(self, behind: Behind, signed_in: Browser, kind: str) -> None:
         await signed_in.open(f"{SECURITY}/add")
         assert "That didn’t work" in await signed_in.press(kind=kind)

@@ -136,7 +136,7 @@ class TestPage:
         await signed_in.press()
         assert signed_in.at == f"{SECURITY}/ways/{APP_ID}"
 
-    @pytest.mark.parametrize("query", ["", "?then=passkey", "?then=remove", "?then=remove&factor=x"])
+    @pytest.mark.parametrize("query", ["", "?then=anything", "?then=remove", "?then=remove&factor=x"])
     async def test_for_nothing(self, behind: Behind, signed_in: Browser, query: str) -> None:
         behind.says(f"GET {PATH}", flow(behind, "password"))
         await signed_in.open(PAGE + query)
@@ -169,7 +169,7 @@ class TestPage:
         assert signed_in.page.url.params["then"] == "totp"
         assert signed_in.forms()[0].fields == ["code"]
 
-    async def test_nothing_that_has_a_page(self, behind: Behind, signed_in: Browser) -> None:
-        behind.says(f"GET {PATH}", flow(behind, "needs_factor", {"id": APP_ID, "kind": "passkey"}))
+    async def test_where_nothing_can_be_sent(self, behind: Behind, signed_in: Browser) -> None:
+        behind.says(f"GET {PATH}", flow(behind, "needs_factor", {"id": APP_ID, "kind": "phone"}))
         await signed_in.open(f"{PAGE}?then=totp")
         assert "/demo/help/people" in signed_in.ways

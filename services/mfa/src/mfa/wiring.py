@@ -26,6 +26,9 @@ from mfa import consumers
 from mfa.challenge import routes as challenge_routes
 from mfa.challenge.access import AccessDecisions
 from mfa.challenge.links import SignInLinks
+from mfa.challenge.passkey_alone import PasskeyAlone
+from mfa.challenge.passkey_flow import Parts
+from mfa.challenge.passkeys import PasskeyChallenges
 from mfa.challenge.sending import ChallengeSending
 from mfa.challenge.service import PURPOSE, Challenges
 from mfa.factors import routes as factor_routes
@@ -33,6 +36,8 @@ from mfa.factors.codes import EnrolmentCodes
 from mfa.factors.confirming import ACTIVATE, Confirming
 from mfa.factors.service import UNMARK, FactorService
 from mfa.notices.service import NOTICE, Notices
+from mfa.passkeys import routes as passkey_routes
+from mfa.passkeys.service import Passkeys
 from mfa.sending import Sending
 from mfa.settings import MfaSettings
 from mfa.tools import Tools
@@ -52,6 +57,8 @@ class Features:
     challenges: Challenges
     sending: ChallengeSending
     links: Links
+    passkeys: Passkeys
+    by_passkey: PasskeyChallenges
     devices: TrustedDevices
 
     @property
@@ -78,18 +85,22 @@ def features(db: Database, keys: Keys, configuration: Configuration, identity: I
     )
     notices = Notices(tools)
     sending, devices = Sending(tools), TrustedDevices(tools, notices)
-    factors = FactorService(tools, notices, EnrolmentCodes(tools, sending))
+    passkeys = Passkeys(tools, keys)
+    factors = FactorService(tools, notices, EnrolmentCodes(tools, sending), passkeys)
     decisions, challenges = AccessDecisions(tools, sending, devices), Challenges(tools, keys, factors, notices, devices)
+    by_passkey = Parts(tools, passkeys, challenges, notices, devices)
     proofs = ProofKit(db, tools.onetime, tools.idempotency)
     return Features(
         tools=tools,
         notices=notices,
         factors=factors,
-        confirming=Confirming(tools, keys, factors, notices),
+        confirming=Confirming(tools, keys, factors, notices, passkeys),
         decisions=decisions,
         challenges=challenges,
         sending=ChallengeSending(tools, factors, decisions, sending),
         devices=devices,
+        passkeys=passkeys,
+        by_passkey=PasskeyChallenges(by_passkey, PasskeyAlone(by_passkey, decisions)),
         links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges)]),
     )
 
@@ -102,6 +113,8 @@ async def build(r: Resources) -> Wired:
     made = features(r.db, r.keys, configuration, identity)
     routers = [
         factor_routes.router(made.factors, made.confirming),
+        challenge_routes.passkeys(made.by_passkey),
+        passkey_routes.router(made.passkeys),
         challenge_routes.router(made.challenges, made.sending, made.decisions),
         link_routes.router(made.links),
         device_routes.router(made.devices),

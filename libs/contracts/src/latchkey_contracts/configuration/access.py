@@ -40,6 +40,7 @@ class AccessPolicy(Part):
     email: Email = Email()
     phone: Phone = Phone()
     totp: Factor = Factor()
+    passkey: Factor = Factor()
     recovery_codes: Factor = Factor()
     passcode_length: int = Field(default=6, ge=6, le=8)
     passcode_lifetime: Duration = between("1 min", "10 min", "6 min")

@@ -34,6 +34,7 @@ class AccessState(Response):
     decision: Literal["allow", "challenge", "proven", "ended"]
     methods: list[str] = Field(default_factory=list)
     proven_at: datetime | None = None
+    account_id: UUID | None = Field(default=None, description="With `proven`: whose factor it is")
     factors: list[FactorChoice] = Field(default_factory=list)
     next: list[NextStep] = Field(default_factory=list)
     delivery: Delivery | None = None
@@ -45,6 +46,12 @@ class AccessState(Response):
     def told(self) -> dict[str, Any]:
         """What whoever asked is shown of it, by the names that a sign-in and a step-up have alike."""
         return {name: getattr(self, name) for name in ("factors", "next", "delivery", "resend", "match")}
+
+
+class AccountName(Response):
+    """How its owner knows the account: what it is signed in with."""
+
+    name: str
 
 
 class SecondFactor(Request):

@@ -1,12 +1,13 @@
 """/v1/me/factors, and what a sign-in or a step-up needs beside or instead of the password."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from .common import Channel, Code, Delivery, Line, Request, Resend, Response
+from .passkeys import Registered
 
 FactorKind = Literal["email", "phone", "totp", "passkey", "recovery_codes"]
 Form = Literal["code", "link"]
@@ -65,6 +66,11 @@ class Factor(Response):
         default=None, description="While an address or number is pending: when its code can be sent again"
     )
     totp: TotpSetup | None = Field(default=None, description="While an authenticator app is pending: what it needs")
+    passkey: dict[str, Any] | None = Field(
+        default=None,
+        description="While a passkey is pending: what `navigator.credentials.create` takes as `publicKey`, in its JSON form (WebAuthn, "
+        "`PublicKeyCredentialCreationOptionsJSON`). Its challenge lives for some minutes; reading the factor again answers a fresh one",
+    )
     codes: list[str] | None = Field(
         default=None, description="While recovery codes are pending: secrets, shown until they count (MFA-5)"
     )
@@ -84,7 +90,18 @@ class FactorRequest(Request):
 
 
 class FactorConfirm(Request):
-    code: Code | None = Field(default=None, description="What the app shows or what was sent; nothing for recovery codes")
+    """Either of them; neither for recovery codes."""
+
+    code: Code | None = Field(default=None, description="What the app shows or what was sent")
+    credential: Registered | None = Field(
+        default=None, description="Of a passkey: what `navigator.credentials.create` answered, by its `toJSON()`"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.code is not None and self.credential is not None:
+            raise ValueError("give either code or credential")
+        return self
 
 
 class FactorRename(Request):

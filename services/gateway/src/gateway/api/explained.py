@@ -37,6 +37,12 @@ EXPLAINED: dict[str, Explained] = {
         "Ask for it again, and say how many tries are left. After the fifth wrong one no code of the flow works.",
         {"tries_left": 4},
     ),
+    "passkey_wrong": Explained(
+        "The passkey is not one of this account, or not for this flow: another challenge or one that is too old, another site, a signature "
+        "that isn't its own. A passkey that nobody has is answered alike.",
+        "Ask for fresh options and try again, or offer another way. Too many wrong ones end the flow.",
+        {"tries_left": 4},
+    ),
     "credentials_wrong": Explained(
         "No account has this name and this password together. Which of them is wrong is never told.",
         "Ask again; offer the way for a forgotten password. Many wrong tries are slowed down, whoever makes them.",
@@ -54,7 +60,8 @@ EXPLAINED: dict[str, Explained] = {
         "In the window that asked, let another message be sent.",
     ),
     "more_proof_required": Explained(
-        "What was proven so far isn't enough for this account.", "Go on with one of the ways that the flow names."
+        "What was proven so far isn't enough for this account; or a passkey was used without fingerprint, face or screen lock, which makes it one factor only.",
+        "Go on with one of the ways that the flow names; of a passkey, let the browser verify its user.",
     ),
     "not_allowed_by_policy": Explained(
         "The policy of the application doesn't allow this to this customer.", "Don't offer it; a person at support may help."

@@ -7,7 +7,18 @@ from these rows. The path is the public one and the owner's alike (decision 6).
 from collections.abc import Iterator
 from typing import Any
 
-from latchkey_contracts.http import account, apps, factors, links, recovery, registration, sign_in, step_up, trusted_devices
+from latchkey_contracts.http import (
+    account,
+    apps,
+    factors,
+    links,
+    passkeys,
+    recovery,
+    registration,
+    sign_in,
+    step_up,
+    trusted_devices,
+)
 from servicekit import errors
 
 from .operation import Operation as Operation  # noqa: PLC0414 - had from here, beside the list
@@ -24,12 +35,21 @@ _LINK: Problems = (
     errors.FlowEnded,
 )
 
+_PASSKEY: Problems = (
+    errors.PasskeyWrong,
+    errors.MoreProofRequired,
+    errors.NotAllowedByPolicy,
+    errors.StepMissing,
+    errors.FlowEnded,
+)
+
 _REGISTRATION = f"{APP}/registrations"
 _SIGN_IN = f"{APP}/sign-ins"
 _REMINDER = f"{APP}/username-reminders"
 _RESET = f"{APP}/password-resets"
 _FACTORS, _STEP_UPS, _TRUSTED = "/v1/me/factors", "/v1/me/step-ups", "/v1/me/trusted-devices"
 _SESSIONS = "/v1/me/sessions"
+_OFFER = "/v1/me/passkey-offer"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -95,6 +115,18 @@ OPERATIONS: tuple[Operation, ...] = (
         "enterFactorCode", "POST", f"{_SIGN_IN}/{{id}}/code", "sign-in", "Prove a factor by a code", "mfa", "asker",
         sign_in.SignInFlow, 200, factors.FactorCode, "try", (errors.CodeWrong, errors.CodeExpired, errors.StepMissing, errors.FlowEnded),
         "With `needs_factor`: a code that was sent, the authenticator app's, or a recovery code. Too many wrong ones end the attempt.",
+    ),
+    Operation(
+        "readPasskeyOptions", "GET", f"{_SIGN_IN}/{{id}}/passkey", "sign-in", "What to ask a passkey", "mfa", "asker",
+        passkeys.PasskeyOptions, problems=(errors.StepMissing, errors.FlowEnded),
+        description="Where `next` has `passkey`: instead of name and password, where whichever passkey the browser finds will do, or with "
+        "`needs_factor` one of this account.",
+    ),
+    Operation(
+        "provePasskey", "POST", f"{_SIGN_IN}/{{id}}/passkey", "sign-in", "Sign in by a passkey", "mfa", "asker",
+        sign_in.SignInFlow, 200, passkeys.PasskeyProof, "try", _PASSKEY,
+        "Without name and password it is both factors: the session begins, unless something is newly required. Too many wrong ones end "
+        "the attempt.",
     ),
     # --- recovery ----------------------------------------------------------------------------------------------------------
     Operation(
@@ -197,8 +229,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("readFactor", "GET", f"{_FACTORS}/{{id}}", "signed in", "One factor", "mfa", "session", factors.Factor),
     Operation(
         "confirmFactor", "POST", f"{_FACTORS}/{{id}}/confirm", "signed in", "Confirm a factor that was begun", "mfa", "session",
-        factors.Factor, 200, factors.FactorConfirm, "try", _CODE,
-        "By the code that the app shows or that was sent; recovery codes count from here on, and older ones no more.",
+        factors.Factor, 200, factors.FactorConfirm, "try", (*_CODE, errors.PasskeyWrong, errors.MoreProofRequired),
+        "By the code that the app shows or that was sent, or by what the browser made of `passkey`; recovery codes count from here on, and older ones no more.",
     ),
     Operation(
         "resendFactorCode", "POST", f"{_FACTORS}/{{id}}/resend", "signed in", "Send the code of a new factor again", "mfa", "session",
@@ -213,6 +245,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "removeFactor", "DELETE", f"{_FACTORS}/{{id}}", "signed in", "Remove a factor", "mfa", "session", None, 204, None, "try",
         (errors.StepUpRequired, errors.NotAllowedByPolicy),
         "Fresh authentication first (`factor.remove` with `factor_id`). One that never was confirmed goes without.",
+    ),
+    Operation(
+        "readPasskeyOffer", "GET", _OFFER, "signed in", "Whether to offer a passkey", "mfa", "session", passkeys.PasskeyOffer,
+        description="After a sign-in or a new password (D12).",
+    ),
+    Operation(
+        "refusePasskeyOffers", "DELETE", _OFFER, "signed in", "Offer no passkey any more", "mfa", "session", None, 204, None, "try",
+        description="Kept for good, in every browser; one can be added all the same.",
     ),
     Operation(
         "listTrustedDevices", "GET", _TRUSTED, "signed in", "Where a sign-in isn't asked for a factor", "mfa", "session",
@@ -236,6 +276,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "enterStepUpPassword", "POST", f"{_STEP_UPS}/{{id}}/password", "signed in", "Step up by the password", "identity", "session",
         step_up.StepUpFlow, 200, step_up.StepUpPassword, "try", (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded),
         "Where the account has no factor.",
+    ),
+    Operation(
+        "readStepUpPasskeyOptions", "GET", f"{_STEP_UPS}/{{id}}/passkey", "signed in", "What to ask a passkey for a step-up", "mfa", "session",
+        passkeys.PasskeyOptions, problems=(errors.StepMissing, errors.FlowEnded),
+    ),
+    Operation(
+        "proveStepUpPasskey", "POST", f"{_STEP_UPS}/{{id}}/passkey", "signed in", "Step up by a passkey", "mfa", "session",
+        step_up.StepUpFlow, 200, passkeys.PasskeyProof, "try", _PASSKEY,
     ),
     Operation(
         "sendStepUpChallenge", "POST", f"{_STEP_UPS}/{{id}}/challenges", "signed in", "Send a code, or send it again", "mfa", "session",

@@ -16,6 +16,7 @@ from gateway.web.visitor import APP, Visitor, cookie_name
 
 from .fields import twice
 from .links import page_of
+from .offers import offered_first
 from .visit import YEAR, VisitDep
 
 routes = APIRouter()
@@ -67,7 +68,8 @@ async def save_password(visit: VisitDep) -> Response:
         return visit.again(wrong)
     except errors.SessionRequired:
         return visit.to(f"{visit.base}/sign-in?to=password&ended=1")
-    return visit.to(f"{visit.base}/account?password_set=1")
+    when = visit.app.policy.passkey.promote_at.password_change
+    return visit.to(offered_first(visit, f"{visit.base}/account?password_set=1", when=when))
 
 
 @routes.get("/{app}/sign-out")

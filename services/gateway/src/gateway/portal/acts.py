@@ -20,7 +20,7 @@ from .visit import Instead, Visit
 NOTHING: TypeAdapter[None] = TypeAdapter(None)
 _FACTORS = "/v1/me/factors"
 # What is added, and on which page it is asked for; there is told what goes wrong.
-ADDED = {"totp": "add", "recovery_codes": "add", "email": "add/email", "phone": "add/phone"}
+ADDED = {"passkey": "add", "totp": "add", "recovery_codes": "add", "email": "add/email", "phone": "add/phone"}
 REMOVE = "remove"
 
 

@@ -17,7 +17,7 @@ from servicekit.web.problems import from_problem, problem
 from gateway.web.sealed import seal, unseal
 
 LIFETIME = timedelta(minutes=10)
-_NEVER_KEPT = frozenset({"password", "password_again", "current_password", "code", "match", "csrf", "link"})
+_NEVER_KEPT = frozenset({"password", "password_again", "current_password", "code", "match", "csrf", "link", "credential"})
 _MOST = 2500  # characters; browsers drop cookies above 4096 bytes
 
 

@@ -2,7 +2,9 @@
 
 import unicodedata
 from collections.abc import Mapping
+from typing import Any
 
+import orjson
 from latchkey_contracts import typed
 from servicekit import errors
 from starlette.requests import Request
@@ -32,6 +34,14 @@ def required(fields: Mapping[str, str], name: str) -> str:
     if not found:
         raise errors.ValidationFailed([errors.FieldError(f"/{name}", "required", "")])
     return found
+
+
+def credential_of(fields: Mapping[str, str]) -> Any:
+    """What a browser made or proved by a passkey. Raises MalformedRequest for what our script never sends."""
+    try:
+        return orjson.loads(fields.get("credential", ""))
+    except orjson.JSONDecodeError:
+        raise errors.MalformedRequest from None
 
 
 def twice(fields: Mapping[str, str], minimum: int, *, current: bool = False) -> str:

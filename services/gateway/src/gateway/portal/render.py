@@ -119,7 +119,7 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "named": {},  # the page's fields by their labels, for the error summary
         "errors": {},
         "values": {},
-        **dict.fromkeys(("done", "notice", "problem", "trouble")),
+        **dict.fromkeys(("done", "notice", "passkey", "problem", "trouble")),
         "link": "",
         "wait": 0,
         "now": page.now,

@@ -69,7 +69,8 @@ async def _state(visit: Visit, flow: UUID) -> Response:
         words = [brand.name, brand.said, visit.application.slug, found.typed or ""]
         return visit.page("new_password.html", flow=found, minimum=visit.app.store.password.min_length, words=words)
     if found.status == "complete":
-        return visit.page("reset_done.html", 200, trouble=None)
+        offered = visit.app.policy.passkey.promote_at.password_change and visit.app.access.passkey.enabled
+        return visit.page("reset_done.html", 200, trouble=None, passkey=offered)
     if found.status != "check_your_messages":
         return visit.page("recovery_ended.html", 410, again="reset", trouble=None)
     return waiting(visit, "reset_sent.html", found)

@@ -26,8 +26,9 @@ async def ask_code(visit: VisitDep, flow: UUID, way: str | None = None) -> Respo
         return visit.to(step(visit, flow, "methods"))
     waits = shown.sent and (found.match is not None or found.link_ended)
     trusted = visit.app.access.trusted_device
+    template = "second_step_passkey.html" if shown.way == "passkey" else "second_step_link.html" if waits else "second_step.html"
     return confirming(
-        visit, "second_step_link.html" if waits else "second_step.html", found, shown,
+        visit, template, found, shown,
         trusts=trusted.days if trusted.enabled else 0, sent="sent" in visit.request.query_params, query=query(visit),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,7 +13,7 @@ from servicekit import errors
 from starlette.responses import PlainTextResponse, Response
 
 from .acts import ADDED, NOTHING, REMOVE, Act, acting, inside, perform, security, way
-from .fields import required
+from .fields import credential_of, required
 from .visit import Instead, Visit, VisitDep
 from .ways import APP_DIGITS, code_of, pressed
 
@@ -91,7 +92,18 @@ async def set_up(visit: VisitDep, factor: UUID) -> Response:
         raise _gone(visit) from None
     if found.status != "pending":
         return visit.to(security(visit))
-    problem = visit.told(errors.CodeWrong, errors.CodeExpired)
+    problem = visit.told(errors.CodeWrong, errors.CodeExpired, errors.PasskeyWrong, errors.MoreProofRequired)
+    if found.passkey is not None:
+        others = [one for one in _offered(await _factors(visit)) if one != "passkey"]
+        options = f"/v1/me/factors/{factor}"
+        return visit.page(
+            "passkey_make.html",
+            factor=found,
+            problem=problem,
+            app_offered="totp" in others,
+            root=security(visit),
+            options=options,
+        )
     if found.totp is not None:
         picture = b64encode(found.totp.qr_svg.encode()).decode()
         return visit.page(
@@ -109,14 +121,20 @@ async def confirm(visit: VisitDep, factor: UUID) -> Response:
     fields = await acting(visit)
     if "resend" in fields:
         return await _send_again(visit, factor)
-    body = {} if "saved" in fields else {"code": code_of(fields)}
+    body = {} if "saved" in fields else _proof(fields)
     try:
         found = await visit.go_on(f"/v1/me/factors/{factor}/confirm", body, Factor, peer="mfa")
     except _OVER:
         return visit.again(page=f"{security(visit)}/add", values={}, done="set_up_over")
     except errors.StepMissing:
         return visit.again()  # the page says where it stands
+    if found.kind == "passkey":
+        return visit.to(f"{way(visit, factor)}/passkey")
     return visit.again(page=security(visit), values={"kind": found.kind}, done="added")
+
+
+def _proof(fields: dict[str, str]) -> dict[str, Any]:
+    return {"credential": credential_of(fields)} if "credential" in fields else {"code": code_of(fields)}
 
 
 async def _ask_code(visit: Visit, factor: Factor) -> Response:

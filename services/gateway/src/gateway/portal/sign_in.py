@@ -12,14 +12,16 @@ from starlette.responses import Response
 from gateway.limits.service import NetworkLimit
 
 from .fields import required, twice
+from .offers import offered_first
 from .visit import Visit, VisitDep
 
 routes = APIRouter()
 # Where the customer wanted to go, kept over the steps.
 CARRIED = ("return_to", "to")
-_TO = {"password": "/security/password", "security": "/security", "personal": "/personal"}
+_TO = {"password": "/security/password", "security": "/security", "add": "/security/add", "personal": "/personal"}
 # Why it is over, where nothing else says it.
 ENDINGS = ("attempt_over", "tries_over")
+WRONG_PASSKEY = (errors.PasskeyWrong, errors.MoreProofRequired)
 # Where a sign-in goes on, by its status.
 _NEXT = {"password": "password", "needs_factor": "code", "needs_action": "action"}
 
@@ -52,10 +54,17 @@ async def ask_password(visit: VisitDep, flow: UUID) -> Response:
             "password_wait.html", problem=slow, error=slow, seconds=slow.extra["retry_after_seconds"],
             reference=request_id(visit.request.scope), plain=False, typed=typed,
         )  # fmt: skip
-    wrong = visit.told(errors.CredentialsWrong)
+    wrong = visit.told(errors.CredentialsWrong, *WRONG_PASSKEY)
     days = visit.app.policy.session.remember_me.days
     return visit.page(
-        "password.html", problem=wrong, flow=flow, typed=typed, wrong=wrong is not None, days=days, query=query(visit)
+        "password.html",
+        problem=wrong,
+        flow=flow,
+        typed=typed,
+        wrong=isinstance(wrong, errors.CredentialsWrong),
+        days=days,
+        query=query(visit),
+        passkey="passkey" in found.next,
     )
 
 
@@ -111,10 +120,14 @@ async def begin_again(visit: VisitDep) -> Response:
 
 
 async def _start(visit: Visit, typed: str) -> SignInFlow:
-    body: dict[str, Any] = {"identifier": typed}
-    if visit.request.query_params.get("return_to"):
-        body["return_to"] = visit.request.query_params["return_to"]
+    body = {"identifier": typed, **begins(visit)}
     return await visit.start(visit.api("sign-ins"), body, SignInFlow)
+
+
+def begins(visit: Visit) -> dict[str, Any]:
+    """What an attempt is told, beside a name."""
+    wanted = visit.request.query_params.get("return_to")
+    return {"return_to": wanted} if wanted else {}
 
 
 async def _wrong(visit: Visit, flow: UUID, typed: str) -> Response:
@@ -129,7 +142,8 @@ def _name(visit: Visit, *, notice: str | None = None, status: int | None = None,
     values = {"identifier": typed} if typed else visit.before.values
     return visit.page(
         "sign_in.html", status, notice=notice, values=values, kinds=list(visit.app.store.used()),
-        registration=visit.app.policy.registration.enabled, query=query(visit),
+        registration=visit.app.policy.registration.enabled, query=query(visit), passkey=visit.app.access.passkey.enabled,
+        begins=begins(visit), problem=visit.told(*WRONG_PASSKEY),
         **({"trouble": None} if notice in ENDINGS else {}),
     )  # fmt: skip
 
@@ -150,7 +164,7 @@ def arrived(visit: Visit, answer: SignInFlow) -> Response:
     if answer.status in _NEXT:
         return visit.to(step(visit, answer.id, _NEXT[answer.status]))
     home = f"{visit.base}/account{_TO.get(visit.request.query_params.get('to', ''), '')}"
-    return visit.to(answer.return_to or home)
+    return visit.to(offered_first(visit, answer.return_to or home, when=visit.app.policy.passkey.promote_at.login))
 
 
 def step(visit: Visit, flow: UUID, name: str) -> str:

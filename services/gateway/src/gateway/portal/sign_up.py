@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from . import i18n
 from .fields import required, twice
+from .offers import offered_first
 from .visit import Visit, VisitDep
 from .words import LABELS
 
@@ -42,7 +43,9 @@ async def register(visit: VisitDep) -> Response:
         flow = await visit.start(visit.api("registrations"), body, RegistrationFlow)
     except errors.UsernameTaken:
         raise errors.ValidationFailed([errors.FieldError("/username", "username_taken", "")]) from None
-    return visit.to(f"{visit.base}/account" if flow.status == "complete" else _waiting(visit, flow.id))
+    if flow.status != "complete":
+        return visit.to(_waiting(visit, flow.id))
+    return visit.to(offered_first(visit, f"{visit.base}/account", when=visit.app.policy.passkey.promote_at.registration))
 
 
 @routes.get("/{app}/check-messages")

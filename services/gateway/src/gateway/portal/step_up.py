@@ -9,6 +9,7 @@ from servicekit import errors
 from starlette.responses import Response
 
 from .acts import Act, acting, inside, perform
+from .fields import credential_of
 from .visit import Visit, VisitDep
 from .ways import Asking, asked, asking, code_of, confirming
 
@@ -59,6 +60,8 @@ async def _try(visit: Visit, path: str, fields: dict[str, str]) -> StepUpFlow:
         if not fields["password"]:  # a slip of the finger is no guess
             raise errors.ValidationFailed([errors.FieldError("/password", "required", "")])
         return await visit.go_on(f"{path}/password", {"password": fields["password"]}, StepUpFlow)
+    if "credential" in fields:
+        return await visit.go_on(f"{path}/passkey", {"credential": credential_of(fields)}, StepUpFlow, peer="mfa")
     if "code" in fields:
         return await visit.go_on(f"{path}/code", {"code": code_of(fields)}, StepUpFlow, peer="mfa")
     return await visit.read(path, StepUpFlow)

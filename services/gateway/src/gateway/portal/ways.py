@@ -18,9 +18,10 @@ from .visit import Visit
 
 # Whose code is at hand already; everything else is sent.
 TYPED = ("totp", "recovery_codes")
+HELD = ("passkey", *TYPED)
 SENT = ("email", "phone")
 APP_DIGITS = 6
-_TOLD = (errors.CodeWrong, errors.CodeExpired, errors.TooManyRequests)
+_TOLD = (errors.CodeWrong, errors.CodeExpired, errors.TooManyRequests, errors.PasskeyWrong, errors.MoreProofRequired)
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def code_of(fields: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Asking:
-    """What the page asks for. `way`: `totp`, `recovery_codes`, or the channel; `sent`: something has left by it; `offer`: what its button
-    sends, where nothing has. `others`: whose codes are at hand as well.
+    """What the page asks for. `way`: `passkey`, `totp`, `recovery_codes`, or the channel; `sent`: something has left by it; `offer`: what its button
+    sends, where nothing has. `others`: what is at hand as well.
     """
 
     way: str
@@ -77,7 +78,7 @@ class Asking:
 
 def asking(flow: SignInFlow | StepUpFlow, chosen: str | None, forms: Sequence[Form] = ("code", "link")) -> Asking | None:
     """`chosen`: id of the factor that the customer chose; else what was sent last, else the best. None: nothing that a page knows."""
-    held = [one for one in flow.factors if one.kind in TYPED]
+    held = [one for one in flow.factors if one.kind in HELD]
     sends = sendables(flow.factors, forms)
     picked = next((one for one in held if str(one.id) == chosen), None)
     usable = [one for one in flow.factors if one in held or any(send.factor == one for send in sends)]

@@ -1,9 +1,9 @@
-"""PUT /internal/accounts/{id}/second-factor: for mfa, before a factor counts and after the last one is gone."""
+"""For mfa: PUT /internal/accounts/{id}/second-factor, before a factor counts and after the last one is gone; what to call the account."""
 
 from uuid import UUID
 
 from fastapi import APIRouter
-from latchkey_contracts.http.access import SecondFactor
+from latchkey_contracts.http.access import AccountName, SecondFactor
 from servicekit.web.caller import allow
 
 from .service import SecondFactors
@@ -15,5 +15,9 @@ def router(second_factors: SecondFactors) -> APIRouter:
     @routes.put("/internal/accounts/{account_id}/second-factor", status_code=204)
     async def put(account_id: UUID, body: SecondFactor) -> None:
         await second_factors.put(account_id, body)
+
+    @routes.get("/internal/accounts/{account_id}/name")
+    async def name(account_id: UUID) -> AccountName:
+        return await second_factors.name(account_id)
 
     return routes

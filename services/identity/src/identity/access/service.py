@@ -4,17 +4,21 @@ from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
-from latchkey_contracts.http.access import AccessQuestion, AccessState, SecondFactor
+from latchkey_contracts.http.access import AccessQuestion, AccessState, AccountName, SecondFactor
 from servicekit.db import Database
 from servicekit.errors import NotFound
 from servicekit.web.caller import Caller
 from servicekit.web.client import InternalClient
+
+from identity.accounts import store as accounts
 
 from . import store
 
 # Whoever signs in waits for it.
 SECONDS = 1.0
 DECISIONS = "/internal/access-decisions"
+# By what its owner most likely knows an account.
+CALLED = ("email", "username", "phone")
 
 
 class Access(Protocol):
@@ -62,3 +66,12 @@ class SecondFactors:
         async with self._db.transaction() as tx:
             if not await store.put(tx, account_id, enrolled=body.enrolled, version=body.version):
                 raise NotFound
+
+    async def name(self, account_id: UUID) -> AccountName:
+        """What its owner's browser lists a passkey under. Raises NotFound."""
+        async with self._db.read() as conn:
+            held = await accounts.identifiers(conn, account_id)
+        if not held:
+            raise NotFound
+        best = min(held, key=lambda one: (one.verified_at is None and one.kind != "username", CALLED.index(one.kind)))
+        return AccountName(name=best.value)

@@ -56,6 +56,13 @@ def view(conn: Conn, attempt: Attempt, actions: list[Action], *, over: bool = Fa
     )
 
 
+def with_passkey(app: Resolved, attempt: Attempt, flow: SignInFlow) -> SignInFlow:
+    """Instead of name and password, where the application takes one and nobody's is proven yet: said to everybody alike (ENU-1)."""
+    if attempt.account_id is not None or flow.status not in {"password", "needs_factor"} or not app.access.passkey.enabled:
+        return flow
+    return flow.model_copy(update={"next": [*flow.next, "passkey"]})
+
+
 def with_challenge(flow: SignInFlow, access: AccessState) -> SignInFlow:
     """While it waits for a factor: which there are, and what became of what was sent."""
     return flow.model_copy(update={**access.told, "link_ended": access.link_ended})

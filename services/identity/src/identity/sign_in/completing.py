@@ -40,6 +40,8 @@ class Completing:
         """With the account locked. `access`: what mfa says of this flow, where it was asked just now. Raises FlowEnded where a
         factor was enrolled since nobody had to be asked, and where the challenge is over.
         """
+        if access is not None and access.account_id not in {None, account_id}:
+            raise FlowEnded  # proven by somebody else, in the same flow
         standing = await accounts.standing(tx, account_id)
         if access is not None and access.decision == "challenge":
             waiting = replace(attempt, status="needs_factor")

@@ -25,7 +25,8 @@ from identity.credentials.slowdown import Slowdown
 from identity.sessions.service import PASSWORD
 
 from . import store
-from .attempts import begun, mine, view, with_challenge
+from .attempts import begun, mine, view, with_challenge, with_passkey
+from .by_passkey import ByPasskey
 from .completing import Completing
 from .proving import Proven, Proving
 from .store import Attempt
@@ -50,6 +51,7 @@ class SignIns:
         self._configuration = configuration
         self._access = access
         self._completing = completing
+        self._by_passkey = ByPasskey(db, completing, access)
         self._proving = Proving(db, passwords, slowdown)
         self._idempotency = idempotency
 
@@ -66,7 +68,7 @@ class SignIns:
             await self._idempotency.begin(tx, caller)
             attempt = begun(tx, app, body, caller)
             await store.put(tx, attempt)
-            answer = view(tx, attempt, [])
+            answer = with_passkey(app, attempt, view(tx, attempt, []))
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
@@ -78,6 +80,9 @@ class SignIns:
             waits = attempt.status in {"needs_factor", "needs_action"} and await store.still_proven(conn, flow_id)
             actions = await accounts.required(conn, attempt.account_id) if waits and attempt.account_id else []
             shown = view(conn, attempt, actions, over=attempt.status == "needs_factor" and not waits)
+        if shown.status == "password":
+            app = self._configuration.application(slug)
+            return await self._by_passkey.go_on(app, attempt, caller, with_passkey(app, attempt, shown))
         return await self._with_factor(slug, attempt, caller) if shown.status == "needs_factor" else shown
 
     async def _with_factor(self, slug: str, attempt: Attempt, caller: Caller) -> SignInFlow:

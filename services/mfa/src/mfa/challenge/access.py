@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from latchkey_contracts.http.access import AccessQuestion, AccessState
+from latchkey_contracts.http.common import NextStep
 from latchkey_contracts.http.factors import FactorChoice
 from latchkey_contracts.mfa import AccessDecided
 from servicekit.context import set_tenant
@@ -73,15 +74,21 @@ class AccessDecisions:
                 )
                 log.info("access.decided", flow_id=str(body.flow_id), decision=decision, reasons=[reason])
             found = await store.get(tx, body.flow_id)
-            return await self.state_of(tx, found) if found is not None else AccessState(decision="allow")
+            return await self._of(tx, found, body.account_id) if found is not None else AccessState(decision="allow")
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         async with self._t.db.read() as conn:
             return await self.state_of(conn, await mine(conn, flow_id, caller))
 
+    async def _of(self, conn: Conn, found: Challenge, account_id: UUID) -> AccessState:
+        """Of another account: somebody's passkey was used in this very flow, and then a password of somebody else."""
+        return await self.state_of(conn, found) if found.account_id == account_id else AccessState(decision="ended")
+
     async def state_of(self, conn: Conn, found: Challenge) -> AccessState:
         if found.status == "proven":
-            return AccessState(decision="proven", methods=list(found.methods), proven_at=found.proven_at)
+            return AccessState(
+                decision="proven", methods=list(found.methods), proven_at=found.proven_at, account_id=found.account_id
+            )
         if found.status == "ended" or found.expires_at <= conn.now:
             return AccessState(decision="ended")
         app = self._t.configuration.application(found.application)
@@ -89,7 +96,7 @@ class AccessDecisions:
         choices = [choice(app, one, links=found.kind == "sign_in") for one in usable]
         ways = list(dict.fromkeys(channel for one in choices for channel in one.channels))
         sent = next((one for one in usable if one.id == found.factor_id), None)
-        state = AccessState(decision="challenge", factors=choices, next=["code", "challenges"] if ways else ["code"])
+        state = AccessState(decision="challenge", factors=choices, next=_steps(choices))
         if not ways:
             return state
         resend = await self._sending.resend(conn, app, SIGN_IN, found.account_id, found.id, ways)
@@ -130,6 +137,14 @@ def usable_now(app: Resolved, found: list[Factor]) -> list[Factor]:
     if not any(one.kind in rules.ALONE for one in usable):
         return []
     return sorted(usable, key=lambda one: rules.BEST_FIRST.index(one.kind))
+
+
+def _steps(choices: list[FactorChoice]) -> list[NextStep]:
+    """What each of them needs."""
+    found: list[NextStep] = ["code"] if any(one.kind != "passkey" for one in choices) else []
+    if any(one.channels for one in choices):
+        found.append("challenges")
+    return [*found, "passkey"] if any(one.kind == "passkey" for one in choices) else found
 
 
 def choice(app: Resolved, one: Factor, *, links: bool) -> FactorChoice:

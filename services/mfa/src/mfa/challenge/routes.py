@@ -5,13 +5,37 @@ from uuid import UUID
 from fastapi import APIRouter
 from latchkey_contracts.http.access import AccessQuestion, AccessState
 from latchkey_contracts.http.factors import ChallengeRequest, FactorCode
+from latchkey_contracts.http.passkeys import PasskeyOptions, PasskeyProof
 from latchkey_contracts.http.sign_in import SignInFlow
 from latchkey_contracts.http.step_up import StepUpFlow
 from servicekit.web.caller import CallerDep, allow
 
 from .access import AccessDecisions
+from .passkeys import PasskeyChallenges
 from .sending import ChallengeSending
 from .service import Challenges
+
+
+def passkeys(challenges: PasskeyChallenges) -> APIRouter:
+    routes = APIRouter(dependencies=[allow("gateway")])
+
+    @routes.get("/v1/apps/{app}/sign-ins/{flow_id}/passkey")
+    async def sign_in_options(app: str, flow_id: UUID, caller: CallerDep) -> PasskeyOptions:
+        return await challenges.sign_in_options(app, flow_id, caller)
+
+    @routes.post("/v1/apps/{app}/sign-ins/{flow_id}/passkey")
+    async def sign_in(app: str, flow_id: UUID, body: PasskeyProof, caller: CallerDep) -> SignInFlow:
+        return await challenges.sign_in(app, flow_id, body, caller)
+
+    @routes.get("/v1/me/step-ups/{flow_id}/passkey")
+    async def step_up_options(flow_id: UUID, caller: CallerDep) -> PasskeyOptions:
+        return await challenges.step_up_options(flow_id, caller)
+
+    @routes.post("/v1/me/step-ups/{flow_id}/passkey")
+    async def step_up(flow_id: UUID, body: PasskeyProof, caller: CallerDep) -> StepUpFlow:
+        return await challenges.step_up(flow_id, body, caller)
+
+    return routes
 
 
 def router(challenges: Challenges, sending: ChallengeSending, decisions: AccessDecisions) -> APIRouter:

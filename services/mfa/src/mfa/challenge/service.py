@@ -141,13 +141,13 @@ class Challenges:
                     return outcome
         return None
 
-    async def proven(self, tx: Tx, found: Challenge, right: Factor, caller: Caller) -> None:
-        """With the challenge locked: by this factor."""
+    async def proven(self, tx: Tx, found: Challenge, right: Factor, caller: Caller, *, method: str | None = None) -> None:
+        """With the challenge locked: by this factor. `method`: where it isn't the one of its kind."""
         app = self._t.configuration.application(found.application)
         await self._t.onetime.forgive_try(tx, flow_id=found.id, purpose=PURPOSE)
         await self._t.onetime.forgive_wrong(tx, str(found.account_id))
         await factors.used(tx, right.id)
-        methods = [rules.METHODS[right.kind]]
+        methods = [method or rules.METHODS[right.kind]]
         await store.prove(tx, found.id, methods)
         await tx.emit(
             ChallengeSucceeded(
@@ -185,10 +185,14 @@ class Challenges:
 
     async def go_on(self, path: str, caller: Caller) -> Any:
         """Identity asks here how far it is, and goes on."""
-        asker = replace(caller, service="mfa", idempotency_key=None, fingerprint=None)
-        answer = await self._t.identity.request("GET", path, caller=asker, deadline=SECONDS)
+        answer = await self.ask(path, caller)
         await self.keep(caller, _Answer(**answer))
         return answer
+
+    async def ask(self, path: str, caller: Caller) -> Any:
+        """Identity's flow, for whoever asked."""
+        asker = replace(caller, service="mfa", idempotency_key=None, fingerprint=None)
+        return await self._t.identity.request("GET", path, caller=asker, deadline=SECONDS)
 
     async def keep(self, caller: Caller, answer: BaseModel) -> None:
         """For whoever repeats the call under its key."""

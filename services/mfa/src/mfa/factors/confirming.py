@@ -11,9 +11,11 @@ from uuid import UUID
 import orjson
 from latchkey_contracts.http.access import SecondFactor
 from latchkey_contracts.http.factors import Factor as Shown
+from latchkey_contracts.http.passkeys import Registered
 from latchkey_contracts.mfa import FactorEnrolled
 from servicekit.context import Trace, set_tenant
 from servicekit.db import Tx
+from servicekit.devices import in_words
 from servicekit.errors import CodeBurned, CodeExpired, CodeWrong, FieldError, NotFound, ServiceError, ValidationFailed
 from servicekit.events import work
 from servicekit.failpoints import failpoint
@@ -23,6 +25,7 @@ from servicekit.proof import MAX_WRONG, code_error
 from servicekit.web.caller import Caller
 
 from mfa.notices.service import Notices
+from mfa.passkeys.service import Passkeys
 from mfa.sending import ENROLMENT
 from mfa.tools import Tools
 
@@ -34,17 +37,19 @@ ACTIVATE = "factor.activate"
 SECONDS = 2.0
 GRACE = timedelta(seconds=5)  # within which the request itself has done it
 Items = Sequence[tuple[Trace, dict[str, Any]]]
+Given = str | Registered | None
 
 
 class Confirming:
-    def __init__(self, tools: Tools, keys: Keys, factors: FactorService, notices: Notices) -> None:
+    def __init__(self, tools: Tools, keys: Keys, factors: FactorService, notices: Notices, passkeys: Passkeys) -> None:
         self._t = tools
         self._keys = keys
         self._factors = factors
         self._notices = notices
+        self._passkeys = passkeys
 
-    async def confirm(self, factor_id: UUID, code: str | None, caller: Caller) -> Shown:
-        """Raises NotFound, CodeWrong, CodeBurned, CodeExpired; Overloaded while identity can't be told: it goes on by itself then."""
+    async def confirm(self, factor_id: UUID, given: Given, caller: Caller) -> Shown:
+        """`given`: a code, or a new passkey. Raises NotFound, PasskeyWrong, CodeWrong, CodeBurned, CodeExpired; Overloaded while identity can't be told: it goes on by itself then."""
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
         async with self._t.db.read() as conn:
@@ -53,7 +58,7 @@ class Confirming:
         if found is None:
             raise NotFound
         hashes = await self._hashes(found) if found.kind == "recovery_codes" and found.status == "pending" else []
-        payload, refused = await self._prove(factor_id, account_id, code, hashes, caller)
+        payload, refused = await self._prove(factor_id, account_id, given, hashes, caller)
         if refused is not None:
             raise refused
         if payload is not None:
@@ -75,7 +80,7 @@ class Confirming:
         return [await recovery_codes.hashed(self._keys, code, found.salt or b"") for code in codes]
 
     async def _prove(
-        self, factor_id: UUID, account_id: UUID, code: str | None, hashes: Sequence[bytes], caller: Caller
+        self, factor_id: UUID, account_id: UUID, given: Given, hashes: Sequence[bytes], caller: Caller
     ) -> tuple[dict[str, Any] | None, ServiceError | None]:
         """What is left to do, or why it isn't proven, which is told once the try is counted and committed."""
         async with self._t.db.transaction() as tx:
@@ -94,7 +99,7 @@ class Confirming:
             if found.status == "pending":
                 if found.expires_at is not None and found.expires_at <= tx.now:
                     return None, CodeExpired()
-                step, refused = await self._right(tx, found, code)
+                step, refused = await self._right(tx, found, given, caller)
                 if refused is not None:
                     return None, refused
                 await store.proven(tx, factor_id, step)
@@ -104,12 +109,15 @@ class Confirming:
             await work.enqueue(tx, ACTIVATE, payload, due_at=tx.now + GRACE)
         return payload, None
 
-    async def _right(self, tx: Tx, found: Factor, code: str | None) -> tuple[int | None, ServiceError | None]:
+    async def _right(self, tx: Tx, found: Factor, given: Given, caller: Caller) -> tuple[int | None, ServiceError | None]:
         """The try is counted before it is looked at; five wrong ones end what was begun."""
         if found.kind == "recovery_codes":
             return None, None
-        if code is None:
+        if found.kind == "passkey":
+            return None, await self._by_passkey(tx, found, given, caller)
+        if not isinstance(given, str):
             raise ValidationFailed([FieldError("/code", "required", "This is needed")])
+        code = given
         if found.target is not None:
             return None, await self._by_message(tx, found, code)
         tries = await self._t.onetime.count_try(tx, flow_id=found.id, purpose=ENROLMENT)
@@ -123,6 +131,19 @@ class Confirming:
                 return None, CodeBurned()
             return None, CodeWrong(tries_left=MAX_WRONG - tries)
         return step, None
+
+    async def _by_passkey(self, tx: Tx, found: Factor, given: Given, caller: Caller) -> ServiceError | None:
+        if not isinstance(given, Registered):
+            raise ValidationFailed([FieldError("/credential", "required", "This is needed")])
+        tries = await self._t.onetime.count_try(tx, flow_id=found.id, purpose=ENROLMENT)
+        refused = await self._passkeys.register(tx, found.id, found.account_id, given)
+        if refused is None:
+            if found.name is None and (device := in_words(caller.user_agent)) is not None:
+                await store.rename(tx, found.id, device)
+            return None
+        if tries >= MAX_WRONG:
+            await store.delete(tx, found.id)
+        return refused
 
     async def _by_message(self, tx: Tx, found: Factor, code: str) -> ServiceError | None:
         result = await self._t.onetime.consume_code(tx, flow_id=found.id, purpose=ENROLMENT, code=code)

@@ -27,7 +27,7 @@ def router(factors: FactorService, confirming: Confirming) -> APIRouter:
 
     @routes.post("/{factor_id}/confirm")
     async def confirm(factor_id: UUID, body: FactorConfirm, caller: CallerDep) -> Factor:
-        return await confirming.confirm(factor_id, body.code, caller)
+        return await confirming.confirm(factor_id, body.credential or body.code, caller)
 
     @routes.post("/{factor_id}/resend", status_code=202)
     async def send_again(factor_id: UUID, caller: CallerDep) -> Factor:

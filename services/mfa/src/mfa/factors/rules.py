@@ -8,7 +8,7 @@ from latchkey_contracts.http.factors import FactorKind, Form
 from servicekit.process.configuration import Resolved
 
 # What can be added today; the order is the one in which they are offered.
-ADDABLE: tuple[FactorKind, ...] = ("totp", "phone", "email", "recovery_codes")
+ADDABLE: tuple[FactorKind, ...] = ("passkey", "totp", "phone", "email", "recovery_codes")
 # RFC 8176 `amr`.
 METHODS: dict[FactorKind, str] = {"totp": "otp", "recovery_codes": "otp", "email": "otp", "phone": "sms", "passkey": "hwk"}
 RISK_NOTICE = 1  # PST-1: counts up when the page's words on the risk of phones change

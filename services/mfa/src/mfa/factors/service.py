@@ -15,6 +15,7 @@ from servicekit.process.configuration import Resolved
 from servicekit.web.caller import Caller
 
 from mfa.notices.service import Notices
+from mfa.passkeys.service import Passkeys
 from mfa.tools import Tools
 from mfa.trusted_devices.service import forget_all
 
@@ -26,9 +27,10 @@ UNMARK = "factor.unmark"
 
 
 class FactorService:
-    def __init__(self, tools: Tools, notices: Notices, enrolment_codes: EnrolmentCodes) -> None:
+    def __init__(self, tools: Tools, notices: Notices, enrolment_codes: EnrolmentCodes, passkeys: Passkeys) -> None:
         self._t = tools
         self._codes = enrolment_codes
+        self._passkeys = passkeys
         self._notices = notices
 
     async def listing(self, caller: Caller) -> Factors:
@@ -46,13 +48,16 @@ class FactorService:
             found = await store.get(conn, factor_id, account_id)
             if found is None or (found.expires_at is not None and found.expires_at <= conn.now):
                 raise NotFound
-            return await self._with_code(conn, app, found)
+        owner = await self._passkeys.owner(account_id) if found.kind == "passkey" and found.status == "pending" else ""
+        async with self._t.db.read() as conn:
+            return await self._with_more(conn, app, found, owner)
 
     async def add(self, body: FactorRequest, caller: Caller) -> Shown:
         """Begun; it counts once it is confirmed. Raises StepUpRequired, NotAllowedByPolicy, ValidationFailed."""
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
         target = codes.read(app, body)
+        owner = await self._passkeys.owner(account_id) if body.kind == "passkey" else ""
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             await store.hold(tx, account_id, app.store.id)
@@ -71,7 +76,9 @@ class FactorService:
             if target is not None:
                 await self._codes.allow(tx, target)
                 await self._codes.send(tx, app, found, target, caller)
-            answer = await self._with_code(tx, app, found)
+            if found.kind == "passkey":
+                await self._passkeys.prepare(tx, account_id)
+            answer = await self._with_more(tx, app, found, owner)
             await self._t.idempotency.store(tx, caller, 201, answer)
         return answer
 
@@ -83,7 +90,7 @@ class FactorService:
             await self._t.idempotency.begin(tx, caller)
             found = await self._codes.pending(tx, factor_id, account_id)
             await self._codes.send(tx, app, found, self.target(found), caller)
-            answer = await self._with_code(tx, app, found)
+            answer = await self._with_more(tx, app, found)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 
@@ -157,9 +164,12 @@ class FactorService:
             expires_at=tx.now + rules.PENDING_LIFETIME,
         )
 
-    async def _with_code(self, conn: Conn, app: Resolved, one: Factor) -> Shown:
-        """While an address or number is pending: what became of its code."""
+    async def _with_more(self, conn: Conn, app: Resolved, one: Factor, owner: str = "") -> Shown:
+        """While an address or number is pending: what became of its code. While a passkey is: what a browser makes it by, for `owner`."""
         shown = self.shown(one, app)
+        if one.status == "pending" and one.kind == "passkey":
+            options = await self._passkeys.creation(conn, app.application.brand.name, one.id, one.account_id, owner)
+            return shown.model_copy(update={"passkey": options})
         if one.status != "pending" or one.target is None:
             return shown
         delivery, resend = await self._codes.told(conn, app, one)

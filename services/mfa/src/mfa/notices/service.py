@@ -22,9 +22,11 @@ from mfa.tools import Tools
 NOTICE = "notice"
 ASK_SECONDS = 5
 LIFETIME = timedelta(days=3)  # a notice that couldn't be delivered by then is old news
-# MFA-10: whoever tries codes all day tells their owner of it once an hour.
+# MFA-10: whoever tries all day tells their owner of it once an hour.
 FAILED_LIMIT = (Limit(1, 3600), Limit(5, 86400))
-What: TypeAlias = Literal["factor_added", "factor_removed", "recovery_code_used", "factor_failed", "device_trusted"]
+What: TypeAlias = Literal[
+    "factor_added", "factor_removed", "recovery_code_used", "factor_failed", "device_trusted", "passkey_copied"
+]
 Items: TypeAlias = Sequence[tuple[Trace, dict[str, Any]]]
 
 
@@ -35,7 +37,7 @@ class Notices:
     async def enqueue(
         self, tx: Tx, what: What, app: Resolved, account_id: UUID, caller: Caller, *, kind: FactorKind | None = None
     ) -> None:
-        if what == "factor_failed":
+        if what in {"factor_failed", "passkey_copied"}:
             key = self._t.throttle.key("notice", what, str(account_id))
             if not (await self._t.throttle.take(tx, [(key, FAILED_LIMIT)])).allowed:
                 return
