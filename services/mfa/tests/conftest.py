@@ -99,11 +99,11 @@ class Desk:
         self.opener = Opener(keys, db.clock)  # type: ignore[arg-type]  # a whole clock, in every test
         self.mira = replace(self.here, account_id=identity.account_id, session_id=uuid4(), application="demo")
 
-    def policy(self, **access: Any) -> None:
+    def policy(self, timezone: str = "UTC", **access: Any) -> None:
         self.configuration.replace(
             {"Default": IdentityStore(name="Default").model_dump(mode="json")},
             {"Default": {"name": "Default"}},
-            {"demo": APPLICATION},
+            {"demo": {**APPLICATION, "timezone": timezone}},
             {"Default": {"name": "Default", "sms": {"countries": ["+49"]}, "voice": {"countries": ["+49"]}}},
             access={"Default": {"name": "Default", **access}},
         )

@@ -194,12 +194,13 @@ def _sign_ins(tools: Tools, slowdown: Slowdown, completing: Completing, access: 
 
 async def build(r: Resources) -> Wired:
     settings: IdentitySettings = r.settings
-    configuration = ConfigurationService(r.db, r.wakeups)
+    mfa = InternalClient("mfa", settings.mfa_url or "http://mfa:8080", Signer("identity", r.keys, r.clock), r.clock)
+    access = MfaAccess(mfa)
+    configuration = ConfigurationService(r.db, r.wakeups, access.abilities)
     passwords = Passwords(
         memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, breaches=open_breaches(settings.breach_file)
     )
-    mfa = InternalClient("mfa", settings.mfa_url or "http://mfa:8080", Signer("identity", r.keys, r.clock), r.clock)
-    made = features(r.db, r.keys, configuration, passwords, MfaAccess(mfa), keep_pending=settings.keep_pending)
+    made = features(r.db, r.keys, configuration, passwords, access, keep_pending=settings.keep_pending)
     return Wired(
         app=create_internal_app(
             "identity", made.routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS, reads=made.reads

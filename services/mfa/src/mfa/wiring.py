@@ -23,6 +23,9 @@ from servicekit.web.idempotency import Idempotency
 from servicekit.web.step_up import StepUps
 
 from mfa import consumers
+from mfa.access_rules import routes as access_routes
+from mfa.access_rules.places import Places, open_places
+from mfa.access_rules.service import AccessRules
 from mfa.challenge import routes as challenge_routes
 from mfa.challenge.access import AccessDecisions
 from mfa.challenge.links import SignInLinks
@@ -39,6 +42,8 @@ from mfa.tools import Tools
 from mfa.trusted_devices import routes as device_routes
 from mfa.trusted_devices.service import TrustedDevices
 
+LOOK_SECONDS = 60.0  # for a newer database of places
+
 
 @dataclass(frozen=True)
 class Features:
@@ -48,6 +53,7 @@ class Features:
     notices: Notices
     factors: FactorService
     confirming: Confirming
+    access_rules: AccessRules
     decisions: AccessDecisions
     challenges: Challenges
     sending: ChallengeSending
@@ -63,7 +69,10 @@ class Features:
         }
 
 
-def features(db: Database, keys: Keys, configuration: Configuration, identity: InternalClient) -> Features:
+def features(
+    db: Database, keys: Keys, configuration: Configuration, identity: InternalClient, places: Places | None = None
+) -> Features:
+    """`places`: where addresses are, if an operator has mounted a database of them."""
     tools = Tools(
         db=db,
         configuration=configuration,
@@ -79,13 +88,16 @@ def features(db: Database, keys: Keys, configuration: Configuration, identity: I
     notices = Notices(tools)
     sending, devices = Sending(tools), TrustedDevices(tools, notices)
     factors = FactorService(tools, notices, EnrolmentCodes(tools, sending))
-    decisions, challenges = AccessDecisions(tools, sending, devices), Challenges(tools, keys, factors, notices, devices)
+    access_rules = AccessRules(tools, places or open_places(None))
+    decisions = AccessDecisions(tools, sending, devices, access_rules)
+    challenges = Challenges(tools, keys, factors, notices, devices)
     proofs = ProofKit(db, tools.onetime, tools.idempotency)
     return Features(
         tools=tools,
         notices=notices,
         factors=factors,
         confirming=Confirming(tools, keys, factors, notices),
+        access_rules=access_rules,
         decisions=decisions,
         challenges=challenges,
         sending=ChallengeSending(tools, factors, decisions, sending),
@@ -99,12 +111,13 @@ async def build(r: Resources) -> Wired:
     configuration = ConfigurationCopy(r.db, r.wakeups)
     signer = Signer("mfa", r.keys, r.clock)
     identity = InternalClient("identity", settings.identity_url or "http://identity:8080", signer, r.clock)
-    made = features(r.db, r.keys, configuration, identity)
+    made = features(r.db, r.keys, configuration, identity, open_places(settings.place_database))
     routers = [
         factor_routes.router(made.factors, made.confirming),
         challenge_routes.router(made.challenges, made.sending, made.decisions),
         link_routes.router(made.links),
         device_routes.router(made.devices),
+        access_routes.router(made.access_rules),
     ]
     return Wired(
         app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
@@ -114,6 +127,8 @@ async def build(r: Resources) -> Wired:
         sweeps=[
             ("factors.purge", settings.sweep_seconds, made.factors.purge),
             ("challenges.purge", settings.sweep_seconds, made.decisions.purge),
+            ("access_decisions.purge", settings.sweep_seconds, made.access_rules.purge),
+            ("access_places.look", LOOK_SECONDS, made.access_rules.look),
             ("trusted_devices.purge", settings.sweep_seconds, made.devices.purge),
         ],
         loops=[configuration.run, made.tools.guesses.run],

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from .access_rules import Rule
 from .parts import Duration, Part, between, configuration_id
 
 
@@ -46,6 +47,19 @@ class AccessPolicy(Part):
     link_lifetime: Duration = between("1 min", "10 min", "6 min")
     max_failures: int = Field(default=5, ge=2, le=10, description="Wrong codes before the attempt ends")
     trusted_device: TrustedDevice = TrustedDevice()
+    rules: list[Rule] = Field(default_factory=list, max_length=100, description="deny beats require beats skip")
+
+    @model_validator(mode="after")
+    def _names(self) -> "AccessPolicy":
+        names = [rule.name for rule in self.rules]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two rules are called {twice}")
+        return self
+
+    @property
+    def asks_always(self) -> bool:
+        """Whether a sign-in takes a decision for customers without a factor, too."""
+        return bool(self.rules)
 
     @property
     def id(self) -> UUID:

@@ -28,10 +28,10 @@ class AccessQuestion(Request):
 
 class AccessState(Response):
     """`allow`: nothing more is needed. `challenge`: a factor, of `factors`. `proven`: by `methods` (RFC 8176), at `proven_at`.
-    `ended`: too many wrong tries.
+    `ended`: too many wrong tries. `deny`: a rule of the policy keeps whoever asks out.
     """
 
-    decision: Literal["allow", "challenge", "proven", "ended"]
+    decision: Literal["allow", "challenge", "proven", "ended", "deny"]
     methods: list[str] = Field(default_factory=list)
     proven_at: datetime | None = None
     factors: list[FactorChoice] = Field(default_factory=list)
@@ -52,3 +52,32 @@ class SecondFactor(Request):
 
     enrolled: bool
     version: int
+
+
+class Abilities(Response):
+    """Which rules mfa can decide: with a database that knows countries, and coordinates."""
+
+    countries: bool
+    coordinates: bool
+
+
+class RuleLooked(Response):
+    """`lacked`: which of its conditions didn't hold; none: the rule held."""
+
+    name: str
+    effect: Literal["skip", "require", "deny"]
+    lacked: list[str]
+
+
+class Explanation(Response):
+    """What was decided of one sign-in or step-up, and why; `latchkey access explain` shows it."""
+
+    flow_id: UUID
+    kind: Literal["sign_in", "step_up"]
+    account_id: UUID
+    application: str
+    policy: str
+    decision: Literal["allow", "challenge", "deny"]
+    reasons: list[str]
+    rules: list[RuleLooked]
+    decided_at: datetime

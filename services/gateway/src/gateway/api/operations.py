@@ -69,15 +69,17 @@ OPERATIONS: tuple[Operation, ...] = (
     # --- sign-in -----------------------------------------------------------------------------------------------------------
     Operation(
         "startSignIn", "POST", _SIGN_IN, "sign-in", "Begin to sign in", "identity", "anybody",
-        sign_in.SignInFlow, 200, sign_in.SignInRequest, "start", (errors.CredentialsWrong, errors.FlowEnded),
+        sign_in.SignInFlow, 200, sign_in.SignInRequest, "start",
+        (errors.CredentialsWrong, errors.FlowEnded, errors.NotAllowedByPolicy),
         "Nothing is looked up, so known and unknown identifiers are alike. With `password` an API client is done in one call: it is "
         "answered, counted and refused as `enterPassword` would.",
     ),
     Operation("readSignIn", "GET", f"{_SIGN_IN}/{{id}}", "sign-in", "How far the sign-in is", "identity", "asker", sign_in.SignInFlow),
     Operation(
         "enterPassword", "POST", f"{_SIGN_IN}/{{id}}/password", "sign-in", "Try a password", "identity", "asker",
-        sign_in.SignInFlow, 200, sign_in.PasswordRequest, "try", (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded),
-        "The third wrong one ends the flow. With `complete` there is a session: in `session` for API clients, as a cookie for browsers.",
+        sign_in.SignInFlow, 200, sign_in.PasswordRequest, "try",
+        (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded, errors.NotAllowedByPolicy),
+        "The third wrong one ends the flow; so does a rule of the access policy that lets nobody in here, after the right one. With `complete` there is a session: in `session` for API clients, as a cookie for browsers.",
     ),
     Operation(
         "answerRequiredAction", "POST", f"{_SIGN_IN}/{{id}}/action", "sign-in", "Give what is newly required", "identity", "asker",

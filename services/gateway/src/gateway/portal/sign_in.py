@@ -19,7 +19,7 @@ routes = APIRouter()
 CARRIED = ("return_to", "to")
 _TO = {"password": "/security/password", "security": "/security"}
 # Why it is over, where nothing else says it.
-ENDINGS = ("attempt_over", "tries_over")
+ENDINGS = ("attempt_over", "tries_over", "denied")
 # Where a sign-in goes on, by its status.
 _NEXT = {"password": "password", "needs_factor": "code", "needs_action": "action"}
 
@@ -29,6 +29,8 @@ async def ask_name(visit: VisitDep) -> Response:
     if visit.signed_in:
         return visit.to(f"{visit.base}/account")
     notice = next((name for name in ("signed_out", "ended") if name in visit.request.query_params), None)
+    if (denied := visit.told(errors.NotAllowedByPolicy)) is not None:
+        return _name(visit, notice="denied", status=denied.status)
     return _name(visit, notice=notice)
 
 
@@ -73,6 +75,8 @@ async def take_password(visit: VisitDep, flow: UUID) -> Response:
         raise
     except errors.TooManyRequests as error:
         return visit.again(error, done="slowed_down")
+    except errors.NotAllowedByPolicy as error:
+        return refused(visit, error)
     except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
         return visit.again()  # the page says where it stands
     return arrived(visit, answer)
@@ -151,6 +155,11 @@ def arrived(visit: Visit, answer: SignInFlow) -> Response:
         return visit.to(step(visit, answer.id, _NEXT[answer.status]))
     home = f"{visit.base}/account{_TO.get(visit.request.query_params.get('to', ''), '')}"
     return visit.to(answer.return_to or home)
+
+
+def refused(visit: Visit, error: errors.NotAllowedByPolicy) -> Response:
+    """By a rule of the access policy: told where a sign-in begins."""
+    return visit.again(error, page=f"{visit.base}/sign-in{visit.query(*CARRIED)}", values={})
 
 
 def step(visit: Visit, flow: UUID, name: str) -> str:

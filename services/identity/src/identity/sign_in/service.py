@@ -10,7 +10,7 @@ from latchkey_contracts.http.sign_in import PasswordRequest, SignInFlow, SignInR
 from latchkey_contracts.identity import SignInFailed
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Database, Tx
-from servicekit.errors import CredentialsWrong, FieldError, FlowEnded, StepMissing, ValidationFailed
+from servicekit.errors import CredentialsWrong, FieldError, FlowEnded, NotAllowedByPolicy, StepMissing, ValidationFailed
 from servicekit.events import work
 from servicekit.ids import random_id
 from servicekit.logging import security_event
@@ -32,6 +32,7 @@ from .store import Attempt
 
 KEEP_FLOWS = timedelta(days=1)
 FAILED = "sign_in.failed"
+DENIED = "We can't let you sign in from here"  # by a rule of the access policy, told only after the right password
 
 
 class SignIns:
@@ -114,7 +115,11 @@ class SignIns:
             await self._failed(app, flow_id, found.account_id if found.active else None)
             await self._access.check_reachable()
             raise CredentialsWrong
-        access = await self._ask(attempt, proven, caller)
+        access = await self._ask(app, attempt, proven, caller)
+        if access is not None and access.decision == "deny":
+            async with self._db.transaction() as tx:
+                await store.end(tx, flow_id)
+            raise NotAllowedByPolicy(DENIED)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
             # What was verified must still be so: no session for a password that was changed while it was checked.
@@ -140,7 +145,9 @@ class SignIns:
             await self._failed(app, None, found.account_id if found.active else None)
             await self._access.check_reachable()
             raise CredentialsWrong
-        access = await self._ask(attempt, proven, caller)
+        access = await self._ask(app, attempt, proven, caller)
+        if access is not None and access.decision == "deny":
+            raise NotAllowedByPolicy(DENIED)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
             if not await accounts.lock_if_proven(tx, proven.account_id, proven.hash):
@@ -165,9 +172,11 @@ class SignIns:
         known = replace(attempt, account_id=proven.account_id, remember=remember, methods=(PASSWORD,), proven_at=tx.now)
         return await self._completing.go_on(tx, app, known, proven.account_id, caller=caller, access=access)
 
-    async def _ask(self, attempt: Attempt, proven: Proven, caller: Caller) -> AccessState | None:
-        """None: the account has no second factor, so nobody is asked, and who has none signs in while mfa is away. Raises Overloaded."""
-        if not proven.second_factor:
+    async def _ask(self, app: Resolved, attempt: Attempt, proven: Proven, caller: Caller) -> AccessState | None:
+        """None: the account has no second factor and the policy asks of nobody else, so who has none signs in while mfa is away. Raises
+        Overloaded.
+        """
+        if not proven.second_factor and not app.access.asks_always:
             return None
         question = AccessQuestion(
             flow_id=attempt.id,

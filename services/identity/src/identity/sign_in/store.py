@@ -27,6 +27,7 @@ SELECT {_COLUMNS} FROM sign_in_flow f JOIN account a ON a.id = $2 JOIN password_
 WHERE f.id = $1 AND a.status = 'active' AND c.hash = $3 FOR UPDATE OF f, a, c
 """  # noqa: S608
 _FAILED = "UPDATE sign_in_flow SET failures = failures + 1, status = CASE WHEN failures + 1 >= $2 THEN 'ended' ELSE status END WHERE id = $1"
+_END = "UPDATE sign_in_flow SET status = 'ended' WHERE id = $1"
 _STILL_PROVEN = """
 SELECT true FROM sign_in_flow AS f JOIN account AS a ON a.id = f.account_id JOIN password_credential AS p ON p.account_id = a.id
 WHERE f.id = $1 AND a.status = 'active' AND sha256(convert_to(p.hash, 'UTF8')) = f.proven_hash
@@ -83,6 +84,10 @@ async def lock_proven(tx: Tx, flow_id: UUID, account_id: UUID, password_hash: st
 
 async def failed(tx: Tx, flow_id: UUID, max_failures: int) -> None:
     await tx.execute(_FAILED, flow_id, max_failures)
+
+
+async def end(tx: Tx, flow_id: UUID) -> None:
+    await tx.execute(_END, flow_id)
 
 
 async def still_proven(conn: Conn, flow_id: UUID) -> bool:

@@ -5,16 +5,16 @@ from uuid import UUID
 
 from latchkey_contracts.http.access import AccessQuestion, AccessState
 from latchkey_contracts.http.factors import FactorChoice
-from latchkey_contracts.mfa import AccessDecided
 from servicekit.context import set_tenant
-from servicekit.db import Conn
+from servicekit.db import Conn, Tx
 from servicekit.devices import in_words
 from servicekit.errors import NotFound
-from servicekit.logging import get_logger
 from servicekit.process.configuration import Resolved
 from servicekit.proof import new_match, same_browser
 from servicekit.web.caller import Caller
 
+from mfa.access_rules.rules import Verdict
+from mfa.access_rules.service import AccessRules, Decided
 from mfa.factors import rules
 from mfa.factors import store as factors
 from mfa.factors.store import Factor
@@ -26,12 +26,12 @@ from . import store
 from .store import Challenge
 
 KEEP = timedelta(days=1)
-log = get_logger(__name__)
 
 
 class AccessDecisions:
-    def __init__(self, tools: Tools, sending: Sending, devices: TrustedDevices) -> None:
+    def __init__(self, tools: Tools, sending: Sending, devices: TrustedDevices, access_rules: AccessRules) -> None:
         self._t = tools
+        self._rules = access_rules
         self._devices = devices
         self._sending = sending
 
@@ -55,25 +55,34 @@ class AccessDecisions:
             expires_at=body.expires_at,
         )
         async with self._t.db.transaction() as tx:
+            if (before := await store.get(tx, body.flow_id)) is not None:
+                return await self.state_of(tx, before)
             usable = usable_now(app, await factors.of(tx, body.account_id))
-            trusted = body.kind == "sign_in" and bool(usable) and await self._devices.is_trusted(tx, app, body.account_id, caller)
-            asked = bool(usable) and not trusted and await store.insert(tx, wanted)
-            if asked or trusted or not usable:
-                decision, reason = (
-                    ("challenge", "factor_enrolled") if asked else ("allow", "trusted_device" if trusted else "no_factor")
-                )
-                await tx.emit(
-                    AccessDecided(
-                        account_id=body.account_id,
-                        flow_id=body.flow_id,
-                        application=body.application,
-                        decision=decision,
-                        reasons=[reason],
-                    )
-                )
-                log.info("access.decided", flow_id=str(body.flow_id), decision=decision, reasons=[reason])
-            found = await store.get(tx, body.flow_id)
-            return await self.state_of(tx, found) if found is not None else AccessState(decision="allow")
+            verdict = await self._rules.judge(tx, app, body, caller)
+            found = await self._outcome(tx, app, body, caller, usable, verdict)
+            if found.outcome == "challenge" and not await store.insert(tx, wanted):
+                return await self.state_of(tx, await _held(tx, body.flow_id))  # by a twin of this call
+            await self._rules.decided(tx, app, body, verdict, found)
+            if found.outcome != "challenge":
+                return AccessState(decision=found.outcome)
+            return await self.state_of(tx, wanted)
+
+    async def _outcome(
+        self, tx: Tx, app: Resolved, body: AccessQuestion, caller: Caller, usable: list[Factor], verdict: Verdict
+    ) -> Decided:
+        """A rule is told as `rule:<name>`."""
+        by_rule = [f"rule:{name}" for name in verdict.names]
+        if verdict.effect == "deny":
+            return Decided("deny", by_rule)
+        if verdict.effect == "require":
+            return Decided("challenge", [*by_rule, "factor_enrolled"]) if usable else Decided("deny", [*by_rule, "no_factor"])
+        if not usable:
+            return Decided("allow", ["no_factor"])
+        if verdict.effect == "skip":
+            return Decided("allow", by_rule)
+        if body.kind == "sign_in" and await self._devices.is_trusted(tx, app, body.account_id, caller):
+            return Decided("allow", ["trusted_device"])
+        return Decided("challenge", ["factor_enrolled"])
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         async with self._t.db.read() as conn:
@@ -108,6 +117,13 @@ class AccessDecisions:
     async def purge(self) -> None:
         async with self._t.db.transaction() as tx:
             await store.purge(tx, tx.now - KEEP)
+
+
+async def _held(conn: Conn, flow_id: UUID) -> Challenge:
+    found = await store.get(conn, flow_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 async def mine(conn: Conn, flow_id: UUID, caller: Caller) -> Challenge:

@@ -1,0 +1,101 @@
+"""An access policy that can't be decided, or that keeps everybody out, is refused with the reason."""
+
+from copy import deepcopy
+
+import pytest
+from identity.configuration.access_rules import needs_places
+from identity.configuration.findings import Known
+from identity.configuration.rules import check
+from identity.configuration.service import ConfigurationService
+from latchkey_contracts.http.access import Abilities
+from servicekit.errors import Overloaded, ValidationFailed
+
+WHOLE = {
+    "identity_stores": [{"name": "Default"}],
+    "self_service_policies": [{"name": "Default"}],
+    "applications": [{"slug": "zinnia", "brand": {"name": "Zinnia", "brand": "#0b3d45"}}],
+}
+ABLE = Abilities(countries=True, coordinates=True)
+COUNTRY, TRAVEL = {"countries": ["DE"]}, {"improbable_travel": True}
+
+
+def document(*rules, **settings):
+    numbered = [{"name": f"rule-{number}", "effect": effect, "when": when} for number, (effect, when) in enumerate(rules)]
+    return deepcopy({**WHOLE, "access_policies": [{"name": "Default", "rules": numbered, **settings}]})
+
+
+def problems(*rules, able=ABLE, **settings):
+    return dict(check(document(*rules, **settings), Known(), able).errors)
+
+
+class TestEverybodyOut:
+    @pytest.mark.parametrize(
+        ("rules", "said"),
+        [
+            ([{"networks": ["0.0.0.0/0", "::/0"]}], "rule-0 deny every network"),
+            ([{"networks": ["0.0.0.0/1", "::/0"]}, {"networks": ["128.0.0.0/1"]}], "rule-0 and rule-1 deny every network"),
+            ([{"new_device": True}], "rule-0 deny every new device, and a device is known only after a sign-in"),
+            ([{"new_device": True}, {"new_device": False}], "deny new devices and known ones"),
+            ([{"improbable_travel": True}, {"improbable_travel": False}], "deny travel that is improbable and any other"),
+            ([{"between": ["22:00", "08:00"]}, {"between": ["08:00", "22:00"]}], "deny every minute of the day"),
+        ],
+    )
+    def test_refused(self, rules, said):
+        found = problems(*(("deny", when) for when in rules))
+        assert found["/access_policies/0/rules"].startswith("nobody could sign in: ")
+        assert said in found["/access_policies/0/rules"]
+
+    def test_without_a_condition(self):
+        (why,) = problems(("deny", {})).values()
+        assert "without a condition it keeps everybody out" in why
+
+    @pytest.mark.parametrize(
+        "rules",
+        [
+            [{"networks": ["0.0.0.0/0"]}],
+            [{"new_device": True, "between": ["22:00", "06:00"]}],
+            [{"between": ["22:00", "06:00"]}, {"between": ["07:00", "22:00"]}],
+            [{"networks": ["0.0.0.0/0", "::/0"], "countries": ["DE"]}],
+        ],
+    )
+    def test_somebody_is_left(self, rules):
+        assert problems(*(("deny", when) for when in rules)) == {}
+
+    def test_two_of_a_name(self):
+        twice = [{"name": "same", "effect": "skip", "when": {"new_device": False}}] * 2
+        assert "two rules are called same" in str(problems(rules=twice))
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(
+        ("when", "able", "said"),
+        [
+            (COUNTRY, Abilities(countries=False, coordinates=False), "no database of places (LATCHKEY_PLACE_DATABASE)"),
+            (TRAVEL, Abilities(countries=True, coordinates=False), "with coordinates"),
+            (COUNTRY, "nobody", "mfa doesn't answer"),
+        ],
+    )
+    def test_refused(self, when, able, said):
+        assert said in problems(("skip", when), able=able)["/access_policies/0/rules/0"]
+
+    @pytest.mark.parametrize("when", [COUNTRY, TRAVEL])
+    def test_with_a_database(self, when):
+        assert problems(("skip", when)) == {}
+
+    async def test_mfa_is_asked_only_where_it_matters(self, db, wakeups):
+        asked = []
+
+        async def away():
+            asked.append(1)
+            raise Overloaded
+
+        configuration = ConfigurationService(db, wakeups, away)
+        await configuration.apply(document(("skip", {"new_device": False})))
+        assert asked == []
+        with pytest.raises(ValidationFailed) as refused:
+            await configuration.apply(document(("deny", COUNTRY)))
+        assert "mfa doesn't answer" in refused.value.errors[0].message
+
+    @pytest.mark.parametrize("broken", [None, [], {"access_policies": 1}, {"access_policies": [{"rules": [1, {"when": 2}]}]}])
+    def test_documents_that_are_anything(self, broken):
+        assert not needs_places(broken)
