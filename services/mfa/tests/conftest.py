@@ -54,6 +54,12 @@ class Identity:
         self.away = False
         self.marked: list[tuple[bool, int]] = []
         self.active_when_marked: list[int] = []
+        self.ended = False
+        self._waiting: dict[UUID, int] = {}
+
+    def needs_factor(self, flow_id: UUID, count: int = 1) -> None:
+        """All else of this sign-in is proven, and so many factors must be added."""
+        self._waiting[flow_id] = count
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, params: Mapping[str, str] | None
@@ -82,7 +88,12 @@ class Identity:
         head = {"id": str(flow_id), "expires_at": self._db.clock.now().isoformat(), "next": []}
         if "/step-ups/" in url:
             return {**head, "kind": "step_up", "status": "complete", "action": "factor.add", "grant": "granted"}
-        return {**head, "kind": "sign_in", "status": "complete" if status == "proven" else "needs_factor"}
+        if flow_id in self._waiting:
+            async with self._db.read() as conn:
+                added = await conn.fetchval("SELECT count(*) FROM factor WHERE flow_id = $1 AND status = 'active'", flow_id)
+            status = "ended" if self.ended else "complete" if added >= self._waiting[flow_id] else "needs_action"
+            return {**head, "kind": "sign_in", "status": status, "actions": ["factor"] if status == "needs_action" else []}
+        return {**head, "kind": "sign_in", "actions": [], "status": "complete" if status == "proven" else "needs_factor"}
 
     async def close(self) -> None:
         pass

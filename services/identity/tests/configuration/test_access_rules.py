@@ -7,6 +7,7 @@ from identity.configuration.access_rules import needs_places
 from identity.configuration.findings import Known
 from identity.configuration.rules import check
 from identity.configuration.service import ConfigurationService
+from latchkey_contracts.configuration import AccessPolicy, Application
 from latchkey_contracts.http.access import Abilities
 from servicekit.errors import Overloaded, ValidationFailed
 
@@ -64,6 +65,36 @@ class TestEverybodyOut:
     def test_two_of_a_name(self):
         twice = [{"name": "same", "effect": "skip", "when": {"new_device": False}}] * 2
         assert "two rules are called same" in str(problems(rules=twice))
+
+
+class TestWhatEverybodyMustHave:
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        [
+            ({"phone": {"mandatory": True}}, "phone is mandatory in Default, and Default sends nothing to it"),
+            (
+                {"second_factor": {"required": True}, "totp": {"enabled": False}, "email": {"enabled": False}},
+                "second_factor.required in Default, and no kind of factor can be added",
+            ),
+        ],
+    )
+    def test_that_nobody_can_add(self, settings, said):
+        found = (
+            problems(passkey={"enabled": False}, **settings) if "passkey" in AccessPolicy.model_fields else problems(**settings)
+        )
+        assert found == {"/applications/0/access_policy": f"nobody could sign in: {said}"}
+
+    def test_of_an_application_that_is_there_already(self):
+        """By a policy that is changed alone."""
+        known = Known(applications={"zinnia": Application.model_validate(WHOLE["applications"][0])})
+        changed = {"access_policies": [{"name": "Default", "phone": {"mandatory": True}}]}
+        assert "/applications/zinnia/access_policy" in dict(check(changed, known).errors)
+
+    def test_mandatory_and_switched_off(self):
+        assert "mandatory needs enabled" in str(problems(totp={"enabled": False, "mandatory": True}))
+
+    def test_that_can_be_added(self):
+        assert problems(totp={"mandatory": True}, second_factor={"required": True}) == {}
 
 
 class TestPlaces:

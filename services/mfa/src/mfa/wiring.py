@@ -36,6 +36,8 @@ from mfa.factors.codes import EnrolmentCodes
 from mfa.factors.confirming import ACTIVATE, Confirming
 from mfa.factors.service import UNMARK, FactorService
 from mfa.notices.service import NOTICE, Notices
+from mfa.required import routes as required_routes
+from mfa.required.service import RequiredFactors
 from mfa.sending import Sending
 from mfa.settings import MfaSettings
 from mfa.tools import Tools
@@ -56,6 +58,7 @@ class Features:
     access_rules: AccessRules
     decisions: AccessDecisions
     challenges: Challenges
+    required: RequiredFactors
     sending: ChallengeSending
     links: Links
     devices: TrustedDevices
@@ -91,15 +94,17 @@ def features(
     access_rules = AccessRules(tools, places or open_places(None))
     decisions = AccessDecisions(tools, sending, devices, access_rules)
     challenges = Challenges(tools, keys, factors, notices, devices)
+    confirming = Confirming(tools, keys, factors, notices)
     proofs = ProofKit(db, tools.onetime, tools.idempotency)
     return Features(
         tools=tools,
         notices=notices,
         factors=factors,
-        confirming=Confirming(tools, keys, factors, notices),
+        confirming=confirming,
         access_rules=access_rules,
         decisions=decisions,
         challenges=challenges,
+        required=RequiredFactors(tools, factors, confirming, challenges),
         sending=ChallengeSending(tools, factors, decisions, sending),
         devices=devices,
         links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges)]),
@@ -118,6 +123,7 @@ async def build(r: Resources) -> Wired:
         link_routes.router(made.links),
         device_routes.router(made.devices),
         access_routes.router(made.access_rules),
+        required_routes.router(made.required),
     ]
     return Wired(
         app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
@@ -127,6 +133,7 @@ async def build(r: Resources) -> Wired:
         sweeps=[
             ("factors.purge", settings.sweep_seconds, made.factors.purge),
             ("challenges.purge", settings.sweep_seconds, made.decisions.purge),
+            ("required_factors.purge", settings.sweep_seconds, made.required.purge),
             ("access_decisions.purge", settings.sweep_seconds, made.access_rules.purge),
             ("access_places.look", LOOK_SECONDS, made.access_rules.look),
             ("trusted_devices.purge", settings.sweep_seconds, made.devices.purge),

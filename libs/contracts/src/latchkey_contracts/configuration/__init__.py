@@ -5,7 +5,7 @@ Every setting has its default here, and its range; `latchkey apply` refuses a va
 
 from pydantic import Field
 
-from .access import AccessPolicy, Email, Factor, Phone, TrustedDevice
+from .access import AccessPolicy, Email, Factor, Phone, SecondFactor, TrustedDevice
 from .access_rules import Conditions, Rule
 from .application import LANGUAGES, RESERVED_SLUGS, Application, Consent
 from .identity_stores import RESERVED_ATTRIBUTES, Attribute, Identifier, Identifiers, IdentityStore, PasswordPolicy
@@ -81,6 +81,7 @@ __all__ = [
     "Registration",
     "Resend",
     "Rule",
+    "SecondFactor",
     "SelfServicePolicy",
     "SessionPolicy",
     "SignIn",

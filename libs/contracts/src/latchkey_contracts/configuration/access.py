@@ -12,6 +12,13 @@ class Factor(Part):
     """Switched off it is hidden at once, and what customers have enrolled is kept (D30)."""
 
     enabled: bool = True
+    mandatory: bool = Field(default=False, description="Who has none is asked to add one at the next sign-in (D32)")
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Factor":
+        if self.mandatory and not self.enabled:
+            raise ValueError("mandatory needs enabled")
+        return self
 
 
 class Email(Factor):
@@ -34,6 +41,10 @@ class TrustedDevice(Part):
     days: int = Field(default=30, ge=1, le=365)
 
 
+class SecondFactor(Part):
+    required: bool = Field(default=False, description="Who has no factor at all is asked to add one at the next sign-in (D32)")
+
+
 class AccessPolicy(Part):
     """What is needed to sign in."""
 
@@ -42,6 +53,7 @@ class AccessPolicy(Part):
     phone: Phone = Phone()
     totp: Factor = Factor()
     recovery_codes: Factor = Factor()
+    second_factor: SecondFactor = SecondFactor()
     passcode_length: int = Field(default=6, ge=6, le=8)
     passcode_lifetime: Duration = between("1 min", "10 min", "6 min")
     link_lifetime: Duration = between("1 min", "10 min", "6 min")
@@ -59,7 +71,13 @@ class AccessPolicy(Part):
     @property
     def asks_always(self) -> bool:
         """Whether a sign-in takes a decision for customers without a factor, too."""
-        return bool(self.rules)
+        return bool(self.rules) or self.second_factor.required or bool(self.mandatory)
+
+    @property
+    def mandatory(self) -> list[str]:
+        """Kinds of factors that everybody must have."""
+        kinds = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return [name for name, kind in kinds if isinstance(kind, Factor) and kind.mandatory]
 
     @property
     def id(self) -> UUID:

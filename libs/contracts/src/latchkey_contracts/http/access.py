@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from .common import Delivery, NextStep, Request, Resend, Response
-from .factors import FactorChoice
+from .factors import FactorChoice, FactorKind
 from .step_up import StepUpAction
 
 Id = Annotated[UUID, Field(strict=False)]
@@ -28,7 +28,8 @@ class AccessQuestion(Request):
 
 class AccessState(Response):
     """`allow`: nothing more is needed. `challenge`: a factor, of `factors`. `proven`: by `methods` (RFC 8176), at `proven_at`.
-    `ended`: too many wrong tries. `deny`: a rule of the policy keeps whoever asks out.
+    `ended`: too many wrong tries. `deny`: a rule of the policy keeps whoever asks out. `enrol`: what must be added in this flow, once nothing
+    else is needed, one of these (D32).
     """
 
     decision: Literal["allow", "challenge", "proven", "ended", "deny"]
@@ -40,6 +41,7 @@ class AccessState(Response):
     resend: Resend | None = None
     match: str | None = None
     link_ended: bool = False
+    enrol: list[FactorKind] = Field(default_factory=list)
 
     @property
     def told(self) -> dict[str, Any]:

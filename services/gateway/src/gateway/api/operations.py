@@ -97,6 +97,25 @@ OPERATIONS: tuple[Operation, ...] = (
         sign_in.SignInFlow, 200, factors.FactorCode, "try", (errors.CodeWrong, errors.CodeExpired, errors.StepMissing, errors.FlowEnded),
         "With `needs_factor`: a code that was sent, the authenticator app's, or a recovery code. Too many wrong ones end the attempt.",
     ),
+    Operation(
+        "addRequiredFactor", "POST", f"{_SIGN_IN}/{{id}}/factors", "sign-in", "Begin to add a factor that the policy requires", "mfa", "asker",
+        factors.Factor, 201, factors.FactorRequest, "try", (errors.NotAllowedByPolicy, errors.StepMissing, errors.FlowEnded),
+        "With `needs_action` and the action `factor`: one of `enrol`. It counts once it is confirmed.",
+    ),
+    Operation(
+        "readRequiredFactor", "GET", f"{_SIGN_IN}/{{id}}/factors/{{factor}}", "sign-in", "A factor that is being added", "mfa", "asker",
+        factors.Factor,
+    ),
+    Operation(
+        "confirmRequiredFactor", "POST", f"{_SIGN_IN}/{{id}}/factors/{{factor}}/confirm", "sign-in", "Confirm it and go on", "mfa", "asker",
+        sign_in.SignInFlow, 200, factors.FactorConfirm, "try", _CODE,
+        "By the code that the app shows or that was sent. Answers the sign-in: complete, or what it needs next.",
+    ),
+    Operation(
+        "resendRequiredFactorCode", "POST", f"{_SIGN_IN}/{{id}}/factors/{{factor}}/resend", "sign-in", "Send its code again", "mfa", "asker",
+        factors.Factor, 202, None, "try", (errors.StepMissing, errors.FlowEnded),
+        "While an address or number is pending. 429 with `Retry-After` where it is too early.",
+    ),
     # --- recovery ----------------------------------------------------------------------------------------------------------
     Operation(
         "startUsernameReminder", "POST", _REMINDER, "recovery", "Be reminded of the username", "recovery", "anybody",

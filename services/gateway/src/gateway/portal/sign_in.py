@@ -88,6 +88,8 @@ async def ask_action(visit: VisitDep, flow: UUID) -> Response:
     found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
     if found is None or found.status != "needs_action":
         return elsewhere(visit, found)
+    if found.actions == ["factor"]:
+        return visit.to(step(visit, flow, "factors/add"))
     brand, store = visit.application.brand, visit.app.store
     template = "forced_password.html" if "password" in found.actions else "choose_username.html"
     words = [brand.name, brand.said, visit.application.slug]

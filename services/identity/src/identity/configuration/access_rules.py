@@ -1,13 +1,13 @@
 """What an access policy must satisfy: its rules can be decided, and somebody can still sign in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any, Literal, TypeAlias
 
-from latchkey_contracts.configuration import AccessPolicy, Rule
+from latchkey_contracts.configuration import AccessPolicy, Application, Factor, NotificationPolicy, Rule
 from latchkey_contracts.http.access import Abilities
 
-from .findings import Checked
+from .findings import Checked, Known
 
 # What mfa can decide; or that it doesn't answer.
 Able: TypeAlias = Abilities | Literal["nobody"]
@@ -27,12 +27,53 @@ def needs_places(document: Any) -> bool:
     return any(isinstance(when, dict) and {"countries", "improbable_travel"} & set(when) for when in found)
 
 
-def check_policy(checked: Checked, path: str, policy: AccessPolicy, able: Able | None) -> None:
-    for number, rule in enumerate(policy.rules):
-        if able is not None and (why := _undecidable(rule, able)) is not None:
-            checked.errors.append((f"{path}/rules/{number}", f"{rule.name} can't be decided: {why}"))
-    if (everybody := _denied(policy.rules)) is not None:
-        checked.errors.append((f"{path}/rules", f"nobody could sign in: {everybody}"))
+def check_policies(checked: Checked, policies: Mapping[str, AccessPolicy], able: Able | None) -> None:
+    for path, policy in policies.items():
+        for number, rule in enumerate(policy.rules):
+            if able is not None and (why := _undecidable(rule, able)) is not None:
+                checked.errors.append((f"{path}/rules/{number}", f"{rule.name} can't be decided: {why}"))
+        if (everybody := _denied(policy.rules)) is not None:
+            checked.errors.append((f"{path}/rules", f"nobody could sign in: {everybody}"))
+
+
+def check_applications(
+    checked: Checked,
+    policies: Mapping[str, AccessPolicy],
+    notifications: Mapping[str, NotificationPolicy],
+    applications: Mapping[str, Application],
+    known: Known,
+) -> None:
+    """Every application with its policies as they will be, also one that this document does not mention."""
+    all_policies = {**known.access, **{one.name: one for one in policies.values()}}
+    all_notifications = {**known.notifications, **{one.name: one for one in notifications.values()}}
+    mentioned = {application.slug: path for path, application in applications.items()}
+    everything = {**known.applications, **{application.slug: application for application in applications.values()}}
+    for slug, application in everything.items():
+        policy = all_policies.get(application.access_policy, AccessPolicy(name=application.access_policy))
+        notification = all_notifications.get(application.notification_policy, NotificationPolicy(name="Default"))
+        path = f"{mentioned.get(slug, f'/applications/{slug}')}/access_policy"
+        checked.errors += [(path, f"nobody could sign in: {why}") for why in _impossible(policy, notification)]
+
+
+def addable(policy: AccessPolicy, notification: NotificationPolicy) -> list[str]:
+    """The kinds of factors that a customer can add."""
+    closed = set() if notification.email.enabled else {"email"}
+    if not (notification.sms.enabled and notification.sms.countries):
+        closed.add("phone")
+    kinds = {name: getattr(policy, name) for name in type(policy).model_fields}
+    return [name for name, kind in kinds.items() if isinstance(kind, Factor) and kind.enabled and name not in closed]
+
+
+def _impossible(policy: AccessPolicy, notification: NotificationPolicy) -> list[str]:
+    can = addable(policy, notification)
+    found = [
+        f"{kind} is mandatory in {policy.name}, and {notification.name} sends nothing to it"
+        for kind in policy.mandatory
+        if kind not in can
+    ]
+    if policy.second_factor.required and not set(can) - {"recovery_codes"}:
+        found.append(f"second_factor.required in {policy.name}, and no kind of factor can be added")
+    return found
 
 
 def _undecidable(rule: Rule, able: Able) -> str | None:

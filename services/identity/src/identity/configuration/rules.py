@@ -48,8 +48,7 @@ def check(document: Any, known: Known | None, able: access_rules.Able | None = N
         item_rules.check_store(checked, path, store)
     for path, notification in notifications.items():
         item_rules.check_notification(checked, path, notification)
-    for path, policy in access.items():
-        access_rules.check_policy(checked, path, policy, able)
+    access_rules.check_policies(checked, access, able)
     for path, application in applications.items():
         item_rules.check_application(checked, path, application)
     _check_friendly_urls(checked, applications, known)
@@ -60,6 +59,7 @@ def check(document: Any, known: Known | None, able: access_rules.Able | None = N
         _check_references(checked, document, "notification_policies", "notification_policy", {"Default", *known.notifications})
         _check_references(checked, document, "access_policies", "access_policy", {"Default", *known.access})
     _check_pairs(checked, stores, policies, applications, known)
+    access_rules.check_applications(checked, access, notifications, applications, known)
     _check_first_text(checked, stores, policies, notifications, applications, known)
     if not checked.errors:
         checked.document = parsed

@@ -78,8 +78,28 @@ class SignIns:
                 return view(conn, attempt, [], over=True)
             waits = attempt.status in {"needs_factor", "needs_action"} and await store.still_proven(conn, flow_id)
             actions = await accounts.required(conn, attempt.account_id) if waits and attempt.account_id else []
-            shown = view(conn, attempt, actions, over=attempt.status == "needs_factor" and not waits)
-        return await self._with_factor(slug, attempt, caller) if shown.status == "needs_factor" else shown
+            shown = view(conn, attempt, actions, over=attempt.status in {"needs_factor", "needs_action"} and not waits)
+        if shown.status == "needs_factor":
+            return await self._with_factor(slug, attempt, caller)
+        return await self._with_required(slug, attempt, caller) if "factor" in shown.actions else shown
+
+    async def _with_required(self, slug: str, attempt: Attempt, caller: Caller) -> SignInFlow:
+        """What must be added, as mfa says it now; once it is, whoever asked goes on here."""
+        access = await self._access.state(attempt.id, caller)
+        app = self._configuration.application(slug)
+        set_tenant(str(app.store.id), "user")
+        async with self._db.transaction() as tx:
+            locked = await store.lock(tx, attempt.id)
+            if locked is None or locked.account_id is None:
+                raise FlowEnded
+            await accounts.lock(tx, locked.account_id)
+            actions = await accounts.required(tx, locked.account_id)
+            over = access.decision not in {"allow", "proven"} or not await store.still_proven(tx, locked.id)
+            if over or access.enrol or locked.status != "needs_action" or not locked.factor_due:
+                over = over and locked.status == "needs_action"
+                return view(tx, locked, actions, over=over, enrol=access.enrol)
+            added = AccessState(decision="allow")
+            return await self._completing.go_on(tx, app, locked, locked.account_id, caller=caller, access=added)
 
     async def _with_factor(self, slug: str, attempt: Attempt, caller: Caller) -> SignInFlow:
         """How far its challenge is: mfa holds it, and once it is proven there, whoever asked goes on here (D17)."""

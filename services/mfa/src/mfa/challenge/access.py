@@ -1,10 +1,11 @@
 """What a sign-in or step-up still needs (docs/flows/mfa.md): asked by identity, once something is proven there."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from latchkey_contracts.http.access import AccessQuestion, AccessState
-from latchkey_contracts.http.factors import FactorChoice
+from latchkey_contracts.http.factors import FactorChoice, FactorKind
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Tx
 from servicekit.devices import in_words
@@ -18,6 +19,7 @@ from mfa.access_rules.service import AccessRules, Decided
 from mfa.factors import rules
 from mfa.factors import store as factors
 from mfa.factors.store import Factor
+from mfa.required import due
 from mfa.sending import SIGN_IN, Sending
 from mfa.tools import Tools
 from mfa.trusted_devices.service import TrustedDevices
@@ -57,25 +59,38 @@ class AccessDecisions:
         async with self._t.db.transaction() as tx:
             if (before := await store.get(tx, body.flow_id)) is not None:
                 return await self.state_of(tx, before)
-            usable = usable_now(app, await factors.of(tx, body.account_id))
+            has = await factors.of(tx, body.account_id)
             verdict = await self._rules.judge(tx, app, body, caller)
-            found = await self._outcome(tx, app, body, caller, usable, verdict)
+            enrol = _missing(app, has, wanted=verdict.effect == "require") if body.kind == "sign_in" else []
+            found = await self._outcome(tx, app, body, caller, usable_now(app, has), verdict, enrol)
             if found.outcome == "challenge" and not await store.insert(tx, wanted):
                 return await self.state_of(tx, await _held(tx, body.flow_id))  # by a twin of this call
+            if enrol and found.outcome != "deny":
+                await due.note(tx, body, caller, has, wanted=verdict.effect == "require")
+                found = replace(found, reasons=[*found.reasons, "enrolment_required"])
             await self._rules.decided(tx, app, body, verdict, found)
-            if found.outcome != "challenge":
-                return AccessState(decision=found.outcome)
-            return await self.state_of(tx, wanted)
+            if found.outcome == "challenge":
+                return await self.state_of(tx, wanted)
+            return AccessState(decision=found.outcome, enrol=enrol if found.outcome == "allow" else [])
 
     async def _outcome(
-        self, tx: Tx, app: Resolved, body: AccessQuestion, caller: Caller, usable: list[Factor], verdict: Verdict
+        self,
+        tx: Tx,
+        app: Resolved,
+        body: AccessQuestion,
+        caller: Caller,
+        usable: list[Factor],
+        verdict: Verdict,
+        enrol: list[FactorKind],
     ) -> Decided:
-        """A rule is told as `rule:<name>`."""
+        """A rule is told as `rule:<name>`. `enrol`: what can and must be added, so that who has no factor yet isn't kept out."""
         by_rule = [f"rule:{name}" for name in verdict.names]
         if verdict.effect == "deny":
             return Decided("deny", by_rule)
         if verdict.effect == "require":
-            return Decided("challenge", [*by_rule, "factor_enrolled"]) if usable else Decided("deny", [*by_rule, "no_factor"])
+            if usable:
+                return Decided("challenge", [*by_rule, "factor_enrolled"])
+            return Decided("allow" if enrol else "deny", [*by_rule, "no_factor"])
         if not usable:
             return Decided("allow", ["no_factor"])
         if verdict.effect == "skip":
@@ -86,14 +101,17 @@ class AccessDecisions:
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         async with self._t.db.read() as conn:
+            if await store.get(conn, flow_id) is None:
+                return await due.state(conn, self._t.configuration, flow_id, caller)
             return await self.state_of(conn, await mine(conn, flow_id, caller))
 
     async def state_of(self, conn: Conn, found: Challenge) -> AccessState:
+        app = self._t.configuration.application(found.application)
         if found.status == "proven":
-            return AccessState(decision="proven", methods=list(found.methods), proven_at=found.proven_at)
+            proven = AccessState(decision="proven", methods=list(found.methods), proven_at=found.proven_at)
+            return await due.after(conn, app, found.id, proven)
         if found.status == "ended" or found.expires_at <= conn.now:
             return AccessState(decision="ended")
-        app = self._t.configuration.application(found.application)
         usable = usable_now(app, await factors.of(conn, found.account_id))
         choices = [choice(app, one, links=found.kind == "sign_in") for one in usable]
         ways = list(dict.fromkeys(channel for one in choices for channel in one.channels))
@@ -146,6 +164,10 @@ def usable_now(app: Resolved, found: list[Factor]) -> list[Factor]:
     if not any(one.kind in rules.ALONE for one in usable):
         return []
     return sorted(usable, key=lambda one: rules.BEST_FIRST.index(one.kind))
+
+
+def _missing(app: Resolved, has: list[Factor], *, wanted: bool) -> list[FactorKind]:
+    return rules.missing(app, {one.kind for one in has if one.active and rules.enabled(app.access, one.kind)}, wanted=wanted)
 
 
 def choice(app: Resolved, one: Factor, *, links: bool) -> FactorChoice:
