@@ -29,6 +29,10 @@ POLICIES: dict[str, dict[str, Any]] = {
         ]
     },
     "night": {"rules": [{"name": "night", "effect": "deny", "when": {"between": ["20:00", "08:00"]}}]},
+    "passwordless": {"workflow": "factor_only"},
+    "factorfirst": {"workflow": "factor_then_password"},
+    "passwordonly": {"workflow": "password_only"},
+    "must": {"second_factor": {"required": True}},
     "mandatory": {"totp": {"mandatory": True}},
 }
 

@@ -46,7 +46,7 @@ def explained(product: Product, flow_id: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LATCHKEY_CLOCK_FILE", product.stack.extra["LATCHKEY_CLOCK_FILE"])
     where = ["--mfa-url", product.stack.url("mfa"), "--keys-dir", str(product.stack.data / "keys")]
     out = io.StringIO()
-    with redirect_stdout(out), pytest.raises(SystemExit, match="^0$"):
+    with redirect_stdout(out), pytest.raises(SystemExit, match=r"^0$"):
         main(["access", "explain", flow_id, "--json", *where])
     return dict(json.loads(out.getvalue()))
 

@@ -25,7 +25,7 @@ from latchkey_contracts.http.sign_in import PasswordRequest, SignInFlow, SignInR
 from latchkey_contracts.messages import MessageContent
 from latchkey_contracts.sealed import Sealed
 from servicekit.db import Database
-from servicekit.errors import Overloaded
+from servicekit.errors import NotFound, Overloaded
 from servicekit.events.wakeups import Wakeups
 from servicekit.keys import Keys
 from servicekit.sealing import Opener, Sealer
@@ -82,6 +82,8 @@ class Mfa:
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         await self.check_reachable()
+        if flow_id not in self.states:
+            raise NotFound
         return self.states[flow_id]
 
     async def check_reachable(self) -> None:
@@ -180,6 +182,11 @@ class Customers:
     async def sign_in(self, typed: str, password: str = old, caller: Caller = here) -> SignInFlow:
         flow = await self.sign_ins.start("demo", SignInRequest(identifier=typed), caller)
         return await self.sign_ins.password("demo", flow.id, PasswordRequest(password=password), caller)
+
+    async def workflow(self, workflow: str, **policy: Any) -> None:
+        """Of the application's access policy, from now on."""
+        policies = {"access_policies": [{"name": "Default", "workflow": workflow, **policy}]}
+        await self.configuration.apply({**self.document, **policies})
 
     async def told(self, event: str) -> list[dict[str, Any]]:
         """Bodies of the events of a type, as far as they wait for the relay."""

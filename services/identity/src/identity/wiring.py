@@ -40,6 +40,7 @@ from identity.password_change.service import PasswordChanges
 from identity.profile import routes as profile_routes
 from identity.profile.service import Profiles
 from identity.reach import routes as contact_routes
+from identity.reach.owners import Owners
 from identity.reach.service import Contacts
 from identity.registration import consumers as registration_consumers
 from identity.registration import routes as registration_routes
@@ -75,6 +76,7 @@ class Features:
     step_ups: StepUps
     second_factors: SecondFactors
     contacts: Contacts
+    owners: Owners
     profiles: Profiles
     links: Links
 
@@ -88,7 +90,7 @@ class Features:
             sign_in_routes.router(self.sign_ins, self.actions),
             session_routes.router(self.tools.sessions),
             password_routes.router(self.changes),
-            contact_routes.router(self.contacts),
+            contact_routes.router(self.contacts, self.owners),
             step_up_routes.router(self.step_ups),
             access_routes.router(self.second_factors),
         ]
@@ -144,6 +146,7 @@ def features(
         actions=RequiredActions(db, configuration, changes, completing, idempotency),
         step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),
         second_factors=SecondFactors(db),
+        owners=Owners(db, configuration, tools.sealer),
         contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
         profiles=Profiles(db),
         links=Links(db, onetime, idempotency, [activations, freezes]),

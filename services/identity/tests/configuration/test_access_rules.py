@@ -97,6 +97,36 @@ class TestWhatEverybodyMustHave:
         assert problems(totp={"mandatory": True}, second_factor={"required": True}) == {}
 
 
+class TestWorkflow:
+    @pytest.mark.parametrize("workflow", ["factor_only", "factor_then_password"])
+    @pytest.mark.parametrize(
+        ("policy", "notification", "store", "said"),
+        [
+            ({"email": {"enabled": False}}, {}, {}, "begins with a code or link, and Default sends none"),
+            ({}, {"email": {"enabled": False}}, {}, "begins with a code or link, and Default sends none"),
+            ({}, {}, {"username": {"use": "required"}, "email": {"use": "hidden"}}, "and Default has no such identifier"),
+            ({"email": {"enabled": False}}, {"sms": {"countries": ["+49"]}}, {}, "by phone, and Default has no such identifier"),
+        ],
+    )
+    def test_that_begins_with_what_nobody_gets(self, workflow, policy, notification, store, said):
+        whole = document(workflow=workflow, **policy) | {
+            "notification_policies": [{"name": "Default", **notification}],
+            "identity_stores": [{"name": "Default", "identifiers": store}],
+        }
+        (why,) = dict(check(whole, Known(), ABLE).errors).values()
+        assert why.startswith(f"nobody could sign in: workflow {workflow} in Default")
+        assert said in why
+
+    @pytest.mark.parametrize("workflow", ["password_then_factor", "factor_only", "factor_then_password", "password_only"])
+    def test_each(self, workflow):
+        assert problems(workflow=workflow) == {}
+
+    @pytest.mark.parametrize("wants", [{"second_factor": {"required": True}}, {"totp": {"mandatory": True}}])
+    def test_password_only_requires_nothing(self, wants):
+        assert "asks for no factor, so none can be required" in str(problems(workflow="password_only", **wants))
+        assert "asks for no factor" in str(problems(("require", {"new_device": True}), workflow="password_only"))
+
+
 class TestPlaces:
     @pytest.mark.parametrize(
         ("when", "able", "said"),

@@ -35,6 +35,7 @@ from mfa.factors import routes as factor_routes
 from mfa.factors.codes import EnrolmentCodes
 from mfa.factors.confirming import ACTIVATE, Confirming
 from mfa.factors.service import UNMARK, FactorService
+from mfa.first_step.service import FAILED, SEND, FirstSteps
 from mfa.notices.service import NOTICE, Notices
 from mfa.required import routes as required_routes
 from mfa.required.service import RequiredFactors
@@ -60,6 +61,7 @@ class Features:
     challenges: Challenges
     required: RequiredFactors
     sending: ChallengeSending
+    first: FirstSteps
     links: Links
     devices: TrustedDevices
 
@@ -68,6 +70,8 @@ class Features:
         return {
             ACTIVATE: AskFirst(self.confirming.mark, self.confirming.activate, together=False),
             UNMARK: AskFirst(self.confirming.unmark, self.confirming.unmarked, together=False),
+            SEND: AskFirst(self.first.ask, self.first.send_it, together=False),
+            FAILED: AskFirst(self.first.nothing, self.first.tell_failure, together=False),
             NOTICE: AskFirst(self.notices.ask, self.notices.send, together=False),
         }
 
@@ -95,6 +99,7 @@ def features(
     decisions = AccessDecisions(tools, sending, devices, access_rules)
     challenges = Challenges(tools, keys, factors, notices, devices)
     confirming = Confirming(tools, keys, factors, notices)
+    second = ChallengeSending(tools, factors, decisions, sending)
     proofs = ProofKit(db, tools.onetime, tools.idempotency)
     return Features(
         tools=tools,
@@ -105,9 +110,10 @@ def features(
         decisions=decisions,
         challenges=challenges,
         required=RequiredFactors(tools, factors, confirming, challenges),
-        sending=ChallengeSending(tools, factors, decisions, sending),
+        sending=second,
+        first=FirstSteps(tools, factors, sending, second, challenges),
         devices=devices,
-        links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges)]),
+        links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges, tools)]),
     )
 
 
@@ -119,7 +125,7 @@ async def build(r: Resources) -> Wired:
     made = features(r.db, r.keys, configuration, identity, open_places(settings.place_database))
     routers = [
         factor_routes.router(made.factors, made.confirming),
-        challenge_routes.router(made.challenges, made.sending, made.decisions),
+        challenge_routes.router(made.challenges, made.sending, made.decisions, made.first),
         link_routes.router(made.links),
         device_routes.router(made.devices),
         access_routes.router(made.access_rules),
@@ -133,6 +139,7 @@ async def build(r: Resources) -> Wired:
         sweeps=[
             ("factors.purge", settings.sweep_seconds, made.factors.purge),
             ("challenges.purge", settings.sweep_seconds, made.decisions.purge),
+            ("first_steps.purge", settings.sweep_seconds, made.first.purge),
             ("required_factors.purge", settings.sweep_seconds, made.required.purge),
             ("access_decisions.purge", settings.sweep_seconds, made.access_rules.purge),
             ("access_places.look", LOOK_SECONDS, made.access_rules.look),

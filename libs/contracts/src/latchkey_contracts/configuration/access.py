@@ -1,5 +1,6 @@
 """What a sign-in needs beside the password: which factors there are, and when one of them is asked for (docs/configuration.md)."""
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -49,6 +50,10 @@ class AccessPolicy(Part):
     """What is needed to sign in."""
 
     name: str = Field(min_length=1, max_length=60)
+    workflow: Literal["password_then_factor", "factor_then_password", "factor_only", "password_only"] = Field(
+        default="password_then_factor",
+        description="After the name: what is asked for, in this order; factor_only is passwordless",
+    )
     email: Email = Email()
     phone: Phone = Phone()
     totp: Factor = Factor()
@@ -66,12 +71,29 @@ class AccessPolicy(Part):
         names = [rule.name for rule in self.rules]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two rules are called {twice}")
+        wants = self.second_factor.required or bool(self.mandatory) or any(rule.effect == "require" for rule in self.rules)
+        if self.workflow == "password_only" and wants:
+            raise ValueError("workflow password_only asks for no factor, so none can be required")
         return self
 
     @property
     def asks_always(self) -> bool:
         """Whether a sign-in takes a decision for customers without a factor, too."""
-        return bool(self.rules) or self.second_factor.required or bool(self.mandatory)
+        return self.factor_first or bool(self.rules) or self.second_factor.required or bool(self.mandatory)
+
+    @property
+    def asks_never(self) -> bool:
+        """Whether no sign-in takes one, whoever has a factor."""
+        return self.workflow == "password_only" and not self.rules
+
+    @property
+    def factor_first(self) -> bool:
+        return self.workflow in {"factor_then_password", "factor_only"}
+
+    @property
+    def passwordless(self) -> bool:
+        """Nobody signs in by a password, so none is changed or reset (R43)."""
+        return self.workflow == "factor_only"
 
     @property
     def mandatory(self) -> list[str]:

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from .common import Delivery, NextStep, Request, Resend, Response
+from latchkey_contracts.sealed import Sealed
+
+from .common import Channel, Delivery, Identifier, NextStep, Request, Resend, Response
 from .factors import FactorChoice, FactorKind
 from .step_up import StepUpAction
 
@@ -29,7 +31,8 @@ class AccessQuestion(Request):
 class AccessState(Response):
     """`allow`: nothing more is needed. `challenge`: a factor, of `factors`. `proven`: by `methods` (RFC 8176), at `proven_at`.
     `ended`: too many wrong tries. `deny`: a rule of the policy keeps whoever asks out. `enrol`: what must be added in this flow, once nothing
-    else is needed, one of these (D32).
+    else is needed, one of these (D32). `asked`: by which way something was asked for before anything was proven. `account_id`: with `proven`,
+    whose sign-in it is, where identity doesn't know.
     """
 
     decision: Literal["allow", "challenge", "proven", "ended", "deny"]
@@ -42,11 +45,18 @@ class AccessState(Response):
     match: str | None = None
     link_ended: bool = False
     enrol: list[FactorKind] = Field(default_factory=list)
+    asked: Channel | None = None
+    account_id: UUID | None = None
 
     @property
     def told(self) -> dict[str, Any]:
         """What whoever asked is shown of it, by the names that a sign-in and a step-up have alike."""
         return {name: getattr(self, name) for name in ("factors", "next", "delivery", "resend", "match")}
+
+    @property
+    def told_to_anybody(self) -> dict[str, Any]:
+        """The same of a sign-in that nothing is proven of; nothing of it depends on whether the name is known (ENU-1)."""
+        return {**self.told, "delivery": None, "asked": self.asked, "link_ended": self.link_ended}
 
 
 class SecondFactor(Request):
@@ -83,3 +93,22 @@ class Explanation(Response):
     reasons: list[str]
     rules: list[RuleLooked]
     decided_at: datetime
+
+
+class OwnerQuestion(Request):
+    """Who signs in by this name, and where a code or link for it may go: the account's own proven address or number (ENU-1: asked behind
+    the customer's answer).
+    """
+
+    application: str
+    store_id: Id
+    identifier: Identifier
+    channel: Channel
+
+
+class Owner(Response):
+    """`account_id` null: nobody. `contact` null: nothing proven is reached that way. `to`: masked."""
+
+    account_id: UUID | None = None
+    contact: Sealed | None = None
+    to: str | None = None

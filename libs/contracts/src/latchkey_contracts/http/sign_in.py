@@ -6,7 +6,19 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from .common import PAGES_ONLY, ClientKind, Flow, Identifier, Language, NewPasswordText, PasswordText, Request, Response, ReturnTo
+from .common import (
+    PAGES_ONLY,
+    Channel,
+    ClientKind,
+    Flow,
+    Identifier,
+    Language,
+    NewPasswordText,
+    PasswordText,
+    Request,
+    Response,
+    ReturnTo,
+)
 from .factors import FactorChoice, FactorKind
 
 Action = Literal["username", "password"]
@@ -64,6 +76,10 @@ class SignInFlow(Flow):
     )
     enrol: list[FactorKind] = Field(
         default_factory=list, description="With the action `factor`: what may be added now, best first (`/sign-ins/{id}/factors`)"
+    )
+    asked: Channel | None = Field(
+        default=None,
+        description="Where the application asks for a factor first: by which way a code or link was asked for. Whether anything was sent is told to nobody (ENU-1)",
     )
     link_ended: bool = Field(
         default=False, description="A wrong number was typed elsewhere, so the link that was sent works no more"

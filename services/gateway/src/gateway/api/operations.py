@@ -74,7 +74,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "Nothing is looked up, so known and unknown identifiers are alike. With `password` an API client is done in one call: it is "
         "answered, counted and refused as `enterPassword` would.",
     ),
-    Operation("readSignIn", "GET", f"{_SIGN_IN}/{{id}}", "sign-in", "How far the sign-in is", "identity", "asker", sign_in.SignInFlow),
+    Operation(
+        "readSignIn", "GET", f"{_SIGN_IN}/{{id}}", "sign-in", "How far the sign-in is", "identity", "asker", sign_in.SignInFlow,
+        problems=(errors.NotAllowedByPolicy,),
+    ),
     Operation(
         "enterPassword", "POST", f"{_SIGN_IN}/{{id}}/password", "sign-in", "Try a password", "identity", "asker",
         sign_in.SignInFlow, 200, sign_in.PasswordRequest, "try",
@@ -90,11 +93,12 @@ OPERATIONS: tuple[Operation, ...] = (
         "sendChallenge", "POST", f"{_SIGN_IN}/{{id}}/challenges", "sign-in", "Send a code or a link, or send it again", "mfa", "asker",
         sign_in.SignInFlow, 202, factors.ChallengeRequest, "try", (errors.StepMissing, errors.FlowEnded),
         "With `needs_factor`. Through the same or another way; whatever was sent before no longer works. 429 with `Retry-After` where it "
-        "is too early.",
+        "is too early. Where the application asks for a factor first, it is accepted whatever the name, and nobody is told whether anything left.",
     ),
     Operation(
         "enterFactorCode", "POST", f"{_SIGN_IN}/{{id}}/code", "sign-in", "Prove a factor by a code", "mfa", "asker",
-        sign_in.SignInFlow, 200, factors.FactorCode, "try", (errors.CodeWrong, errors.CodeExpired, errors.StepMissing, errors.FlowEnded),
+        sign_in.SignInFlow, 200, factors.FactorCode, "try",
+        (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.StepMissing, errors.FlowEnded, errors.NotAllowedByPolicy),
         "With `needs_factor`: a code that was sent, the authenticator app's, or a recovery code. Too many wrong ones end the attempt.",
     ),
     Operation(
@@ -169,7 +173,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "confirmLink", "POST", f"{APP}/links/confirm", "links", "Do what the link is for, once", "link", "asker",
         links.LinkFlow | links.ConfirmedElsewhere | links.LinkDone,
-        200, links.ConfirmRequest, "try", (*_LINK, errors.LinkOtherBrowser, errors.MatchWrong, errors.CredentialsWrong),
+        200, links.ConfirmRequest, "try",
+        (*_LINK, errors.LinkOtherBrowser, errors.MatchWrong, errors.CredentialsWrong, errors.NotAllowedByPolicy),
         "From the window that asked it answers the flow. From any other one, activations and resets need `match`: without it "
         "nothing is consumed (`link_other_browser`); a wrong one ends the link. Locks and stops work from anywhere.",
     ),

@@ -12,7 +12,7 @@ from latchkey_contracts.http.trusted_devices import TrustedDevices
 from servicekit import errors
 from starlette.responses import PlainTextResponse, Response
 
-from .acts import ADDED, NOTHING, REMOVE, Act, acting, inside, perform, security, way
+from .acts import ADDED, NOTHING, REMOVE, Act, acting, can_change, inside, perform, security, way
 from .fields import required
 from .visit import Instead, Visit, VisitDep
 from .ways import APP_DIGITS, code_of, pressed
@@ -35,7 +35,8 @@ async def overview(visit: VisitDep) -> Response:
         offered=offered_of(factors.offered),
         trusted=trusted.items,
         sessions=sorted(sessions.items, key=lambda one: (one.current, one.seen_at), reverse=True),
-        can_change=visit.app.policy.password_change.enabled,
+        can_change=can_change(visit),
+        passwordless=visit.app.access.passwordless,
     )
 
 

@@ -37,8 +37,7 @@ async def ask_name(visit: VisitDep) -> Response:
 @routes.post("/{app}/sign-in")
 async def take_name(visit: VisitDep) -> Response:
     fields = await visit.form()
-    flow = await _start(visit, required(fields, "identifier"))
-    return visit.to(step(visit, flow.id, "password"))
+    return arrived(visit, await _start(visit, required(fields, "identifier")))
 
 
 @routes.get("/{app}/sign-in/{flow}/password")

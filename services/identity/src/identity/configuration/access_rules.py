@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any, Literal, TypeAlias
 
-from latchkey_contracts.configuration import AccessPolicy, Application, Factor, NotificationPolicy, Rule
+from latchkey_contracts import ways
+from latchkey_contracts.configuration import AccessPolicy, Application, Factor, IdentityStore, NotificationPolicy, Rule
 from latchkey_contracts.http.access import Abilities
 
 from .findings import Checked, Known
@@ -40,12 +41,14 @@ def check_applications(
     checked: Checked,
     policies: Mapping[str, AccessPolicy],
     notifications: Mapping[str, NotificationPolicy],
+    stores: Mapping[str, IdentityStore],
     applications: Mapping[str, Application],
     known: Known,
 ) -> None:
     """Every application with its policies as they will be, also one that this document does not mention."""
     all_policies = {**known.access, **{one.name: one for one in policies.values()}}
     all_notifications = {**known.notifications, **{one.name: one for one in notifications.values()}}
+    all_stores = {**known.stores, **{one.name: one for one in stores.values()}}
     mentioned = {application.slug: path for path, application in applications.items()}
     everything = {**known.applications, **{application.slug: application for application in applications.values()}}
     for slug, application in everything.items():
@@ -53,6 +56,8 @@ def check_applications(
         notification = all_notifications.get(application.notification_policy, NotificationPolicy(name="Default"))
         path = f"{mentioned.get(slug, f'/applications/{slug}')}/access_policy"
         checked.errors += [(path, f"nobody could sign in: {why}") for why in _impossible(policy, notification)]
+        if policy.factor_first and (store := all_stores.get(application.store)) is not None:
+            checked.errors += [(path, f"nobody could sign in: {why}") for why in _unreached(policy, notification, store)]
 
 
 def addable(policy: AccessPolicy, notification: NotificationPolicy) -> list[str]:
@@ -74,6 +79,19 @@ def _impossible(policy: AccessPolicy, notification: NotificationPolicy) -> list[
     if policy.second_factor.required and not set(can) - {"recovery_codes"}:
         found.append(f"second_factor.required in {policy.name}, and no kind of factor can be added")
     return found
+
+
+def _unreached(policy: AccessPolicy, notification: NotificationPolicy, store: IdentityStore) -> list[str]:
+    """Of a workflow that begins with a code or link: nobody has a factor before the first sign-in, so a proven address must do."""
+    open_ways = {one.kind for one in ways.generic(policy, notification)}
+    if not open_ways:
+        return [f"workflow {policy.workflow} in {policy.name} begins with a code or link, and {notification.name} sends none"]
+    if not open_ways & set(store.used()):
+        reached = " or ".join(sorted(open_ways))
+        return [
+            f"workflow {policy.workflow} in {policy.name} begins with a message by {reached}, and {store.name} has no such identifier"
+        ]
+    return []
 
 
 def _undecidable(rule: Rule, able: Able) -> str | None:

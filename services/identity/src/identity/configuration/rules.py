@@ -59,7 +59,7 @@ def check(document: Any, known: Known | None, able: access_rules.Able | None = N
         _check_references(checked, document, "notification_policies", "notification_policy", {"Default", *known.notifications})
         _check_references(checked, document, "access_policies", "access_policy", {"Default", *known.access})
     _check_pairs(checked, stores, policies, applications, known)
-    access_rules.check_applications(checked, access, notifications, applications, known)
+    access_rules.check_applications(checked, access, notifications, stores, applications, known)
     _check_first_text(checked, stores, policies, notifications, applications, known)
     if not checked.errors:
         checked.document = parsed

@@ -24,7 +24,7 @@ def begun(conn: Conn, app: Resolved, body: SignInRequest, caller: Caller) -> Att
         application=app.application.slug,
         identifier=body.identifier,
         browser=caller.browser,
-        status="password",
+        status="needs_factor" if app.access.factor_first else "password",
         return_to=body.return_to,
         created_at=conn.now,
         expires_at=conn.now + app.policy.sign_in.attempt_lifetime,

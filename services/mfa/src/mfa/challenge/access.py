@@ -19,6 +19,8 @@ from mfa.access_rules.service import AccessRules, Decided
 from mfa.factors import rules
 from mfa.factors import store as factors
 from mfa.factors.store import Factor
+from mfa.first_step import state as first_state
+from mfa.first_step import store as first_steps
 from mfa.required import due
 from mfa.sending import SIGN_IN, Sending
 from mfa.tools import Tools
@@ -62,7 +64,8 @@ class AccessDecisions:
             has = await factors.of(tx, body.account_id)
             verdict = await self._rules.judge(tx, app, body, caller)
             enrol = _missing(app, has, wanted=verdict.effect == "require") if body.kind == "sign_in" else []
-            found = await self._outcome(tx, app, body, caller, usable_now(app, has), verdict, enrol)
+            usable = await self._asked(tx, app, body, usable_now(app, has))
+            found = await self._outcome(tx, app, body, caller, usable, verdict, enrol)
             if found.outcome == "challenge" and not await store.insert(tx, wanted):
                 return await self.state_of(tx, await _held(tx, body.flow_id))  # by a twin of this call
             if enrol and found.outcome != "deny":
@@ -73,20 +76,35 @@ class AccessDecisions:
                 return await self.state_of(tx, wanted)
             return AccessState(decision=found.outcome, enrol=enrol if found.outcome == "allow" else [])
 
+    @staticmethod
+    async def _asked(tx: Tx, app: Resolved, body: AccessQuestion, usable: list[Factor]) -> list[Factor] | None:
+        """None: the first step of this sign-in was one of them. Where it was an address that is no factor, they are asked for all the same:
+        whoever has an app isn't let in by a mail.
+        """
+        if body.kind != "sign_in" or not app.access.factor_first:
+            return usable
+        first = await first_steps.get(tx, body.flow_id)
+        proven = first is not None and first.status == "proven" and first.factor_id in {one.id for one in usable}
+        return None if proven else usable
+
     async def _outcome(
         self,
         tx: Tx,
         app: Resolved,
         body: AccessQuestion,
         caller: Caller,
-        usable: list[Factor],
+        usable: list[Factor] | None,
         verdict: Verdict,
         enrol: list[FactorKind],
     ) -> Decided:
-        """A rule is told as `rule:<name>`. `enrol`: what can and must be added, so that who has no factor yet isn't kept out."""
+        """A rule is told as `rule:<name>`. `usable` None: one of them was proven first. `enrol`: what can and must be added, so that who has no factor yet isn't kept out."""
         by_rule = [f"rule:{name}" for name in verdict.names]
         if verdict.effect == "deny":
             return Decided("deny", by_rule)
+        if body.kind == "sign_in" and app.access.workflow == "password_only":
+            return Decided("allow", ["password_only"])
+        if usable is None:
+            return Decided("allow", ["factor_first"])
         if verdict.effect == "require":
             if usable:
                 return Decided("challenge", [*by_rule, "factor_enrolled"])
@@ -101,9 +119,14 @@ class AccessDecisions:
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         async with self._t.db.read() as conn:
-            if await store.get(conn, flow_id) is None:
-                return await due.state(conn, self._t.configuration, flow_id, caller)
-            return await self.state_of(conn, await mine(conn, flow_id, caller))
+            if await store.get(conn, flow_id) is not None:
+                return await self.state_of(conn, await mine(conn, flow_id, caller))
+            if (added := await due.state(conn, self._t.configuration, flow_id, caller)) is not None:
+                return added
+            first = await first_steps.get(conn, flow_id)
+            if first is None or not same_browser(first.browser, caller.browser):
+                raise NotFound
+            return await first_state.of(self._t, conn, first, caller)
 
     async def state_of(self, conn: Conn, found: Challenge) -> AccessState:
         app = self._t.configuration.application(found.application)

@@ -33,10 +33,12 @@ async def due(conn: Conn, app: Resolved, found: Required) -> list[FactorKind] | 
     return rules.missing(app, {one.kind for one in active if rules.enabled(app.access, one.kind)}, wanted=found.wanted)
 
 
-async def state(conn: Conn, configuration: Configuration, flow_id: UUID, caller: Caller) -> AccessState:
-    """Of a sign-in for which no factor was asked. Raises NotFound where it needs none added, and for any browser but the one that asked."""
+async def state(conn: Conn, configuration: Configuration, flow_id: UUID, caller: Caller) -> AccessState | None:
+    """Of a sign-in for which no factor was asked; None: it needs none added. Raises NotFound for any browser but the one that asked."""
     found = await store.get(conn, flow_id)
-    if found is None or not same_browser(found.browser, caller.browser):
+    if found is None:
+        return None
+    if not same_browser(found.browser, caller.browser):
         raise NotFound
     return with_due(AccessState(decision="allow"), await due(conn, configuration.application(found.application), found))
 
