@@ -2,18 +2,23 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import httpx
 import pytest
 from latchkey_cli.cli import main
-from testkit.stack import Person, Product, eventually, person
+from playwright.sync_api import Browser, expect
+from testkit.stack import PASSWORD, Person, Product, eventually, person
 
 from .factors import Member
 from .policies import LEIPZIG, PRAGUE, SYDNEY, policed
+from .window import PHONE, WIDE, Visitor, narrow_enough, violations
 
 __all__ = ["policed"]
+SHOTS = os.environ.get("LATCHKEY_SCREENSHOTS")  # a folder, to look at them
 OFFICE, CELLAR = "192.0.2.3", "192.0.2.200"
 
 
@@ -118,7 +123,7 @@ class TestAway:
 class TestRequired:
     def test_added_before_the_session(self, policed: Product, mira: Person) -> None:
         """D32, MFA-9."""
-        mira.app = "required"
+        mira.app = "must"
         flow = sign_in(mira, LEIPZIG).json()
         assert (flow["status"], flow["actions"], flow.get("session")) == ("needs_action", ["factor"], None)
         assert flow["enrol"][0] == "totp"
@@ -151,3 +156,24 @@ class TestRequired:
         eventually(policed.all_ready, seconds=30, every=0.2)
         found = mira.http.get(mira.url(f"/sign-ins/{flow['id']}"), headers=mira.headers).json()
         assert (found["status"], "session" in found) == ("complete", True)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [PHONE, WIDE], ids=["390", "1280"])
+def test_refused_by_the_pages(policed: Product, mira: Person, browser: Browser, size: tuple[int, int]) -> None:
+    """In plain words, where a sign-in begins, and nothing of what was typed."""
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, extra_http_headers={"X-Forwarded-For": CELLAR})
+    window = Visitor(policed, context)
+    page = window.open("/ruled/sign-in")
+    page.get_by_label("E-mail or username").fill(mira.email)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("We can’t let you sign in from here")
+    assert page.get_by_label("E-mail or username").input_value() == ""
+    assert narrow_enough(page)
+    assert not violations(page)
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"denied-{size[0]}.png", full_page=True)
+    assert not window.problems
+    context.close()
