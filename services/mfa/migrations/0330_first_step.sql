@@ -1,5 +1,5 @@
 -- Sign-ins of applications that ask for a factor first, before anything is proven: for known and unknown names alike (ENU-1). Whose it is
--- is found out behind the customer's answer. What was typed goes with the row, a day after its end at the latest.
+-- is found out behind the customer's answer. What was typed goes with the row, as soon as its time is over.
 CREATE TABLE first_step (
     id uuid PRIMARY KEY,                    -- the sign-in's
     store_id uuid NOT NULL,

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from latchkey_contracts.http.access import AccessQuestion
 from latchkey_contracts.http.factors import ChallengeRequest
+from latchkey_contracts.http.sign_in import SignInFlow
 from latchkey_contracts.messages import Contact
 from latchkey_contracts.sealed import Sealed
 from latchkey_contracts.ways import EMAIL, PHONE
@@ -23,6 +24,7 @@ from servicekit.errors import (
     TooManyRequests,
     ValidationFailed,
 )
+from servicekit.web.idempotency import Replay
 from testkit.statements import recorded
 
 MAIL, NUMBER, NOBODY = "mira@posteo.example", "+4915112345678", "nobody@posteo.example"
@@ -160,6 +162,22 @@ class TestSent:
 async def _work(desk):
     async with desk.db.read() as conn:
         return [row["payload"] for row in await conn.fetch("SELECT payload FROM work")]
+
+
+class TestRepeated:
+    async def test_with_its_key(self, first):
+        """API-4: one message, and the lost answer comes again, though the code is spent."""
+        flow = first.begins()
+        asks, enters = (replace(first.here, idempotency_key=one * 32, fingerprint="f") for one in ("ab", "cd"))
+        asked = await first.ask_first(flow, asks)
+        with pytest.raises(Replay) as again:
+            await first.ask_first(flow, asks)
+        assert SignInFlow.model_validate(again.value.body) == asked
+        assert len(await first.told("challenge_issued")) == 1
+        code = (await first.sent()).code
+        assert await first.first_code(flow, code, enters) == "complete"
+        with pytest.raises(Replay):
+            await first.first_code(flow, code, enters)
 
 
 class TestProven:
