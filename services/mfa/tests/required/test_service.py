@@ -7,6 +7,7 @@ import pytest
 from latchkey_contracts.http.factors import FactorRequest
 from mfa.factors.rules import missing, needed
 from servicekit.errors import CodeWrong, FlowEnded, NotAllowedByPolicy, NotFound, Overloaded, StepMissing, StepUpRequired
+from servicekit.web.idempotency import Replay
 
 ANY = {"second_factor": {"required": True}}
 APP = {"totp": {"mandatory": True}}
@@ -77,6 +78,17 @@ class TestRequired:
         assert desk.identity.marked[-1][0]
         assert (await desk.made.decisions.state(flow, desk.here)).enrol == []
         assert await desk.notices() == ["factor_added"]
+
+    async def test_repeated_with_its_key(self, desk):
+        """API-4: the lost answer comes again."""
+        desk.policy(**ANY)
+        flow, _ = await desk.ask()
+        desk.identity.needs_factor(flow)
+        pending = await begin(desk, flow)
+        caller = replace(desk.here, idempotency_key="ab" * 32, fingerprint="f")
+        assert await confirm(desk, flow, pending, desk.app_code(pending), caller) == "complete"
+        with pytest.raises(Replay):
+            await confirm(desk, flow, pending, desk.app_code(pending), caller)
 
     async def test_by_mail(self, desk):
         desk.policy(**ANY)

@@ -148,9 +148,7 @@ class FirstSteps:
         if refused is not None:
             raise refused
         failpoint("first_step_proven")
-        answer = SignInFlow.model_validate(await self._codes.go_on(f"/v1/apps/{slug}/sign-ins/{flow_id}", caller))
-        await self._codes.keep(caller, answer)
-        return answer
+        return SignInFlow.model_validate(await self._codes.go_on(f"/v1/apps/{slug}/sign-ins/{flow_id}", caller))
 
     async def _try(self, tx: Tx, app: Resolved, flow_id: UUID, code: str, caller: Caller) -> ServiceError | None:
         """Why it isn't proven, which is told once it is committed."""
