@@ -185,6 +185,11 @@ class Customers:
         flow = await self.sign_ins.start("demo", SignInRequest(identifier=typed), caller)
         return await self.sign_ins.password("demo", flow.id, PasswordRequest(password=password), caller)
 
+    async def workflow(self, workflow: str, **policy: Any) -> None:
+        """Of the application's access policy, from now on."""
+        policies = {"access_policies": [{"name": "Default", "workflow": workflow, **policy}]}
+        await self.configuration.apply({**self.document, **policies})
+
     async def told(self, event: str) -> list[dict[str, Any]]:
         """Bodies of the events of a type, as far as they wait for the relay."""
         async with self.db.read() as conn:

@@ -82,7 +82,16 @@ class TestSchemas:
         found = SCHEMAS[flow]["properties"]
         assert "enum" in found["status"] or "const" in found["status"]
         assert "const" in found["kind"]
-        assert found["next"]["items"]["enum"] == ["resend", "code", "email", "password", "action", "challenges", "passkey"]
+        assert found["next"]["items"]["enum"] == [
+            "resend",
+            "code",
+            "email",
+            "password",
+            "action",
+            "challenges",
+            "passkey",
+            "factors",
+        ]
 
 
 class TestExamples:

@@ -41,6 +41,7 @@ from identity.password_change.service import PasswordChanges
 from identity.profile import routes as profile_routes
 from identity.profile.service import Profiles
 from identity.reach import routes as contact_routes
+from identity.reach.owners import Owners
 from identity.reach.service import Contacts
 from identity.registration import consumers as registration_consumers
 from identity.registration import routes as registration_routes
@@ -78,6 +79,7 @@ class Features:
     endings: Endings
     second_factors: SecondFactors
     contacts: Contacts
+    owners: Owners
     profiles: Profiles
     links: Links
 
@@ -91,7 +93,7 @@ class Features:
             sign_in_routes.router(self.sign_ins, self.actions),
             session_routes.router(self.tools.sessions, self.endings),
             password_routes.router(self.changes),
-            contact_routes.router(self.contacts),
+            contact_routes.router(self.contacts, self.owners),
             step_up_routes.router(self.step_ups),
             profile_routes.router(self.profiles),
             access_routes.router(self.second_factors),
@@ -149,6 +151,7 @@ def features(
         step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),
         endings=Endings(db, sessions, grants.StepUps(keys), idempotency),
         second_factors=SecondFactors(db),
+        owners=Owners(db, configuration, tools.sealer),
         contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
         profiles=Profiles(db, configuration, idempotency),
         links=Links(db, onetime, idempotency, [activations, freezes]),
@@ -199,12 +202,13 @@ def _sign_ins(tools: Tools, slowdown: Slowdown, completing: Completing, access: 
 
 async def build(r: Resources) -> Wired:
     settings: IdentitySettings = r.settings
-    configuration = ConfigurationService(r.db, r.wakeups)
+    mfa = InternalClient("mfa", settings.mfa_url or "http://mfa:8080", Signer("identity", r.keys, r.clock), r.clock)
+    access = MfaAccess(mfa)
+    configuration = ConfigurationService(r.db, r.wakeups, access.abilities)
     passwords = Passwords(
         memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, breaches=open_breaches(settings.breach_file)
     )
-    mfa = InternalClient("mfa", settings.mfa_url or "http://mfa:8080", Signer("identity", r.keys, r.clock), r.clock)
-    made = features(r.db, r.keys, configuration, passwords, MfaAccess(mfa), keep_pending=settings.keep_pending)
+    made = features(r.db, r.keys, configuration, passwords, access, keep_pending=settings.keep_pending)
     return Wired(
         app=create_internal_app(
             "identity", made.routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS, reads=made.reads

@@ -23,7 +23,7 @@ Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="Th
 FlowId = Annotated[UUID, Path(description="The flow's `id`")]
 Provider = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="The provider's name in the notifier's settings")]
 FactorId = Annotated[UUID, Path(description="The factor's `id`")]
-IN_PATH: dict[str, Any] = {"app": Slug, "id": FlowId, "provider": Provider}
+IN_PATH: dict[str, Any] = {"app": Slug, "id": FlowId, "factor": FactorId, "provider": Provider}
 # What a provider's signature may cover; nothing else of a callback is of use to anybody.
 SIGNED_HEADERS = ("content-type", "x-twilio-signature", "webhook-id", "webhook-timestamp", "webhook-signature")
 MAX_CALLBACK = 32 * 1024

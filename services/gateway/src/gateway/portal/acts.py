@@ -62,6 +62,11 @@ def way(visit: Visit, factor: UUID) -> str:
     return f"{security(visit)}/ways/{factor}"
 
 
+def can_change(visit: Visit) -> bool:
+    """The password, which nobody needs where nobody signs in by it (R43)."""
+    return visit.app.policy.password_change.enabled and not visit.app.access.passwordless
+
+
 def inside(visit: Visit, to: str = "security") -> None:
     """Raises Instead, to the sign-in, for who isn't signed in here. `to`: where that leads on."""
     if not visit.signed_in:

@@ -103,7 +103,7 @@ class Visit:
 
     @property
     def can_reset(self) -> bool:
-        return self.resolved is not None and self.resolved.policy.password_reset.enabled
+        return self.resolved is not None and self.resolved.policy.password_reset.enabled and not self.resolved.access.passwordless
 
     def api(self, path: str = "") -> str:
         return f"/v1/apps/{self.application.slug}" + (f"/{path}" if path else "")
