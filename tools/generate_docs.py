@@ -16,7 +16,16 @@ from typing import Any, get_args, get_origin
 
 from gateway.api import openapi
 from latchkey_cli import asyncapi
-from latchkey_contracts.configuration import AccessPolicy, Application, IdentityStore, NotificationPolicy, Part, SelfServicePolicy
+from latchkey_contracts.configuration import (
+    AccessPolicy,
+    Application,
+    Conditions,
+    IdentityStore,
+    NotificationPolicy,
+    Part,
+    Rule,
+    SelfServicePolicy,
+)
 from latchkey_contracts.topics import events_topic
 from pydantic.fields import FieldInfo
 
@@ -118,6 +127,8 @@ def configuration() -> str:
         ("self_service_policies", SelfServicePolicy),
         ("notification_policies", NotificationPolicy),
         ("access_policies", AccessPolicy),
+        ("access_policies: an entry of rules", Rule),
+        ("access_policies: when of a rule", Conditions),
         ("applications", Application),
     ):
         lines += ["", f"## {title}", "", "| setting | kind | default | range | |", "|---|---|---|---|---|", *settings(model)]

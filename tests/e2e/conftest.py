@@ -44,7 +44,7 @@ def write_breaches(path: Path, passwords: list[str]) -> None:
 
 
 def configuration(folder: Path, *return_urls: str) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone), `required` (a second factor is required)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     demo["return_urls"] += return_urls
@@ -63,6 +63,7 @@ def configuration(folder: Path, *return_urls: str) -> Path:
         {"name": "Brief", "session": {"idle": "1 min"}},
         {"name": "Closed", "password_reset": {"enabled": False}, "username_reminder": {"enabled": False}},
     ]
+    document["access_policies"].append({"name": "Required", "second_factor": {"required": True}})
     brand = {"name": "Zinnia", "brand": "#ffc43a", "accent": "#8c1763", "radii": "round"}
     for slug, store, policy in (
         ("names", "Names", "Default"),
@@ -74,10 +75,13 @@ def configuration(folder: Path, *return_urls: str) -> Path:
         ("closed", "Default", "Closed"),
         ("zinnia", "Other", "Default"),
         ("calls", "All three", "Default"),
+        ("required", "Default", "Default"),
     ):
         other = {**demo, "slug": slug, "store": store, "self_service_policy": policy, "friendly_urls": [], "consents": []}
         if store == "All three":  # an account may begin with a phone
             other["notification_policy"] = "Phone first"
+        if slug == "required":
+            other["access_policy"] = "Required"
         document["applications"].append({**other, "brand": brand} if slug == "zinnia" else other)
     path = folder / "latchkey.yaml"
     path.write_text(yaml.safe_dump(document, allow_unicode=True))

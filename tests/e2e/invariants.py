@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from latchkey_contracts import wire
 from latchkey_contracts.event import Event
 from testkit.stack import Product
+from testkit.unread import wait_read
 
 from .conftest import read_records
 
@@ -15,7 +16,7 @@ def events(product: Product, bootstrap: str, publisher: str) -> list[Event]:
 
 def check(product: Product, bootstrap: str, *, acknowledged: dict[str, str], most_copies: int = 1) -> None:
     """`acknowledged`: {address: flow id} of the registrations that were answered 202."""
-    product.wait_read(seconds=30)  # INV-18; again, since a message that waited for its turn may have become due
+    wait_read(product, seconds=30)  # INV-18; again, since a message that waited for its turn may have become due
     mails = [one for one in product.mails() if "Activate" in one["subject"]]
     _every_acknowledged_has_its_mail(product, acknowledged, mails)
     _no_mail_without_a_request(product, mails)

@@ -22,6 +22,7 @@ from testkit import nursery
 from testkit.records import alone
 from testkit.running import running
 from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email
+from testkit.unread import wait_read
 
 from .conftest import canaries, configuration
 from .invariants import check, events
@@ -91,7 +92,7 @@ def settle(product: Product, running_load: dict[str, Future], *, seconds: float 
     eventually(done, seconds=seconds, every=0.1)
     acknowledged = {email: one.result() for email, one in running_load.items()}
     eventually(product.all_ready, seconds=seconds, every=0.2)
-    product.wait_read(seconds=seconds)
+    wait_read(product, seconds=seconds)
     product.secrets.add(PASSWORD)
     for email in acknowledged:
         product.wait_mails(email)
@@ -209,7 +210,7 @@ class TestRecovery:
             eventually(lambda: victim.watch() or all(one.done() for one in running_load), seconds=60, every=0.1)
             [one.result() for one in running_load]
         eventually(victim.all_ready, seconds=30, every=0.2)
-        victim.wait_read()
+        wait_read(victim)
         assert [len(self.resets(victim, email)) for email in members] == [1] * len(members), "INV-1, INV-17"
         check(victim, servers.kafka_bootstrap, acknowledged={})
 
@@ -235,7 +236,7 @@ class TestRecovery:
         for one in people[:3]:  # whoever asks again is answered, once the gateway no longer spares a service that was away
             eventually(partial(ask, one), seconds=10, every=0.3)
         victim.move_clock(21)  # whoever asked twice has the second mail when its turn has come
-        victim.wait_read()
+        wait_read(victim)
         for one, told in zip(people, answered, strict=True):
             assert self.resets(victim, one.email) or not told, "acknowledged and lost"
         written = [

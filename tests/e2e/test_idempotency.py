@@ -22,10 +22,13 @@ NOT_OURS = {
     ("delete", "/v1/session"),
     ("post", "/v1/callbacks/{provider}"),
     ("post", "/v1/me/factors/{id}/resend"),
+    ("post", "/v1/apps/{app}/sign-ins/{id}/factors/{factor}/resend"),
     ("delete", "/v1/me/factors/{id}"),
     ("delete", "/v1/me/trusted-devices"),
     ("delete", "/v1/me/passkey-offer"),
     ("delete", "/v1/me/trusted-devices/{id}"),
+    ("delete", "/v1/me/sessions"),
+    ("delete", "/v1/me/sessions/{id}"),
 }
 Body = dict[str, Any]
 # What sends a body, the body, and another one.
@@ -177,6 +180,18 @@ def change(product: Product, http: httpx.Client) -> Write:
     )
 
 
+@write("patch", "/v1/me")
+def changed(product: Product, http: httpx.Client) -> Write:
+    mira = person(product, http).activate()
+    mira.sign_in()
+    seen = {**mira.bearer, "If-Match": http.get("/v1/me", headers=mira.bearer).headers["etag"]}
+    return (
+        lambda body, **headers: http.patch("/v1/me", json=body, headers={**seen, **headers}),
+        {"profile": {"given_name": "Bea"}},
+        {"profile": {"given_name": "Mia"}},
+    )
+
+
 def member(product: Product, http: httpx.Client) -> Member:
     mira = person(product, http).activate()
     mira.sign_in()
@@ -285,6 +300,30 @@ def step_up_by_passkey(product: Product, http: httpx.Client) -> Write:
     flow = mira.call("POST", "step-ups", {"action": "factor.add", "payload": {"kind": "totp"}}).json()["id"]
     options = mira.call("GET", f"step-ups/{flow}/passkey").json()["public_key"]
     return mine(mira, f"step-ups/{flow}/passkey", {"credential": mira.device.get(options)}, OTHER_PROOF)
+
+
+def adds(product: Product, http: httpx.Client) -> Person:
+    """A sign-in that must add a factor."""
+    found = person(product, http).activate()
+    found.app = "required"
+    assert found.sign_in().json()["actions"] == ["factor"]
+    return found
+
+
+@write("post", "/v1/apps/{app}/sign-ins/{id}/factors")
+def required_factor(product: Product, http: httpx.Client) -> Write:
+    mira = adds(product, http)
+    path = f"/sign-ins/{mira.flow['id']}/factors"
+    return (lambda body, **headers: mira.post(path, body, **headers)), {"kind": "totp"}, {"kind": "totp", "name": "another"}
+
+
+@write("post", "/v1/apps/{app}/sign-ins/{id}/factors/{factor}/confirm")
+def required_factor_confirmed(product: Product, http: httpx.Client) -> Write:
+    mira = adds(product, http)
+    path = f"/sign-ins/{mira.flow['id']}/factors"
+    pending = mira.post(path, {"kind": "email", "target": mira.email}).json()["id"]
+    right = Member(mira).mailed("Confirm this")
+    return (lambda body, **headers: mira.post(f"{path}/{pending}/confirm", body, **headers)), {"code": right}, {"code": "123456"}
 
 
 # Their first answer needs a policy that none of these applications has; the service behind is the same as its neighbours'.

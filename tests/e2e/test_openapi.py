@@ -49,10 +49,11 @@ class Client:
         self.flow: dict[str, Any] = {}
         self.seen: dict[str, Exchange] = {}
 
-    def do(self, name: str, body: Any = None, grant: str | None = None) -> Any:
+    def do(self, name: str, body: Any = None, grant: str | None = None, *, factor: str = "", **more: str) -> Any:
+        """`more`: headers."""
         row = next(one for one in OPERATIONS if one.id == name)
-        path = row.path.format(app=self.app, id=self.flow.get("id"))
-        headers = self.headers | ({"Latchkey-Step-Up": grant} if grant else {})
+        path = row.path.format(app=self.app, id=self.flow.get("id"), factor=factor)
+        headers = {**self.headers, **({"Latchkey-Step-Up": grant} if grant else {}), **more}
         answer = self.http.request(row.method, path, json=body, headers=headers)
         assert answer.status_code == row.status, (name, answer.text)
         found = answer.json() if answer.content else None
@@ -101,13 +102,30 @@ def signed_in(client: Client) -> None:
     client.do("readSignIn")
     client.do("enterPassword", {"password": PASSWORD, "remember_me": True})
     client.headers["Authorization"] = f"Bearer {client.flow['session']['token']}"
-    for name in ("readSession", "readMe", "listSessions"):
-        client.do(name)
+    client.do("readSession")
+    version = client.do("readMe")["version"]
+    client.do("changeMe", {"profile": {"family_name": "Hopper"}, "language": "de"}, **{"If-Match": f'"{version}"'})
+    ended_elsewhere(client)
     client.do("changePassword", {"current_password": PASSWORD, "password": NEW})
     client.do("signOut")
     del client.headers["Authorization"]
     client.do("startSignIn", {"client": "api", "identifier": client.email, "password": NEW})  # all in one call
     assert client.flow["status"] == "complete"
+
+
+def ended_elsewhere(client: Client) -> None:
+    """A session that is open somewhere else, then all that are."""
+    with client.product.client() as elsewhere:
+        path = f"/v1/apps/{client.app}/sign-ins"
+        elsewhere.post(path, json={"client": "api", "identifier": client.email, "password": PASSWORD}).raise_for_status()
+    flow = client.flow
+    other = next(one["id"] for one in client.do("listSessions")["items"] if not one["current"])
+    for operation, payload in (("endSession", {"session_id": other}), ("endOtherSessions", None)):
+        client.do("startStepUp", {"action": "sessions.end", "payload": payload})
+        grant = client.do("enterStepUpPassword", {"password": PASSWORD})["grant"]
+        client.flow = {"id": other}
+        client.do(operation, grant=grant)
+    client.flow = flow
 
 
 def recovered(client: Client) -> None:
@@ -227,6 +245,25 @@ def with_address(client: Client) -> str:
     return str(client.do("renameFactor", {"name": "Work address"})["id"])
 
 
+def required(client: Client) -> None:
+    """The application requires a factor, so one is added before the session; by the code of a second message."""
+    client.register()
+    client.do("enterRegistrationCode", {"code": CODE.findall(client.mailed("Activate"))[0]})
+    client.do("startSignIn", {"client": "api", "identifier": client.email, "password": PASSWORD})
+    flow = client.flow
+    assert flow["actions"] == ["factor"]
+    factor = client.do("addRequiredFactor", {"kind": "email", "target": client.email})["id"]
+    client.flow = flow
+    client.do("readRequiredFactor", factor=factor)
+    client.mailed("Confirm this address")
+    client.later()
+    client.flow = flow
+    client.do("resendRequiredFactorCode", factor=factor)
+    client.flow = flow
+    client.do("confirmRequiredFactor", {"code": CODE.findall(client.mailed("Confirm this address", 2))[0]}, factor=factor)
+    assert client.flow["status"] == "complete"
+
+
 @pytest.fixture(scope="module")
 def exchanges(product: Product) -> Iterator[dict[str, Exchange]]:
     """What was asked and answered, by operation."""
@@ -245,12 +282,23 @@ def exchanges(product: Product) -> Iterator[dict[str, Exchange]]:
         protected(second)
         signed_in(grace)
         recovered(grace)
+        adds = client("required")
+        required(adds)
         texted, lost = client("mobile"), client("lost")
         registered_by_email(texted)
         lost.do(
             "startTotalLossRecovery", {"client": "api", "identifier": lost.email, "email": lost.email.replace("grace.", "new.")}
         )
-        seen = {**keyed.seen, **second.seen, **name.seen, **other.seen, **grace.seen, **texted.seen, **lost.seen}
+        seen = {
+            **adds.seen,
+            **keyed.seen,
+            **second.seen,
+            **name.seen,
+            **other.seen,
+            **grace.seen,
+            **texted.seen,
+            **lost.seen,
+        }
     if os.environ.get("LATCHKEY_WRITE_EXAMPLES"):
         write(seen, started)
     return seen

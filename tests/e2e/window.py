@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Error, Locator, Page
+from playwright.sync_api import BrowserContext, Error, Locator, Page, expect
 from testkit.stack import PASSWORD, Product
 
 WIDE, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
+PATIENCE = 20_000  # milliseconds; a machine that has other things to do takes seconds for a page
+expect.set_options(timeout=PATIENCE)
 
 
 class Visitor:
@@ -18,7 +20,7 @@ class Visitor:
         self.product = product
         self.context = context
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(PATIENCE)
         self.problems: list[str] = []
         self.origins: set[str] = set()
         self.expected: set[str] = set()  # origins of others that a test leads to

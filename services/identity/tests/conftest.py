@@ -122,6 +122,8 @@ class Customers:
         self.sign_ins = made.sign_ins
         self.actions = made.actions
         self.step_ups = made.step_ups
+        self.endings = made.endings
+        self.profiles = made.profiles
         self.second_factors = made.second_factors
         self._messages = Messages(made.tools)
         self._opener = Opener(keys, db.clock)  # type: ignore[arg-type]  # a whole clock, in every test
@@ -182,6 +184,11 @@ class Customers:
     async def sign_in(self, typed: str, password: str = old, caller: Caller = here) -> SignInFlow:
         flow = await self.sign_ins.start("demo", SignInRequest(identifier=typed), caller)
         return await self.sign_ins.password("demo", flow.id, PasswordRequest(password=password), caller)
+
+    async def workflow(self, workflow: str, **policy: Any) -> None:
+        """Of the application's access policy, from now on."""
+        policies = {"access_policies": [{"name": "Default", "workflow": workflow, **policy}]}
+        await self.configuration.apply({**self.document, **policies})
 
     async def told(self, event: str) -> list[dict[str, Any]]:
         """Bodies of the events of a type, as far as they wait for the relay."""

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 from latchkey_contracts.configuration import IdentityStore
-from latchkey_contracts.http.access import AccessQuestion, AccessState
+from latchkey_contracts.http.access import AccessQuestion, AccessState, Owner
 from latchkey_contracts.http.contacts import ContactAnswer
 from latchkey_contracts.http.factors import ChallengeRequest, Factor, FactorCode, FactorRequest
 from latchkey_contracts.http.links import ConfirmRequest
@@ -55,6 +55,14 @@ class Identity:
         self.at_password: set[UUID] = set()
         self.marked: list[tuple[bool, int]] = []
         self.active_when_marked: list[int] = []
+        self.ended = False
+        self.first: dict[UUID, str] = {}
+        self.names, self.proven = {MAIL: self.account_id}, {"email": MAIL}
+        self._waiting: dict[UUID, int] = {}
+
+    def needs_factor(self, flow_id: UUID, count: int = 1) -> None:
+        """All else of this sign-in is proven, and so many factors must be added."""
+        self._waiting[flow_id] = count
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, params: Mapping[str, str] | None
@@ -69,6 +77,8 @@ class Identity:
             return Answer(204)
         if url.endswith("/name"):
             return Answer(200, json.dumps({"name": MAIL}).encode())
+        if url.endswith("/sign-in-owners"):
+            return Answer(200, self._owner(body).model_dump_json().encode())
         if url.endswith("/contacts"):
             contact = self._sealer.seal(
                 Contact(channel="email", to=MAIL), expires_at=datetime.max.replace(tzinfo=self._db.clock.now().tzinfo)
@@ -76,6 +86,15 @@ class Identity:
             found: Any = ContactAnswer(account_id=self.account_id, language="en", contacts=[contact])
             return Answer(200, found.model_dump_json().encode())
         return Answer(200, json.dumps(await self._flow(url)).encode())
+
+    def _owner(self, asked: dict[str, Any]) -> Owner:
+        """By a name, and a proven address or number of hers."""
+        account_id, to = self.names.get(asked["identifier"]), self.proven.get(asked["channel"])
+        if account_id is None or to is None:
+            return Owner(account_id=account_id)
+        contact = Contact(channel=asked["channel"], to=to, known=True)
+        until = datetime.max.replace(tzinfo=self._db.clock.now().tzinfo)
+        return Owner(account_id=account_id, contact=self._sealer.seal(contact, expires_at=until), to="m•••@p•••")
 
     async def _flow(self, url: str) -> dict[str, Any]:
         """It asks how far it is, and goes on."""
@@ -88,7 +107,18 @@ class Identity:
             return {**head, "kind": "sign_in", "status": "password", "next": ["password", "passkey"]}
         if "/step-ups/" in url:
             return {**head, "kind": "step_up", "status": "complete", "action": "factor.add", "grant": "granted"}
-        return {**head, "kind": "sign_in", "status": "complete" if status == "proven" else "needs_factor"}
+        if flow_id in self.first:
+            async with self._db.read() as conn:
+                first = await conn.fetchval("SELECT status FROM first_step WHERE id = $1", flow_id)
+            head["expires_at"] = (self._db.clock.now() + TEN_MINUTES).isoformat()
+            status = "ended" if self.ended else "complete" if first == "proven" else "needs_factor"
+            return {**head, "kind": "sign_in", "status": status, "typed": self.first[flow_id]}
+        if flow_id in self._waiting:
+            async with self._db.read() as conn:
+                added = await conn.fetchval("SELECT count(*) FROM factor WHERE flow_id = $1 AND status = 'active'", flow_id)
+            status = "ended" if self.ended else "complete" if added >= self._waiting[flow_id] else "needs_action"
+            return {**head, "kind": "sign_in", "status": status, "actions": ["factor"] if status == "needs_action" else []}
+        return {**head, "kind": "sign_in", "actions": [], "status": "complete" if status == "proven" else "needs_factor"}
 
     async def close(self) -> None:
         pass
@@ -105,11 +135,11 @@ class Desk:
         self.opener = Opener(keys, db.clock)  # type: ignore[arg-type]  # a whole clock, in every test
         self.mira = replace(self.here, account_id=identity.account_id, session_id=uuid4(), application="demo")
 
-    def policy(self, **access: Any) -> None:
+    def policy(self, timezone: str = "UTC", **access: Any) -> None:
         self.configuration.replace(
             {"Default": IdentityStore(name="Default").model_dump(mode="json")},
             {"Default": {"name": "Default"}},
-            {"demo": APPLICATION},
+            {"demo": {**APPLICATION, "timezone": timezone}},
             {"Default": {"name": "Default", "sms": {"countries": ["+49"]}, "voice": {"countries": ["+49"]}}},
             access={"Default": {"name": "Default", **access}},
         )
@@ -176,6 +206,21 @@ class Desk:
     async def work(self) -> None:
         """Does what is due, as the worker does."""
         await work_due(self.db, self.made.work)
+
+    def begins(self, typed: str = MAIL) -> UUID:
+        """A sign-in of an application that asks for a factor first, by this name."""
+        flow = random_id()
+        self.identity.first[flow] = typed
+        return flow
+
+    async def ask_first(self, flow: UUID, caller: Caller = here, **how: Any) -> SignInFlow:
+        """The message of it, if there is any, has left."""
+        found = await self.made.first.send("demo", flow, ChallengeRequest(**how), caller)
+        await self.work()
+        return found
+
+    async def first_code(self, flow: UUID, code: str, caller: Caller = here) -> str:
+        return (await self.made.first.code("demo", flow, FactorCode(code=code), caller)).status
 
     async def told(self, event: str) -> list[dict[str, Any]]:
         """Bodies of the events of a type, as far as they wait for the relay."""

@@ -116,6 +116,16 @@ class AccountDisabled(AccountEvent):
     event_type = "latchkey.identity.account_disabled.v1"
 
 
+class ProfileChanged(AccountEvent):
+    """Its owner, or a rep, has changed personal information; what it is now stays in identity. `changed`: names of attributes, and
+    `language`.
+    """
+
+    event_type = "latchkey.identity.profile_changed.v1"
+    application: str
+    changed: list[str]
+
+
 class PasswordChanged(AccountEvent):
     """By its owner or by a reset; `notices`: one for every verified address (NOT-1), each with its own "this wasn't me" link."""
 

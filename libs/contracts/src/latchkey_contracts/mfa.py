@@ -44,13 +44,14 @@ class AccessDecided(AccountEvent):
 
 class ChallengeIssued(AccountEvent):
     """The notifier sends a code or a link, to the factor's own address or number; what was sent before in this flow is dead (D16).
-    `flow_id`: the sign-in or step-up, or with `enrolment` the factor that is to be confirmed.
+    `flow_id`: the sign-in or step-up, or with `enrolment` the factor that is to be confirmed. `factor_id` null: an address or number of the
+    account that is no factor, where the application asks for a factor first.
     """
 
     event_type = "latchkey.mfa.challenge_issued.v1"
     may_expire = True
     flow_id: UUID
-    factor_id: UUID
+    factor_id: UUID | None
     purpose: Literal["sign_in", "step_up", "enrolment"]
     form: Literal["code", "link"]
     application: str
@@ -62,12 +63,12 @@ class ChallengeIssued(AccountEvent):
 
 
 class ChallengeSucceeded(AccountEvent):
-    """A factor was proven in this flow."""
+    """A factor was proven in this flow; with `factor_id` null an address or number of the account."""
 
     event_type = "latchkey.mfa.challenge_succeeded.v1"
     waited_for = False
     flow_id: UUID
-    factor_id: UUID
+    factor_id: UUID | None
     kind: FactorKind
     application: str
     methods: list[str] = Field(description="RFC 8176 `amr`")

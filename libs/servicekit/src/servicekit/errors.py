@@ -132,6 +132,18 @@ class VersionConflict(ServiceError):
     code, status, title = "version_conflict", 409, "It was changed meanwhile"
 
 
+class PreconditionFailed(VersionConflict):
+    """The same, told by If-Match (RFC 9110 §13.1.1)."""
+
+    status = 412
+
+
+class PreconditionRequired(ServiceError):
+    """RFC 6585 §3."""
+
+    code, status, title = "precondition_required", 428, "Say with If-Match which version you have seen"
+
+
 class LinkExpired(ServiceError):
     code, status, title = "link_expired", 410, "This link is too old"
 

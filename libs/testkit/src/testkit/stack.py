@@ -21,8 +21,6 @@ from devstack.supervisor import Stack
 from servicekit import clock as clocks
 
 from . import moving
-from .records import alone
-from .unread import unread
 
 LINK = re.compile(r"https?://\S+/l/(\S+)")
 CODE = re.compile(r"(?m)^([0-9]{3} [0-9]{3})$")
@@ -209,18 +207,6 @@ class Product:
                 states = {name: self.ready(name) for name in self.stack.children}
                 raise AssertionError(f"not quiet after {seconds} s: {waiting}; now {self.now()}; ready: {states}")
             time.sleep(0.1)
-
-    def wait_read(self, *, seconds: float = 60) -> None:
-        """Until all that is in the topics was read, then until nothing waits: after a crash a reader may be away for seconds."""
-        groups = [f"{self.stack.topic_prefix}latchkey.{service}" for service in self.stack.services]
-        bootstrap = self.stack.infrastructure.kafka_bootstrap
-        end = time.monotonic() + seconds
-        while True:
-            self.wait_quiet(seconds=seconds)
-            left = alone(lambda: unread(bootstrap, groups))
-            if not left and not self.waiting():
-                return
-            assert time.monotonic() < end, f"not read after {seconds} s: {left}"
 
 
 @dataclass

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from gateway.api import openapi
 from gateway.api.explained import EXPLAINED
-from gateway.api.operations import OPERATIONS, Operation
+from gateway.api.operations import OPERATIONS, Operation, operation
 from gateway.api.routes import router
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
@@ -82,7 +82,16 @@ class TestSchemas:
         found = SCHEMAS[flow]["properties"]
         assert "enum" in found["status"] or "const" in found["status"]
         assert "const" in found["kind"]
-        assert found["next"]["items"]["enum"] == ["resend", "code", "email", "password", "action", "challenges", "passkey"]
+        assert found["next"]["items"]["enum"] == [
+            "resend",
+            "code",
+            "email",
+            "password",
+            "action",
+            "challenges",
+            "passkey",
+            "factors",
+        ]
 
 
 class TestExamples:
@@ -176,7 +185,14 @@ class TestSecurity:
         taking = {
             one.id for one in OPERATIONS if "Latchkey-Step-Up" in {each["name"] for each in described(one).get("parameters", ())}
         }
-        assert taking == {"addFactor", "removeFactor"}
+        assert taking == {"addFactor", "removeFactor", "endSession", "endOtherSessions"}
+
+    def test_what_has_versions(self) -> None:
+        """RFC 9110: whoever reads it is given an ETag, and whoever changes it says which one was seen."""
+        change, read = operation("changeMe"), operation("readMe")
+        assert next(one for one in described(change)["parameters"] if one["name"] == "If-Match")["required"]
+        assert all("ETag" in described(one)["responses"]["200"]["headers"] for one in (change, read))
+        assert {"412", "428"} <= set(described(change)["responses"])
 
     def test_whose_id_it_is(self) -> None:
         def said(name: str) -> str:

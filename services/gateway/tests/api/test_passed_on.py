@@ -25,7 +25,7 @@ class Identity:
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.session_id, self.account_id = uuid4(), uuid4()
-        self.answer: Answer | None = Answer(200, b'{"as": "it stands",  "items": [1]}')
+        self.answer: Answer | None = Answer(200, b'{"as": "it stands",  "items": [1], "version": "7"}')
         self.callers: list[str] = []
 
     async def send(
@@ -85,7 +85,7 @@ def test_which_they_are():
 class TestBothWays:
     async def test_the_answer_as_it_stands(self, portal, identity, path: str):
         short, long = [await portal.get(path + query, headers=bearer(TOKEN)) for query in ("", LONG_WAY)]
-        assert short.content == b'{"as": "it stands",  "items": [1]}'
+        assert short.content == b'{"as": "it stands",  "items": [1], "version": "7"}'
         assert told(short) == told(long)
         assert len(short.headers["x-request-id"]) == 32
 

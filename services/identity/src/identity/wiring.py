@@ -18,6 +18,7 @@ from servicekit.proof.guessing import Guesses
 from servicekit.proof.links import Links
 from servicekit.sealing import Sealer
 from servicekit.throttle import Throttle
+from servicekit.web import step_up as grants
 from servicekit.web.caller import Signer
 from servicekit.web.client import InternalClient
 from servicekit.web.http import Read, create_internal_app
@@ -40,6 +41,7 @@ from identity.password_change.service import PasswordChanges
 from identity.profile import routes as profile_routes
 from identity.profile.service import Profiles
 from identity.reach import routes as contact_routes
+from identity.reach.owners import Owners
 from identity.reach.service import Contacts
 from identity.registration import consumers as registration_consumers
 from identity.registration import routes as registration_routes
@@ -47,6 +49,7 @@ from identity.registration.sending import Messages
 from identity.registration.service import Registrations
 from identity.registration.tools import MESSAGE, PURPOSE, Tools
 from identity.sessions import routes as session_routes
+from identity.sessions.ending import Endings
 from identity.sessions.service import Sessions
 from identity.settings import IdentitySettings
 from identity.sign_in import routes as sign_in_routes
@@ -73,8 +76,10 @@ class Features:
     sign_ins: SignIns
     actions: RequiredActions
     step_ups: StepUps
+    endings: Endings
     second_factors: SecondFactors
     contacts: Contacts
+    owners: Owners
     profiles: Profiles
     links: Links
 
@@ -86,10 +91,11 @@ class Features:
             activation_routes.router(self.activations),
             link_routes.router(self.links),
             sign_in_routes.router(self.sign_ins, self.actions),
-            session_routes.router(self.tools.sessions),
+            session_routes.router(self.tools.sessions, self.endings),
             password_routes.router(self.changes),
-            contact_routes.router(self.contacts),
+            contact_routes.router(self.contacts, self.owners),
             step_up_routes.router(self.step_ups),
+            profile_routes.router(self.profiles),
             access_routes.router(self.second_factors),
         ]
 
@@ -143,9 +149,11 @@ def features(
         sign_ins=_sign_ins(tools, slowdown, completing, access),
         actions=RequiredActions(db, configuration, changes, completing, idempotency),
         step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),
+        endings=Endings(db, sessions, grants.StepUps(keys), idempotency),
         second_factors=SecondFactors(db),
+        owners=Owners(db, configuration, tools.sealer),
         contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
-        profiles=Profiles(db),
+        profiles=Profiles(db, configuration, idempotency),
         links=Links(db, onetime, idempotency, [activations, freezes]),
     )
 
@@ -194,12 +202,13 @@ def _sign_ins(tools: Tools, slowdown: Slowdown, completing: Completing, access: 
 
 async def build(r: Resources) -> Wired:
     settings: IdentitySettings = r.settings
-    configuration = ConfigurationService(r.db, r.wakeups)
+    mfa = InternalClient("mfa", settings.mfa_url or "http://mfa:8080", Signer("identity", r.keys, r.clock), r.clock)
+    access = MfaAccess(mfa)
+    configuration = ConfigurationService(r.db, r.wakeups, access.abilities)
     passwords = Passwords(
         memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, breaches=open_breaches(settings.breach_file)
     )
-    mfa = InternalClient("mfa", settings.mfa_url or "http://mfa:8080", Signer("identity", r.keys, r.clock), r.clock)
-    made = features(r.db, r.keys, configuration, passwords, MfaAccess(mfa), keep_pending=settings.keep_pending)
+    made = features(r.db, r.keys, configuration, passwords, access, keep_pending=settings.keep_pending)
     return Wired(
         app=create_internal_app(
             "identity", made.routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS, reads=made.reads

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from identity.accounts import store as accounts
 from identity.sessions import store
+from identity.sessions.ending import Endings
 from identity.sessions.routes import router
 from identity.sessions.service import Sessions
 from servicekit.clock import ManualClock
@@ -18,6 +19,8 @@ from servicekit.keys import Keys
 from servicekit.proof import hash_token, new_token
 from servicekit.web.caller import HEADER, Caller, Signer
 from servicekit.web.http import create_internal_app
+from servicekit.web.idempotency import Idempotency
+from servicekit.web.step_up import StepUps
 
 LIFETIME, IDLE = timedelta(hours=12), timedelta(minutes=30)
 
@@ -84,7 +87,12 @@ class TestTouch:
     async def test_the_answer(self, db: Database, account: UUID, keys: Keys, clock: ManualClock) -> None:
         """The gateway of the release before reads `touched` alone (REL-14)."""
         live, unknown = await start(db, account), uuid4()
-        app = create_internal_app("identity", [router(Sessions(db))], keys=keys, clock=clock)
+        app = create_internal_app(
+            "identity",
+            [router(Sessions(db), Endings(db, Sessions(db), StepUps(keys), Idempotency(keys)))],
+            keys=keys,
+            clock=clock,
+        )
         headers = {HEADER: Signer("gateway", keys, clock).sign(Caller("gateway"), "identity")}
         seen = {str(one): clock.now().isoformat() for one in (live, unknown)}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://identity") as client:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from identity.profile.service import Profiles
 from latchkey_contracts.http.sign_in import PasswordRequest, SignInRequest
 from servicekit.errors import CredentialsWrong
 from servicekit.proof import hash_token
@@ -96,6 +95,6 @@ class TestSession:
 async def test_me(mira):
     account_id = await mira.account(EMAIL)
     with recorded(mira.db) as statements:
-        me = await Profiles(mira.db).read(account_id)
+        me = await mira.profiles.read(replace(mira.here, account_id=account_id, session_id=account_id, application="demo"))
     assert (me.sessions, [one["kind"] for one in me.model_dump()["identifiers"]]) == (1, ["email", "username"])
     assert len(statements) <= 1, statements

@@ -6,11 +6,13 @@ from servicekit.events import messages
 from servicekit.events.inbox import Handlers
 
 from mfa.challenge import store as challenges
+from mfa.first_step import store as first_steps
 from mfa.trusted_devices import service as devices
 
 
 async def secured(tx: Tx, event: PasswordChanged | AccountFrozen | AccountDisabled) -> None:
     await challenges.end_all(tx, event.account_id, event.meta.time)
+    await first_steps.end_all(tx, event.account_id, event.meta.time)
     await devices.forget_all(tx, event.account_id, "secured", before=event.meta.time)
 
 

@@ -12,6 +12,7 @@ from latchkey_contracts.http.common import Channel, Delivery, Resend
 from latchkey_contracts.http.factors import FactorKind, Form
 from latchkey_contracts.messages import Contact, Origin, Secrets
 from latchkey_contracts.mfa import ChallengeIssued
+from latchkey_contracts.sealed import Sealed
 from servicekit.db import Conn, Tx
 from servicekit.events import messages
 from servicekit.process.configuration import Resolved
@@ -27,10 +28,12 @@ SIGN_IN, ENROLMENT = "sign_in", "factor_enrolment"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """`flow_id`: whose code or link it is. `proven_at`: since when the address or number is this person's, if it is."""
+    """`flow_id`: whose code or link it is. `proven_at`: since when the address or number is this person's, if it is. `contact`: instead of
+    `target`, sealed by identity.
+    """
 
     flow_id: UUID
-    factor_id: UUID
+    factor_id: UUID | None
     account_id: UUID
     kind: FactorKind
     target: str
@@ -42,6 +45,7 @@ class Message:
     browser: bytes | None
     match: str | None
     asked: Origin
+    contact: Sealed | None = None
 
 
 class Sending:
@@ -81,7 +85,7 @@ class Sending:
             code_expires_at=issued.code_expires_at,
             asked=one.asked,
         )
-        contact = Contact(channel=one.channel, to=one.target, proven_at=one.proven_at, known=True)
+        known = Contact(channel=one.channel, to=one.target, proven_at=one.proven_at, known=True)
         event = ChallengeIssued(
             account_id=one.account_id,
             flow_id=one.flow_id,
@@ -91,7 +95,7 @@ class Sending:
             application=app.application.slug,
             channel=one.channel,
             language=one.language,
-            contact=self._t.sealer.seal(contact, expires_at=expires_at),
+            contact=one.contact or self._t.sealer.seal(known, expires_at=expires_at),
             message=self._t.sealer.seal(secrets, expires_at=expires_at),
             expires_at=expires_at,
         )

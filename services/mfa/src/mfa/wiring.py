@@ -23,6 +23,9 @@ from servicekit.web.idempotency import Idempotency
 from servicekit.web.step_up import StepUps
 
 from mfa import consumers
+from mfa.access_rules import routes as access_routes
+from mfa.access_rules.places import Places, open_places
+from mfa.access_rules.service import AccessRules
 from mfa.challenge import routes as challenge_routes
 from mfa.challenge.access import AccessDecisions
 from mfa.challenge.links import SignInLinks
@@ -35,14 +38,19 @@ from mfa.factors import routes as factor_routes
 from mfa.factors.codes import EnrolmentCodes
 from mfa.factors.confirming import ACTIVATE, Confirming
 from mfa.factors.service import UNMARK, FactorService
+from mfa.first_step.service import FAILED, SEND, FirstSteps
 from mfa.notices.service import NOTICE, Notices
 from mfa.passkeys import routes as passkey_routes
 from mfa.passkeys.service import Passkeys
+from mfa.required import routes as required_routes
+from mfa.required.service import RequiredFactors
 from mfa.sending import Sending
 from mfa.settings import MfaSettings
 from mfa.tools import Tools
 from mfa.trusted_devices import routes as device_routes
 from mfa.trusted_devices.service import TrustedDevices
+
+LOOK_SECONDS = 60.0  # for a newer database of places
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,12 @@ class Features:
     notices: Notices
     factors: FactorService
     confirming: Confirming
+    access_rules: AccessRules
     decisions: AccessDecisions
     challenges: Challenges
+    required: RequiredFactors
     sending: ChallengeSending
+    first: FirstSteps
     links: Links
     passkeys: Passkeys
     by_passkey: PasskeyChallenges
@@ -66,11 +77,16 @@ class Features:
         return {
             ACTIVATE: AskFirst(self.confirming.mark, self.confirming.activate, together=False),
             UNMARK: AskFirst(self.confirming.unmark, self.confirming.unmarked, together=False),
+            SEND: AskFirst(self.first.ask, self.first.send_it, together=False),
+            FAILED: AskFirst(self.first.nothing, self.first.tell_failure, together=False),
             NOTICE: AskFirst(self.notices.ask, self.notices.send, together=False),
         }
 
 
-def features(db: Database, keys: Keys, configuration: Configuration, identity: InternalClient) -> Features:
+def features(
+    db: Database, keys: Keys, configuration: Configuration, identity: InternalClient, places: Places | None = None
+) -> Features:
+    """`places`: where addresses are, if an operator has mounted a database of them."""
     tools = Tools(
         db=db,
         configuration=configuration,
@@ -87,21 +103,28 @@ def features(db: Database, keys: Keys, configuration: Configuration, identity: I
     sending, devices = Sending(tools), TrustedDevices(tools, notices)
     passkeys = Passkeys(tools, keys)
     factors = FactorService(tools, notices, EnrolmentCodes(tools, sending), passkeys)
-    decisions, challenges = AccessDecisions(tools, sending, devices), Challenges(tools, keys, factors, notices, devices)
+    access_rules = AccessRules(tools, places or open_places(None))
+    decisions = AccessDecisions(tools, sending, devices, access_rules)
+    challenges = Challenges(tools, keys, factors, notices, devices)
+    confirming = Confirming(tools, keys, factors, notices, passkeys)
+    second = ChallengeSending(tools, factors, decisions, sending)
     by_passkey = Parts(tools, passkeys, challenges, notices, devices)
     proofs = ProofKit(db, tools.onetime, tools.idempotency)
     return Features(
         tools=tools,
         notices=notices,
         factors=factors,
-        confirming=Confirming(tools, keys, factors, notices, passkeys),
+        confirming=confirming,
+        access_rules=access_rules,
         decisions=decisions,
         challenges=challenges,
-        sending=ChallengeSending(tools, factors, decisions, sending),
+        required=RequiredFactors(tools, factors, confirming, challenges),
+        sending=second,
+        first=FirstSteps(tools, factors, sending, second, challenges),
         devices=devices,
         passkeys=passkeys,
         by_passkey=PasskeyChallenges(by_passkey, PasskeyAlone(by_passkey, decisions)),
-        links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges)]),
+        links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges, tools)]),
     )
 
 
@@ -110,14 +133,16 @@ async def build(r: Resources) -> Wired:
     configuration = ConfigurationCopy(r.db, r.wakeups)
     signer = Signer("mfa", r.keys, r.clock)
     identity = InternalClient("identity", settings.identity_url or "http://identity:8080", signer, r.clock)
-    made = features(r.db, r.keys, configuration, identity)
+    made = features(r.db, r.keys, configuration, identity, open_places(settings.place_database))
     routers = [
         factor_routes.router(made.factors, made.confirming),
         challenge_routes.passkeys(made.by_passkey),
         passkey_routes.router(made.passkeys),
-        challenge_routes.router(made.challenges, made.sending, made.decisions),
+        challenge_routes.router(made.challenges, made.sending, made.decisions, made.first),
         link_routes.router(made.links),
         device_routes.router(made.devices),
+        access_routes.router(made.access_rules),
+        required_routes.router(made.required),
     ]
     return Wired(
         app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
@@ -127,6 +152,10 @@ async def build(r: Resources) -> Wired:
         sweeps=[
             ("factors.purge", settings.sweep_seconds, made.factors.purge),
             ("challenges.purge", settings.sweep_seconds, made.decisions.purge),
+            ("first_steps.purge", settings.sweep_seconds, made.first.purge),
+            ("required_factors.purge", settings.sweep_seconds, made.required.purge),
+            ("access_decisions.purge", settings.sweep_seconds, made.access_rules.purge),
+            ("access_places.look", LOOK_SECONDS, made.access_rules.look),
             ("trusted_devices.purge", settings.sweep_seconds, made.devices.purge),
         ],
         loops=[configuration.run, made.tools.guesses.run],

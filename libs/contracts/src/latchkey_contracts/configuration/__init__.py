@@ -5,7 +5,8 @@ Every setting has its default here, and its range; `latchkey apply` refuses a va
 
 from pydantic import Field
 
-from .access import AccessPolicy, Email, Factor, Phone, TrustedDevice
+from .access import AccessPolicy, Email, Factor, Phone, SecondFactor, TrustedDevice
+from .access_rules import Conditions, Rule
 from .application import LANGUAGES, RESERVED_SLUGS, Application, Consent
 from .identity_stores import RESERVED_ATTRIBUTES, Attribute, Identifier, Identifiers, IdentityStore, PasswordPolicy
 from .notification import (
@@ -52,6 +53,7 @@ __all__ = [
     "Application",
     "Attribute",
     "AttributeBasedRecovery",
+    "Conditions",
     "Consent",
     "ContactChange",
     "Country",
@@ -78,6 +80,8 @@ __all__ = [
     "Phone",
     "Registration",
     "Resend",
+    "Rule",
+    "SecondFactor",
     "SelfServicePolicy",
     "SessionPolicy",
     "SignIn",

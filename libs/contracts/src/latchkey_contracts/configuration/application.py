@@ -1,5 +1,6 @@
 """What customers open: its name and look, its languages, and which store and policies it has."""
 
+from collections.abc import Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -38,3 +39,7 @@ class Application(Part):
     @property
     def id(self) -> UUID:
         return configuration_id("application", self.slug)
+
+    def readable(self, language: str, texts: Mapping[str, str]) -> str:
+        """A text in the language asked for, else in the application's own, else whatever there is."""
+        return texts.get(language) or texts.get(self.default_language) or next(iter(texts.values()))

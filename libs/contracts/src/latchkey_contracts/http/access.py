@@ -6,8 +6,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from .common import Delivery, NextStep, Request, Resend, Response
-from .factors import FactorChoice
+from latchkey_contracts.sealed import Sealed
+
+from .common import Channel, Delivery, Identifier, NextStep, Request, Resend, Response
+from .factors import FactorChoice, FactorKind
 from .step_up import StepUpAction
 
 Id = Annotated[UUID, Field(strict=False)]
@@ -28,10 +30,12 @@ class AccessQuestion(Request):
 
 class AccessState(Response):
     """`allow`: nothing more is needed. `challenge`: a factor, of `factors`. `proven`: by `methods` (RFC 8176), at `proven_at`.
-    `ended`: too many wrong tries.
+    `ended`: too many wrong tries. `deny`: a rule of the policy keeps whoever asks out. `enrol`: what must be added in this flow, once nothing
+    else is needed, one of these (D32). `asked`: by which way something was asked for before anything was proven. `account_id`: with `proven`,
+    whose sign-in it is, where identity doesn't know.
     """
 
-    decision: Literal["allow", "challenge", "proven", "ended"]
+    decision: Literal["allow", "challenge", "proven", "ended", "deny"]
     methods: list[str] = Field(default_factory=list)
     proven_at: datetime | None = None
     account_id: UUID | None = Field(default=None, description="With `proven`: whose factor it is")
@@ -41,11 +45,18 @@ class AccessState(Response):
     resend: Resend | None = None
     match: str | None = None
     link_ended: bool = False
+    enrol: list[FactorKind] = Field(default_factory=list)
+    asked: Channel | None = None
 
     @property
     def told(self) -> dict[str, Any]:
         """What whoever asked is shown of it, by the names that a sign-in and a step-up have alike."""
         return {name: getattr(self, name) for name in ("factors", "next", "delivery", "resend", "match")}
+
+    @property
+    def told_to_anybody(self) -> dict[str, Any]:
+        """The same of a sign-in that nothing is proven of; nothing of it depends on whether the name is known (ENU-1)."""
+        return {**self.told, "delivery": None, "asked": self.asked, "link_ended": self.link_ended}
 
 
 class AccountName(Response):
@@ -59,3 +70,51 @@ class SecondFactor(Request):
 
     enrolled: bool
     version: int
+
+
+class Abilities(Response):
+    """Which rules mfa can decide: with a database that knows countries, and coordinates."""
+
+    countries: bool
+    coordinates: bool
+
+
+class RuleLooked(Response):
+    """`lacked`: which of its conditions didn't hold; none: the rule held."""
+
+    name: str
+    effect: Literal["skip", "require", "deny"]
+    lacked: list[str]
+
+
+class Explanation(Response):
+    """What was decided of one sign-in or step-up, and why; `latchkey access explain` shows it."""
+
+    flow_id: UUID
+    kind: Literal["sign_in", "step_up"]
+    account_id: UUID
+    application: str
+    policy: str
+    decision: Literal["allow", "challenge", "deny"]
+    reasons: list[str]
+    rules: list[RuleLooked]
+    decided_at: datetime
+
+
+class OwnerQuestion(Request):
+    """Who signs in by this name, and where a code or link for it may go: the account's own proven address or number (ENU-1: asked behind
+    the customer's answer).
+    """
+
+    application: str
+    store_id: Id
+    identifier: Identifier
+    channel: Channel
+
+
+class Owner(Response):
+    """`account_id` null: nobody. `contact` null: nothing proven is reached that way. `to`: masked."""
+
+    account_id: UUID | None = None
+    contact: Sealed | None = None
+    to: str | None = None

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from .common import NewPasswordText, PasswordText, Request, Response
+from .common import Language, NewPasswordText, PasswordText, Request, Response, Versioned
 
 
 class PasswordChange(Request):
@@ -25,13 +25,22 @@ class AccountIdentifier(Response):
     verified: bool = Field(description="Whether the customer has proven that it is theirs")
 
 
-class Me(Response):
+class MeChange(Request):
+    """What is given is changed, everything else stays (RFC 7396): an attribute that is null is taken out."""
+
+    profile: dict[str, Any] = Field(
+        default_factory=dict, max_length=100, description="Attributes by name, of those that may be edited"
+    )
+    language: Language | None = Field(default=None, description="The language of this customer's messages from now on")
+
+
+class Me(Versioned, Response):
     """The signed-in customer: what the portal's first page shows."""
 
     account_id: UUID = Field(description="Id of the account; events carry the same")
     display_name: str | None = Field(description="How to greet the customer; null where the profile has no name")
     identifiers: list[AccountIdentifier] = Field(description="All names and addresses that sign in here")
-    profile: dict[str, Any] = Field(description="The attributes of the identity store, by name")
+    profile: dict[str, Any] = Field(description="The attributes that the identity store shows to its customers, by name")
     language: str | None = Field(description="The language of this customer's messages (BCP 47)")
     sessions: int = Field(description="How many sessions of the account are live now, this one included")
     created_at: datetime = Field(description="When the account began")

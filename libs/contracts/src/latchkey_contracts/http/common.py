@@ -12,7 +12,14 @@ Channel = Literal["email", "sms", "voice"]
 DeliveryState = Literal["queued", "handed_over", "accepted", "delivered", "failed", "suppressed", "expired"]
 ChannelHealth = Literal["ok", "delayed", "down"]
 # What the caller may do now, by the last part of the address that does it.
-NextStep = Literal["resend", "code", "email", "password", "action", "challenges", "passkey"]
+NextStep = Literal["resend", "code", "email", "password", "action", "challenges", "passkey", "factors"]
+
+
+class Versioned(BaseModel):
+    """What is changed with `If-Match` (RFC 9110 §13.1.1): whoever hasn't seen the newest version overwrites nothing."""
+
+    # Of a service of the release before, which doesn't say it (REL-14), nothing can be changed for that moment.
+    version: str = Field(default="0", description="Counts up with every change; also the answer's `ETag`, for `If-Match`")
 
 
 # Fields that the API takes out of its answers (gateway/api/routes.py).

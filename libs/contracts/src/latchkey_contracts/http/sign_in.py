@@ -6,10 +6,24 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from .common import PAGES_ONLY, ClientKind, Flow, Identifier, Language, NewPasswordText, PasswordText, Request, Response, ReturnTo
-from .factors import FactorChoice
+from .common import (
+    PAGES_ONLY,
+    Channel,
+    ClientKind,
+    Flow,
+    Identifier,
+    Language,
+    NewPasswordText,
+    PasswordText,
+    Request,
+    Response,
+    ReturnTo,
+)
+from .factors import FactorChoice, FactorKind
 
 Action = Literal["username", "password"]
+# `factor` is no `action` of the account's own: it follows from the application's policy.
+Needed = Literal["username", "password", "factor"]
 
 
 class SignInRequest(Request):
@@ -56,8 +70,16 @@ class SignInFlow(Flow):
         description="`needs_factor`: one of `factors` comes first; `needs_action`: something of `actions`; `complete`: there is a session"
     )
     factors: list[FactorChoice] = Field(default_factory=list, description="With `needs_factor`: what may be used, best first")
-    actions: list[Action] = Field(
-        default_factory=list, description="With `needs_action`: what must be chosen anew before the first session (D32)"
+    actions: list[Needed] = Field(
+        default_factory=list,
+        description="With `needs_action`: what must be chosen anew, or with `factor` added, before the session (D32)",
+    )
+    enrol: list[FactorKind] = Field(
+        default_factory=list, description="With the action `factor`: what may be added now, best first (`/sign-ins/{id}/factors`)"
+    )
+    asked: Channel | None = Field(
+        default=None,
+        description="Where the application asks for a factor first: by which way a code or link was asked for. Whether anything was sent is told to nobody (ENU-1)",
     )
     link_ended: bool = Field(
         default=False, description="A wrong number was typed elsewhere, so the link that was sent works no more"

@@ -45,7 +45,7 @@ class Caller:
     `asn`: the autonomous system of the asking network, where the gateway's operator has mounted a file of them.
     `idempotency_key` is already scoped by the gateway (caller, method, path); `fingerprint` stands for the body.
     `authenticated_at`: when the customer last proved who they are in this session, and by which `methods` (RFC 8176 `amr`); with a
-    session only. `step_up`: a grant for this very call (STP-2), as the customer sent it.
+    session only. `step_up`: a grant for this very call (STP-2), as the customer sent it. `if_match`: the version that was seen (RFC 9110).
     `application`: where that session was begun.
     """
 
@@ -66,6 +66,7 @@ class Caller:
     authenticated_at: datetime | None = None
     methods: tuple[str, ...] = ()
     step_up: str | None = None
+    if_match: str | None = None
     application: str | None = None
 
     @property

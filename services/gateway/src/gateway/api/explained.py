@@ -92,7 +92,13 @@ EXPLAINED: dict[str, Explained] = {
     "step_missing": Explained(
         "The flow isn't that far, or this step isn't asked for.", "Read the flow; `next` names the steps that are possible now."
     ),
-    "version_conflict": Explained("It was changed since it was read.", "Read it again, and change what is there now."),
+    "version_conflict": Explained(
+        "It was changed since it was read. With `If-Match` the status is 412.", "Read it again, and change what is there now."
+    ),
+    "precondition_required": Explained(
+        "What two windows could change at once was to be changed without `If-Match`.",
+        "Read it, and send its `ETag` as `If-Match`.",
+    ),
     "code_burned": Explained(
         "Five wrong codes were tried in this flow, so none of its codes works any more.",
         "Use the link of the mail, which still works, or start again.",

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 from latchkey_contracts.http.common import Problem
-from servicekit.errors import FieldError, ServiceError, StepUpRequired, ValidationFailed
+from servicekit.errors import FieldError, PreconditionRequired, ServiceError, StepUpRequired, ValidationFailed
 from servicekit.web.problems import problem
 
 from . import routes
@@ -74,6 +74,11 @@ STEP_UP = {
     "name": "Latchkey-Step-Up", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 1000},
     "description": "The `grant` of a step-up that was made for this very call: its action and its payload, once, within five minutes",
 }  # fmt: skip
+IF_MATCH = {
+    "name": "If-Match", "in": "header", "required": True, "schema": {"type": "string", "maxLength": 200},
+    "description": "The `ETag` of what you have read (RFC 9110): what was changed since then is not overwritten", "example": '"7"',
+}  # fmt: skip
+ETAG = {"ETag": {"description": "The answer's `version`, in quotes", "schema": {"type": "string"}}}
 REQUEST_ID_HEADER = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
 RETRY_HEADER = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
 
@@ -119,12 +124,14 @@ def _complete(operation: Operation, described: dict[str, Any]) -> None:
         described.setdefault("parameters", []).append(DEVICE)
     if StepUpRequired in operation.problems:
         described.setdefault("parameters", []).append(STEP_UP)
+    if PreconditionRequired in operation.problems:
+        described.setdefault("parameters", []).append(IF_MATCH)
     if operation.who == "provider":
         described["requestBody"] = _provider_body()
     elif operation.request is not None:
         described["requestBody"]["content"]["application/json"]["example"] = shown.get("request")
     good = described["responses"][str(operation.status)]
-    good |= {"description": _good(operation), "headers": REQUEST_ID_HEADER}
+    good |= {"description": _good(operation), "headers": {**REQUEST_ID_HEADER, **(ETAG if operation.versioned else {})}}
     if operation.who == "provider":
         good["content"] = {"application/json": {"schema": {}}, "application/xml": {"schema": {"type": "string"}}}
     elif operation.answer is not None:

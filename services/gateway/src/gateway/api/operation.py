@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from latchkey_contracts.http.common import Request
+from latchkey_contracts.http.common import Request, Versioned
 from servicekit import errors
 from servicekit.errors import ServiceError
 
@@ -52,6 +52,11 @@ class Operation:
     def tries_password(self) -> bool:
         """Counted for the account, and for a device that it knows by itself (BRF-3)."""
         return self.id in {"startSignIn", "enterPassword", "changePassword", "enterStepUpPassword"}
+
+    @property
+    def versioned(self) -> bool:
+        """Its answer has an ETag (RFC 9110 §8.8.3)."""
+        return isinstance(self.answer, type) and issubclass(self.answer, Versioned)
 
     def all_problems(self) -> list[type[ServiceError]]:
         """Every error that this operation can answer, and no other."""

@@ -48,6 +48,7 @@ _SIGN_IN = f"{APP}/sign-ins"
 _REMINDER = f"{APP}/username-reminders"
 _RESET = f"{APP}/password-resets"
 _FACTORS, _STEP_UPS, _TRUSTED = "/v1/me/factors", "/v1/me/step-ups", "/v1/me/trusted-devices"
+_SESSIONS = "/v1/me/sessions"
 _OFFER = "/v1/me/passkey-offer"
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -89,15 +90,20 @@ OPERATIONS: tuple[Operation, ...] = (
     # --- sign-in -----------------------------------------------------------------------------------------------------------
     Operation(
         "startSignIn", "POST", _SIGN_IN, "sign-in", "Begin to sign in", "identity", "anybody",
-        sign_in.SignInFlow, 200, sign_in.SignInRequest, "start", (errors.CredentialsWrong, errors.FlowEnded),
+        sign_in.SignInFlow, 200, sign_in.SignInRequest, "start",
+        (errors.CredentialsWrong, errors.FlowEnded, errors.NotAllowedByPolicy),
         "Nothing is looked up, so known and unknown identifiers are alike. With `password` an API client is done in one call: it is "
         "answered, counted and refused as `enterPassword` would.",
     ),
-    Operation("readSignIn", "GET", f"{_SIGN_IN}/{{id}}", "sign-in", "How far the sign-in is", "identity", "asker", sign_in.SignInFlow),
+    Operation(
+        "readSignIn", "GET", f"{_SIGN_IN}/{{id}}", "sign-in", "How far the sign-in is", "identity", "asker", sign_in.SignInFlow,
+        problems=(errors.NotAllowedByPolicy,),
+    ),
     Operation(
         "enterPassword", "POST", f"{_SIGN_IN}/{{id}}/password", "sign-in", "Try a password", "identity", "asker",
-        sign_in.SignInFlow, 200, sign_in.PasswordRequest, "try", (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded),
-        "The third wrong one ends the flow. With `complete` there is a session: in `session` for API clients, as a cookie for browsers.",
+        sign_in.SignInFlow, 200, sign_in.PasswordRequest, "try",
+        (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded, errors.NotAllowedByPolicy),
+        "The third wrong one ends the flow; so does a rule of the access policy that lets nobody in here, after the right one. With `complete` there is a session: in `session` for API clients, as a cookie for browsers.",
     ),
     Operation(
         "answerRequiredAction", "POST", f"{_SIGN_IN}/{{id}}/action", "sign-in", "Give what is newly required", "identity", "asker",
@@ -108,11 +114,12 @@ OPERATIONS: tuple[Operation, ...] = (
         "sendChallenge", "POST", f"{_SIGN_IN}/{{id}}/challenges", "sign-in", "Send a code or a link, or send it again", "mfa", "asker",
         sign_in.SignInFlow, 202, factors.ChallengeRequest, "try", (errors.StepMissing, errors.FlowEnded),
         "With `needs_factor`. Through the same or another way; whatever was sent before no longer works. 429 with `Retry-After` where it "
-        "is too early.",
+        "is too early. Where the application asks for a factor first, it is accepted whatever the name, and nobody is told whether anything left.",
     ),
     Operation(
         "enterFactorCode", "POST", f"{_SIGN_IN}/{{id}}/code", "sign-in", "Prove a factor by a code", "mfa", "asker",
-        sign_in.SignInFlow, 200, factors.FactorCode, "try", (errors.CodeWrong, errors.CodeExpired, errors.StepMissing, errors.FlowEnded),
+        sign_in.SignInFlow, 200, factors.FactorCode, "try",
+        (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.StepMissing, errors.FlowEnded, errors.NotAllowedByPolicy),
         "With `needs_factor`: a code that was sent, the authenticator app's, or a recovery code. Too many wrong ones end the attempt.",
     ),
     Operation(
@@ -126,6 +133,25 @@ OPERATIONS: tuple[Operation, ...] = (
         sign_in.SignInFlow, 200, passkeys.PasskeyProof, "try", _PASSKEY,
         "Without name and password it is both factors: the session begins, unless something is newly required. Too many wrong ones end "
         "the attempt.",
+    ),
+    Operation(
+        "addRequiredFactor", "POST", f"{_SIGN_IN}/{{id}}/factors", "sign-in", "Begin to add a factor that the policy requires", "mfa", "asker",
+        factors.Factor, 201, factors.FactorRequest, "try", (errors.NotAllowedByPolicy, errors.StepMissing, errors.FlowEnded),
+        "With `needs_action` and the action `factor`: one of `enrol`. It counts once it is confirmed.",
+    ),
+    Operation(
+        "readRequiredFactor", "GET", f"{_SIGN_IN}/{{id}}/factors/{{factor}}", "sign-in", "A factor that is being added", "mfa", "asker",
+        factors.Factor,
+    ),
+    Operation(
+        "confirmRequiredFactor", "POST", f"{_SIGN_IN}/{{id}}/factors/{{factor}}/confirm", "sign-in", "Confirm it and go on", "mfa", "asker",
+        sign_in.SignInFlow, 200, factors.FactorConfirm, "try", _CODE,
+        "By the code that the app shows or that was sent. Answers the sign-in: complete, or what it needs next.",
+    ),
+    Operation(
+        "resendRequiredFactorCode", "POST", f"{_SIGN_IN}/{{id}}/factors/{{factor}}/resend", "sign-in", "Send its code again", "mfa", "asker",
+        factors.Factor, 202, None, "try", (errors.StepMissing, errors.FlowEnded),
+        "While an address or number is pending. 429 with `Retry-After` where it is too early.",
     ),
     # --- recovery ----------------------------------------------------------------------------------------------------------
     Operation(
@@ -180,7 +206,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "confirmLink", "POST", f"{APP}/links/confirm", "links", "Do what the link is for, once", "link", "asker",
         links.LinkFlow | links.ConfirmedElsewhere | links.LinkDone,
-        200, links.ConfirmRequest, "try", (*_LINK, errors.LinkOtherBrowser, errors.MatchWrong, errors.CredentialsWrong),
+        200, links.ConfirmRequest, "try",
+        (*_LINK, errors.LinkOtherBrowser, errors.MatchWrong, errors.CredentialsWrong, errors.NotAllowedByPolicy),
         "From the window that asked it answers the flow. From any other one, activations and resets need `match`: without it "
         "nothing is consumed (`link_other_browser`); a wrong one ends the link. Locks and stops work from anywhere.",
     ),
@@ -197,12 +224,25 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("signOut", "DELETE", "/v1/session", "signed in", "Sign out", "gateway", "session", status=204),
     Operation("readMe", "GET", "/v1/me", "signed in", "The signed-in customer", "identity", "session", account.Me),
     Operation(
+        "changeMe", "PATCH", "/v1/me", "signed in", "Change personal information", "identity", "session", account.Me, 200,
+        account.MeChange, "try", (errors.FeatureDisabled, errors.PreconditionFailed, errors.PreconditionRequired),
+        "With `If-Match`: the `ETag` of what was read. 412 where it was changed since then; nothing is overwritten.",
+    ),
+    Operation(
         "changePassword", "PUT", "/v1/me/password", "signed in", "Change the password", "identity", "session", None, 204,
         account.PasswordChange, "try", (errors.CredentialsWrong, errors.FeatureDisabled, errors.FlowEnded),
         "The current password first; all other sessions end unless told otherwise.",
     ),
     Operation(
-        "listSessions", "GET", "/v1/me/sessions", "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions
+        "listSessions", "GET", _SESSIONS, "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions
+    ),
+    Operation(
+        "endSession", "DELETE", f"{_SESSIONS}/{{id}}", "signed in", "End one of the sessions", "identity", "session", None, 204, None, "try",
+        (errors.StepUpRequired,), "Fresh authentication first (`sessions.end` with `session_id`), but for this very session.",
+    ),
+    Operation(
+        "endOtherSessions", "DELETE", _SESSIONS, "signed in", "End all sessions but this one", "identity", "session", None, 204, None, "try",
+        (errors.StepUpRequired,), "Fresh authentication first (`sessions.end`).",
     ),
     Operation(
         "listFactors", "GET", _FACTORS, "signed in", "What beside the password proves the customer", "mfa", "session", factors.Factors

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from servicekit.context import new_trace, use_trace
 from servicekit.errors import InternalError, ServiceError, SessionRequired
 from servicekit.logging import get_logger
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .operations import OPERATIONS, Operation
+from .routes import etag
 from .service import Gateway
 
 log = get_logger("gateway.api")
@@ -65,6 +67,8 @@ class PassedOn:
             try:
                 body = await self._read(scope, operation)
                 headers: list[Any] = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+                if operation.versioned:
+                    headers.append((b"etag", etag(orjson.loads(body)).encode()))
                 await answer({"type": "http.response.start", "status": 200, "headers": headers})
                 await answer({"type": "http.response.body", "body": body})
             except ServiceError as error:

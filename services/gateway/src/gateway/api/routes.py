@@ -23,7 +23,7 @@ Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="Th
 FlowId = Annotated[UUID, Path(description="The flow's `id`")]
 Provider = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="The provider's name in the notifier's settings")]
 FactorId = Annotated[UUID, Path(description="The factor's `id`")]
-IN_PATH: dict[str, Any] = {"app": Slug, "id": FlowId, "provider": Provider}
+IN_PATH: dict[str, Any] = {"app": Slug, "id": FlowId, "factor": FactorId, "provider": Provider}
 # What a provider's signature may cover; nothing else of a callback is of use to anybody.
 SIGNED_HEADERS = ("content-type", "x-twilio-signature", "webhook-id", "webhook-timestamp", "webhook-signature")
 MAX_CALLBACK = 32 * 1024
@@ -89,6 +89,8 @@ async def perform(call: Call) -> Response:
     if operation.status == 204:
         return Response(status_code=204)
     response = JSONResponse(None, operation.status)
+    if operation.versioned:
+        response.headers["etag"] = etag(found)
     body = await call.gateway.finish(visitor, found, response)
     for own in ("typed", "given_name"):  # for our own pages; here it would make answers differ by what was sent (ENU-1)
         body.pop(own, None)
@@ -96,6 +98,11 @@ async def perform(call: Call) -> Response:
     response.headers["content-length"] = str(len(response.body))
     call.gateway.set_flow_cookie(response, visitor)
     return response
+
+
+def etag(answer: dict[str, Any]) -> str:
+    """Of a versioned answer (RFC 9110 §8.8.3)."""
+    return f'"{answer.get("version", "0")}"'
 
 
 async def read_session(call: Call) -> Response:

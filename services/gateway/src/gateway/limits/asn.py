@@ -6,12 +6,7 @@ GeoLite2 ASN, DB-IP's and IPinfo's have that form. Without one nobody is counted
 from pathlib import Path
 from typing import Protocol
 
-import maxminddb
-from servicekit.logging import get_logger
-
-from gateway.web.addresses import address_of
-
-log = get_logger(__name__)
+from servicekit.networks import MmdbFile
 
 
 class AutonomousSystems(Protocol):
@@ -29,42 +24,20 @@ class Unknown:
     async def look(self) -> None: ...
 
 
-class AsnDatabase:
+class AsnDatabase(MmdbFile):
     """Raises OSError or maxminddb.InvalidDatabaseError where the file is none."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._open()
+        super().__init__(path, "limits.asn")
 
     def number(self, address: str) -> int | None:
-        try:
-            found = self._reader.get(address_of(address))
-        except ValueError:  # no address, or an IPv6 one where the file has IPv4 only
-            return None
-        if not isinstance(found, dict):
+        found = self.get(address)
+        if found is None:
             return None
         number = found.get("autonomous_system_number", found.get("asn"))
         if isinstance(number, str) and number[:2].upper() == "AS" and number[2:].isdecimal():
             return int(number[2:])
         return number if isinstance(number, int) else None
-
-    async def look(self) -> None:
-        """Opens the file again if another has taken its place; one that can't be read leaves the earlier one in use."""
-        try:
-            if self._version() != self._opened:
-                self._open()
-        except (OSError, maxminddb.InvalidDatabaseError) as error:
-            log.warning("limits.asn_database_unreadable", error=type(error).__name__)
-
-    def _open(self) -> None:
-        version = self._version()
-        # In memory: a file that is replaced in place would pull a mapped one from under its reader.
-        self._reader = maxminddb.open_database(self._path, maxminddb.MODE_MEMORY)
-        self._opened = version
-
-    def _version(self) -> tuple[int, int, int]:
-        status = self._path.stat()
-        return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def open_asn(path: Path | None) -> AutonomousSystems:

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.api.service import Gateway
 from gateway.web.visitor import APP, Visitor, cookie_name
 
+from .acts import can_change
 from .fields import twice
 from .links import page_of
 from .offers import offered_first
@@ -34,7 +35,7 @@ async def overview(visit: VisitDep) -> Response:
         me=me,
         website=_website(visit.application),
         done="password" if "password_set" in visit.request.query_params else None,
-        can_change=visit.app.policy.password_change.enabled,
+        can_change=can_change(visit),
     )
 
 
@@ -42,7 +43,7 @@ async def overview(visit: VisitDep) -> Response:
 async def ask_password(visit: VisitDep) -> Response:
     if not visit.signed_in:
         return visit.to(f"{visit.base}/sign-in?to=password" + ("&ended=1" if visit.ended else ""))
-    if not visit.app.policy.password_change.enabled:
+    if not can_change(visit):
         raise errors.FeatureDisabled
     brand = visit.application.brand
     words = [brand.name, brand.said, visit.application.slug]

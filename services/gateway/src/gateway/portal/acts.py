@@ -62,16 +62,21 @@ def way(visit: Visit, factor: UUID) -> str:
     return f"{security(visit)}/ways/{factor}"
 
 
-def inside(visit: Visit) -> None:
-    """Raises Instead, to the sign-in, for who isn't signed in here."""
+def can_change(visit: Visit) -> bool:
+    """The password, which nobody needs where nobody signs in by it (R43)."""
+    return visit.app.policy.password_change.enabled and not visit.app.access.passwordless
+
+
+def inside(visit: Visit, to: str = "security") -> None:
+    """Raises Instead, to the sign-in, for who isn't signed in here. `to`: where that leads on."""
     if not visit.signed_in:
-        raise Instead(visit.to(f"{visit.base}/sign-in?to=security" + ("&ended=1" if visit.ended else "")))
+        raise Instead(visit.to(f"{visit.base}/sign-in?to={to}" + ("&ended=1" if visit.ended else "")))
 
 
-async def acting(visit: Visit) -> dict[str, str]:
+async def acting(visit: Visit, to: str = "security") -> dict[str, str]:
     """The fields of a form, of the customer whom its page showed; raises Instead for anybody else."""
     fields = await visit.form()
-    inside(visit)
+    inside(visit, to)
     if not visit.as_shown:
         raise Instead(visit.again(errors.VersionConflict()))  # somebody else has signed in meanwhile, in another tab
     return fields

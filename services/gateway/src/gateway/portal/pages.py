@@ -19,7 +19,9 @@ from . import (  # the page is called so
     links,
     lost_mailbox,
     passkeys,
+    personal,
     reminder,
+    required_way,
     reset,
     second_step,
     security,
@@ -31,7 +33,9 @@ from .render import assets, brand_style
 from .visit import PLAIN, Instead, Visit
 
 # In this order: what sign_in answers to any other step is for those of second_step no answer.
-PAGES = (sign_up, second_step, passkeys, sign_in, links, help, lost_mailbox, reminder, reset, account, security, step_up)
+PAGES = (
+    sign_up, second_step, required_way, passkeys, sign_in, links, help, lost_mailbox, reminder, reset, account, personal, security, step_up,
+)  # fmt: skip
 _BY_CODE = {"feature_disabled": "not_offered.html", "not_allowed_by_policy": "not_offered.html"}
 _BY_STATUS = {403: "forbidden.html", 404: "not_found.html", 429: "too_many.html", 503: "busy.html"}
 

@@ -73,6 +73,7 @@ class PageContext:
     signed_in: bool = False
     session_ends: datetime | None = None  # unless it is used again before
     can_reset: bool = False  # D14: by oneself
+    edits_personal: bool = False
     home: str | None = None  # the application whose help and sign-in this page leads to
 
     @property
@@ -102,6 +103,7 @@ def render(template: str, page: PageContext, **values: Any) -> str:
         "signed_in": page.signed_in,
         "session_ends": page.session_ends,
         "can_reset": page.can_reset,
+        "edits_personal": page.edits_personal,
         "seconds_left": int((page.session_ends - page.now).total_seconds()) if page.session_ends else 0,
         "asset": asset_url,
         "brand_css": f"/static/{page.application.slug}/{brand_style(brand)[0]}",

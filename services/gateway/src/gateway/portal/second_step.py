@@ -7,7 +7,7 @@ from latchkey_contracts.http.sign_in import SignInFlow
 from servicekit import errors
 from starlette.responses import Response
 
-from .sign_in import arrived, elsewhere, query, step
+from .sign_in import arrived, elsewhere, query, refused, step
 from .visit import Visit, VisitDep
 from .ways import asked, asking, code_of, confirming
 
@@ -18,7 +18,10 @@ _OVER = (errors.CodeBurned, errors.FlowEnded)
 @routes.get("/{app}/sign-in/{flow}/code")
 async def ask_code(visit: VisitDep, flow: UUID, way: str | None = None) -> Response:
     """Also for who waits for a link: it goes on by itself, and whoever asked gets the session (D17)."""
-    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    try:
+        found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    except errors.NotAllowedByPolicy as error:  # decided once a link was pressed elsewhere
+        return refused(visit, error)
     if found is None or found.status != "needs_factor":
         return elsewhere(visit, found, notice="tries_over" if visit.told(*_OVER) else "attempt_over")
     shown = asking(found, way)
@@ -26,10 +29,10 @@ async def ask_code(visit: VisitDep, flow: UUID, way: str | None = None) -> Respo
         return visit.to(step(visit, flow, "methods"))
     waits = shown.sent and (found.match is not None or found.link_ended)
     trusted = visit.app.access.trusted_device
+    trusts = trusted.days if trusted.enabled and not shown.blind else 0
     template = "second_step_passkey.html" if shown.way == "passkey" else "second_step_link.html" if waits else "second_step.html"
     return confirming(
-        visit, template, found, shown,
-        trusts=trusted.days if trusted.enabled else 0, sent="sent" in visit.request.query_params, query=query(visit),
+        visit, template, found, shown, trusts=trusts, sent="sent" in visit.request.query_params, query=query(visit),
     )  # fmt: skip
 
 
@@ -44,6 +47,8 @@ async def take_code(visit: VisitDep, flow: UUID) -> Response:
         answer = await visit.go_on(visit.api(f"sign-ins/{flow}/code"), body, SignInFlow, peer="mfa")
     except (errors.StepMissing, errors.NotFound):
         return visit.again()  # the page says where it stands
+    except errors.NotAllowedByPolicy as error:
+        return refused(visit, error)
     return arrived(visit, answer)
 
 

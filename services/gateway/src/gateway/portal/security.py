@@ -1,6 +1,7 @@
 """How the customer gets in and who is in: the list of ways to confirm, adding, naming and removing one (R22, R39, D29)."""
 
 from base64 import b64encode
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from latchkey_contracts.http.trusted_devices import TrustedDevices
 from servicekit import errors
 from starlette.responses import PlainTextResponse, Response
 
-from .acts import ADDED, NOTHING, REMOVE, Act, acting, inside, perform, security, way
+from .acts import ADDED, NOTHING, REMOVE, Act, acting, can_change, inside, perform, security, way
 from .fields import credential_of, required
 from .visit import Instead, Visit, VisitDep
 from .ways import APP_DIGITS, code_of, pressed
@@ -32,10 +33,11 @@ async def overview(visit: VisitDep) -> Response:
         "security.html",
         me=me,
         factors=factors.items,
-        offered=_offered(factors),
+        offered=offered_of(factors.offered),
         trusted=trusted.items,
         sessions=sorted(sessions.items, key=lambda one: (one.current, one.seen_at), reverse=True),
-        can_change=visit.app.policy.password_change.enabled,
+        can_change=can_change(visit),
+        passwordless=visit.app.access.passwordless,
     )
 
 
@@ -56,13 +58,13 @@ async def choose(visit: VisitDep) -> Response:
     inside(visit)
     factors = await _factors(visit)
     saved = next((one for one in factors.items if one.kind == "recovery_codes" and one.status == "active"), None)
-    return visit.page("add_way.html", offered=_offered(factors), saved=saved)
+    return visit.page("add_way.html", offered=offered_of(factors.offered), saved=saved)
 
 
 @routes.post("/{app}/account/security/add")
 async def add(visit: VisitDep) -> Response:
     fields = await acting(visit)
-    return await perform(visit, Act(_kind(fields.get("kind", ""))))
+    return await perform(visit, Act(kind_of(fields.get("kind", ""))))
 
 
 @routes.get("/{app}/account/security/add/{kind}")
@@ -70,7 +72,7 @@ async def ask_target(visit: VisitDep, kind: str) -> Response:
     inside(visit)
     if ADDED.get(kind) != f"add/{kind}":
         raise errors.NotFound
-    offered = _offered(await _factors(visit))
+    offered = offered_of((await _factors(visit)).offered)
     if kind not in offered:
         raise errors.NotAllowedByPolicy
     return visit.page("add_target.html", kind=kind, safer="totp" in offered)
@@ -79,7 +81,7 @@ async def ask_target(visit: VisitDep, kind: str) -> Response:
 @routes.post("/{app}/account/security/add/{kind}")
 async def add_target(visit: VisitDep, kind: str) -> Response:
     fields = await acting(visit)
-    return await perform(visit, Act(_kind(kind), required(fields, "target")))
+    return await perform(visit, Act(kind_of(kind), required(fields, "target")))
 
 
 @routes.get("/{app}/account/security/ways/{factor}")
@@ -94,7 +96,7 @@ async def set_up(visit: VisitDep, factor: UUID) -> Response:
         return visit.to(security(visit))
     problem = visit.told(errors.CodeWrong, errors.CodeExpired, errors.PasskeyWrong, errors.MoreProofRequired)
     if found.passkey is not None:
-        others = [one for one in _offered(await _factors(visit)) if one != "passkey"]
+        others = [one for one in offered_of((await _factors(visit)).offered) if one != "passkey"]
         options = f"/v1/me/factors/{factor}"
         return visit.page(
             "passkey_make.html",
@@ -107,11 +109,11 @@ async def set_up(visit: VisitDep, factor: UUID) -> Response:
     if found.totp is not None:
         picture = b64encode(found.totp.qr_svg.encode()).decode()
         return visit.page(
-            "add_app.html", factor=found, key=_fours(found.totp.secret), picture=picture, digits=APP_DIGITS, problem=problem
+            "add_app.html", factor=found, key=fours(found.totp.secret), picture=picture, digits=APP_DIGITS, problem=problem
         )
     if found.codes is not None:
         older = next((one for one in (await _factors(visit)).items if one.kind == found.kind and one.status == "active"), None)
-        return visit.page("recovery_codes.html", factor=found, codes=[_written(one) for one in found.codes], older=older)
+        return visit.page("recovery_codes.html", factor=found, codes=[written(one) for one in found.codes], older=older)
     return await _ask_code(visit, found)
 
 
@@ -121,7 +123,7 @@ async def confirm(visit: VisitDep, factor: UUID) -> Response:
     fields = await acting(visit)
     if "resend" in fields:
         return await _send_again(visit, factor)
-    body = {} if "saved" in fields else _proof(fields)
+    body = {} if "saved" in fields else proof_of(fields)
     try:
         found = await visit.go_on(f"/v1/me/factors/{factor}/confirm", body, Factor, peer="mfa")
     except _OVER:
@@ -133,7 +135,7 @@ async def confirm(visit: VisitDep, factor: UUID) -> Response:
     return visit.again(page=security(visit), values={"kind": found.kind}, done="added")
 
 
-def _proof(fields: dict[str, str]) -> dict[str, Any]:
+def proof_of(fields: dict[str, str]) -> dict[str, Any]:
     return {"credential": credential_of(fields)} if "credential" in fields else {"code": code_of(fields)}
 
 
@@ -165,7 +167,7 @@ async def download(visit: VisitDep, factor: UUID) -> Response:
     found = await visit.read(f"/v1/me/factors/{factor}", Factor, peer="mfa")
     if not found.codes:
         raise errors.NotFound
-    text = "".join(f"{_written(one)}\r\n" for one in found.codes)
+    text = "".join(f"{written(one)}\r\n" for one in found.codes)
     name = f"{visit.application.slug}-recovery-codes.txt"
     return visit.done(PlainTextResponse(text, headers={"Content-Disposition": f'attachment; filename="{name}"'}))
 
@@ -211,12 +213,12 @@ async def _factors(visit: Visit) -> Factors:
     return await visit.read("/v1/me/factors", Factors, peer="mfa")
 
 
-def _offered(factors: Factors) -> list[str]:
+def offered_of(kinds: Collection[str]) -> list[str]:
     """What can be added and has a page, in the order of the pages."""
-    return [kind for kind in ADDED if kind in factors.offered]
+    return [kind for kind in ADDED if kind in kinds]
 
 
-def _kind(kind: str) -> str:
+def kind_of(kind: str) -> str:
     if kind not in ADDED:
         raise errors.MalformedRequest
     return kind
@@ -234,9 +236,9 @@ def _gone(visit: Visit) -> Instead:
     return Instead(visit.page("way_gone.html", 404, trouble=None))
 
 
-def _fours(secret: str) -> list[str]:
+def fours(secret: str) -> list[str]:
     return [secret[place : place + 4] for place in range(0, len(secret), 4)]
 
 
-def _written(code: str) -> str:
-    return "-".join(_fours(code))
+def written(code: str) -> str:
+    return "-".join(fours(code))

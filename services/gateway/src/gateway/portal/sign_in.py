@@ -18,9 +18,9 @@ from .visit import Visit, VisitDep
 routes = APIRouter()
 # Where the customer wanted to go, kept over the steps.
 CARRIED = ("return_to", "to")
-_TO = {"password": "/security/password", "security": "/security", "add": "/security/add"}
+_TO = {"password": "/security/password", "security": "/security", "add": "/security/add", "personal": "/personal"}
 # Why it is over, where nothing else says it.
-ENDINGS = ("attempt_over", "tries_over")
+ENDINGS = ("attempt_over", "tries_over", "denied")
 WRONG_PASSKEY = (errors.PasskeyWrong, errors.MoreProofRequired)
 # Where a sign-in goes on, by its status.
 _NEXT = {"password": "password", "needs_factor": "code", "needs_action": "action"}
@@ -31,14 +31,15 @@ async def ask_name(visit: VisitDep) -> Response:
     if visit.signed_in:
         return visit.to(f"{visit.base}/account")
     notice = next((name for name in ("signed_out", "ended") if name in visit.request.query_params), None)
+    if (denied := visit.told(errors.NotAllowedByPolicy)) is not None:
+        return _name(visit, notice="denied", status=denied.status)
     return _name(visit, notice=notice)
 
 
 @routes.post("/{app}/sign-in")
 async def take_name(visit: VisitDep) -> Response:
     fields = await visit.form()
-    flow = await _start(visit, required(fields, "identifier"))
-    return visit.to(step(visit, flow.id, "password"))
+    return arrived(visit, await _start(visit, required(fields, "identifier")))
 
 
 @routes.get("/{app}/sign-in/{flow}/password")
@@ -82,6 +83,8 @@ async def take_password(visit: VisitDep, flow: UUID) -> Response:
         raise
     except errors.TooManyRequests as error:
         return visit.again(error, done="slowed_down")
+    except errors.NotAllowedByPolicy as error:
+        return refused(visit, error)
     except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
         return visit.again()  # the page says where it stands
     return arrived(visit, answer)
@@ -93,6 +96,8 @@ async def ask_action(visit: VisitDep, flow: UUID) -> Response:
     found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
     if found is None or found.status != "needs_action":
         return elsewhere(visit, found)
+    if found.actions == ["factor"]:
+        return visit.to(step(visit, flow, "factors/add"))
     brand, store = visit.application.brand, visit.app.store
     template = "forced_password.html" if "password" in found.actions else "choose_username.html"
     words = [brand.name, brand.said, visit.application.slug]
@@ -165,6 +170,11 @@ def arrived(visit: Visit, answer: SignInFlow) -> Response:
         return visit.to(step(visit, answer.id, _NEXT[answer.status]))
     home = f"{visit.base}/account{_TO.get(visit.request.query_params.get('to', ''), '')}"
     return visit.to(offered_first(visit, answer.return_to or home, when=visit.app.policy.passkey.promote_at.login))
+
+
+def refused(visit: Visit, error: errors.NotAllowedByPolicy) -> Response:
+    """By a rule of the access policy: told where a sign-in begins."""
+    return visit.again(error, page=f"{visit.base}/sign-in{visit.query(*CARRIED)}", values={})
 
 
 def step(visit: Visit, flow: UUID, name: str) -> str:

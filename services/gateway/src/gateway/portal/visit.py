@@ -103,7 +103,7 @@ class Visit:
 
     @property
     def can_reset(self) -> bool:
-        return self.resolved is not None and self.resolved.policy.password_reset.enabled
+        return self.resolved is not None and self.resolved.policy.password_reset.enabled and not self.resolved.access.passwordless
 
     def api(self, path: str = "") -> str:
         return f"/v1/apps/{self.application.slug}" + (f"/{path}" if path else "")
@@ -270,6 +270,7 @@ class Visit:
             csrf=csrf.form_token(self.key, self.visitor),
             now=now,
             can_reset=self.can_reset,
+            edits_personal=self.resolved is not None and self.resolved.policy.personal_information.enabled,
             signed_in=session is not None,
             session_ends=session_ends(session, now) if session else None,
             home=self._home(),

@@ -66,7 +66,8 @@ def code_of(fields: dict[str, str]) -> str:
 @dataclass(frozen=True)
 class Asking:
     """What the page asks for. `way`: `passkey`, `totp`, `recovery_codes`, or the channel; `sent`: something has left by it; `offer`: what its button
-    sends, where nothing has. `others`: what is at hand as well.
+    sends, where nothing has. `others`: what is at hand as well. `blind`: nothing is proven yet, so nobody is told where it goes or
+    whether there is anything to go to (ENU-1).
     """
 
     way: str
@@ -74,6 +75,7 @@ class Asking:
     offer: Sendable | None
     sends: list[Sendable]
     others: list[FactorChoice]
+    blind: bool = False
 
 
 def asking(flow: SignInFlow | StepUpFlow, chosen: str | None, forms: Sequence[Form] = ("code", "link")) -> Asking | None:
@@ -82,8 +84,10 @@ def asking(flow: SignInFlow | StepUpFlow, chosen: str | None, forms: Sequence[Fo
     sends = sendables(flow.factors, forms)
     picked = next((one for one in held if str(one.id) == chosen), None)
     usable = [one for one in flow.factors if one in held or any(send.factor == one for send in sends)]
-    if picked is None and flow.delivery is not None:
-        return Asking(flow.delivery.channel, True, None, sends, held)
+    blind = bool(flow.factors) and all(one.to is None and one.kind in SENT for one in flow.factors)
+    asked = flow.asked if isinstance(flow, SignInFlow) else None
+    if picked is None and (channel := asked or (flow.delivery.channel if flow.delivery else None)) is not None:
+        return Asking(channel, True, None, sends, held, blind)
     picked = picked or next(iter(usable), None)
     if picked is None:
         return None
@@ -91,7 +95,7 @@ def asking(flow: SignInFlow | StepUpFlow, chosen: str | None, forms: Sequence[Fo
     if picked in held:
         return Asking(picked.kind, False, None, sends, others)
     offer = next(send for send in sends if send.factor == picked)
-    return Asking(offer.channel, False, offer, sends, others)
+    return Asking(offer.channel, False, offer, sends, others, blind)
 
 
 def confirming(visit: Visit, template: str, flow: SignInFlow | StepUpFlow, shown: Asking, **more: Any) -> Response:

@@ -33,6 +33,7 @@ FIELD_WORDS = {
     "password_breached": N_("This password is known from a data leak elsewhere. Choose one you use nowhere else."),
     "too_long": N_("This is too long."),
     "not_this_form": N_("This isn't in the form we can read."),
+    "not_editable": N_("This can't be changed here."),
     "not_an_option": N_("Please choose one of the options."),
     "password_same": N_("This is the password you have. Choose another one."),
     "current_password_wrong": N_("That isn't your current password."),

@@ -6,17 +6,12 @@ would be known; so it is the IPv4 address here, wherever an address comes from.
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
+from servicekit.networks import address_of
 from starlette.types import Scope
 
 _MAPPED_BITS = 96
-
-
-def address_of(text: str) -> IPv4Address | IPv6Address:
-    """Raises ValueError where it is none."""
-    found = ip_address(text)
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def networks(text: str) -> list[IPv4Network | IPv6Network]:

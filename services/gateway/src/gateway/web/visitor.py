@@ -40,6 +40,7 @@ class Visitor:
     api: bool
     device_token: str | None = None
     step_up: str | None = None  # a grant, for one call
+    if_match: str | None = None  # which version of it was seen, for one call
     language: str | None = None
     session: SessionInfo | None = None
     device: Device | None = None
@@ -76,6 +77,7 @@ class Visitor:
             authenticated_at=self.session.authenticated_at if self.session else None,
             methods=tuple(self.session.methods) if self.session else (),
             step_up=self.step_up,
+            if_match=self.if_match,
             application=self.session.application if self.session else None,
         )
 
@@ -126,6 +128,7 @@ def read_visitor(scope: Scope, *, proxies: Sequence[IPv4Network | IPv6Network], 
         flow_token=_plausible(flow_header if api else ours[FLOW]),
         device_token=header(scope, b"latchkey-device") if api else ours[DEVICE],
         step_up=_plausible_grant(header(scope, b"latchkey-step-up")),
+        if_match=header(scope, b"if-match"),
         api=api,
     )
 

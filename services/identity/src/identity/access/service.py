@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
-from latchkey_contracts.http.access import AccessQuestion, AccessState, AccountName, SecondFactor
+from latchkey_contracts.http.access import Abilities, AccessQuestion, AccessState, AccountName, SecondFactor
 from servicekit.db import Database
 from servicekit.errors import NotFound
 from servicekit.web.caller import Caller
@@ -16,7 +16,7 @@ from . import store
 
 # Whoever signs in waits for it.
 SECONDS = 1.0
-DECISIONS = "/internal/access-decisions"
+DECISIONS, ABILITIES = "/internal/access-decisions", "/internal/access-abilities"
 # By what its owner most likely knows an account.
 CALLED = ("email", "username", "phone")
 
@@ -48,6 +48,10 @@ class MfaAccess:
 
     async def check_reachable(self) -> None:
         await self._mfa.request("GET", DECISIONS, caller=Caller("identity"), deadline=SECONDS)
+
+    async def abilities(self) -> Abilities:
+        """Which rules it can decide. Raises Overloaded."""
+        return Abilities.model_validate(await self._mfa.request("GET", ABILITIES, caller=Caller("identity"), deadline=SECONDS))
 
 
 def _asker(caller: Caller) -> Caller:

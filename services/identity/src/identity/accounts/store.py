@@ -68,13 +68,13 @@ UPDATE identifier AS i SET contested = true FROM account AS a
 WHERE a.id = i.account_id AND a.status = 'pending' AND i.store_id = $1 AND i.kind = $2 AND i.canonical = $3 AND NOT i.contested
     AND i.verified_at IS NULL
 """
-_PROFILE = "UPDATE account SET profile = $2 WHERE id = $1"
+_PROFILE = "UPDATE account SET profile = $2, profile_version = profile_version + 1 WHERE id = $1"
 _VERIFY = """
 UPDATE identifier SET verified_at = $4, value = $5, contested = false
 WHERE account_id = $1 AND kind = $2 AND canonical = $3
 """
 _ACTIVATE = """
-UPDATE account SET status = 'active', activated_at = $2, profile = $3, consents = $4, language = $5 WHERE id = $1
+UPDATE account SET status = 'active', activated_at = $2, profile = $3, consents = $4, language = $5, profile_version = profile_version + 1 WHERE id = $1
 """
 _STATUS = "UPDATE account SET status = $2, frozen_at = CASE WHEN $2 = 'frozen' THEN $3 ELSE frozen_at END WHERE id = $1"
 _IDENTIFIERS = """

@@ -9,7 +9,7 @@ from latchkey_contracts.http import apps
 from servicekit.process.configuration import Resolved
 from servicekit.web.caller import CallerDep, allow
 
-from .service import ConfigurationService, readable
+from .service import ConfigurationService
 
 APPLY = "/internal/configuration"
 BODY_LIMITS = {APPLY: 4 * 1024 * 1024}  # an operator's file with hundreds of applications
@@ -45,7 +45,7 @@ def describe(found: Resolved, language: str | None) -> apps.Application:
             apps.AttributeField(
                 name=attribute.name,
                 type=attribute.type,
-                label=readable(application, said, attribute.label),
+                label=application.readable(said, attribute.label),
                 required=attribute.required,
                 options=[{"value": option, "label": option} for option in attribute.options] if attribute.options else None,
             )
@@ -64,12 +64,12 @@ def describe(found: Resolved, language: str | None) -> apps.Application:
 
 def _consent(application: Application, said: str, consent: Consent) -> apps.ConsentField:
     """`hash`: of the text that is shown, in that language; a decision names it."""
-    text = readable(application, said, consent.text)
+    text = application.readable(said, consent.text)
     return apps.ConsentField(
         id=consent.id,
         version=consent.version,
         mandatory=consent.mandatory,
-        title=readable(application, said, consent.title),
+        title=application.readable(said, consent.title),
         text=text,
         hash=sha256(text.encode()).hexdigest(),
     )

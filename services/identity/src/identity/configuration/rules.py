@@ -14,7 +14,7 @@ from latchkey_contracts.configuration import (
 )
 from pydantic import BaseModel, ValidationError
 
-from . import item_rules
+from . import access_rules, item_rules
 from .findings import Checked, Known
 from .reasons import reason
 
@@ -24,8 +24,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 Item = TypeVar("Item", bound=BaseModel)
 
 
-def check(document: Any, known: Known | None) -> Checked:
-    """`known`: None before anybody can be asked; then what a document refers to may be there or not."""
+def check(document: Any, known: Known | None, able: access_rules.Able | None = None) -> Checked:
+    """`known`: None before anybody can be asked; then what it refers to may be there or not. `able`: which access rules can be decided."""
     checked, asked, known = Checked(), known is not None, known or Known()
     parsed = None
     try:
@@ -48,6 +48,7 @@ def check(document: Any, known: Known | None) -> Checked:
         item_rules.check_store(checked, path, store)
     for path, notification in notifications.items():
         item_rules.check_notification(checked, path, notification)
+    access_rules.check_policies(checked, access, able)
     for path, application in applications.items():
         item_rules.check_application(checked, path, application)
     _check_friendly_urls(checked, applications, known)
@@ -58,6 +59,7 @@ def check(document: Any, known: Known | None) -> Checked:
         _check_references(checked, document, "notification_policies", "notification_policy", {"Default", *known.notifications})
         _check_references(checked, document, "access_policies", "access_policy", {"Default", *known.access})
     _check_pairs(checked, stores, policies, applications, known)
+    access_rules.check_applications(checked, access, notifications, stores, applications, known)
     _check_first_text(checked, stores, policies, notifications, applications, known)
     if not checked.errors:
         checked.document = parsed

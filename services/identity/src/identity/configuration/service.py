@@ -1,6 +1,6 @@
 """Applies a configuration file, all or nothing, and publishes what changed in full (docs/architecture.md)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from latchkey_contracts.configuration import (
     SelfServicePolicy,
     configuration_id,
 )
+from latchkey_contracts.http.access import Abilities
 from latchkey_contracts.identity import (
     AccessPolicyPublished,
     ApplicationPublished,
@@ -23,13 +24,14 @@ from latchkey_contracts.identity import (
     SelfServicePolicyPublished,
 )
 from pydantic import BaseModel
-from servicekit.db import Conn, Tx
-from servicekit.errors import FieldError, ValidationFailed
+from servicekit.db import Conn, Database, Tx
+from servicekit.errors import FieldError, Overloaded, ValidationFailed
+from servicekit.events.wakeups import Wakeups
 from servicekit.logging import get_logger, security_event
 from servicekit.outgoing import MOST_BYTES, EventTooLarge
 from servicekit.process.configuration import Content, Kind, LiveConfiguration, Version
 
-from . import rules, store
+from . import access_rules, rules, store
 from .findings import Known
 
 # Well within the topics' retention (7 days), so that a subscriber that comes late gets everything, too.
@@ -78,7 +80,13 @@ def _items(document: Document) -> Iterator[_Item]:
 
 
 class ConfigurationService(LiveConfiguration):
-    """Identity's own is the source; the others have copies (servicekit.process.configuration)."""
+    """Identity's own is the source; the others have copies (servicekit.process.configuration). `abilities`: asks mfa which rules of access
+    policies it can decide.
+    """
+
+    def __init__(self, db: Database, wakeups: Wakeups, abilities: Callable[[], Awaitable[Abilities]] | None = None) -> None:
+        super().__init__(db, wakeups)
+        self._abilities = abilities
 
     async def versions(self, conn: Conn) -> list[Version]:
         return await store.revisions(conn)
@@ -91,10 +99,11 @@ class ConfigurationService(LiveConfiguration):
         applied: list[str] = []
         unchanged: list[str] = []
         too_large: list[FieldError] = []
+        able = await self._able() if access_rules.needs_places(document) else None
         async with self._db.transaction() as tx:
             await store.lock(tx)
             rows = await store.everything(tx)
-            checked = rules.check(document, _known(rows))
+            checked = rules.check(document, _known(rows), able)
             if checked.document is None:
                 raise ValidationFailed([FieldError(path, "not_allowed", why) for path, why in checked.errors])
             before = {(row.kind, row.name): row.content for row in rows}
@@ -116,6 +125,13 @@ class ConfigurationService(LiveConfiguration):
         await self.load()
         warnings = [{"path": path, "reason": why} for path, why in checked.warnings]
         return {"applied": applied, "unchanged": unchanged, "warnings": warnings}
+
+    async def _able(self) -> access_rules.Able:
+        """Mfa alone knows whether it has a database of places."""
+        try:
+            return await self._abilities() if self._abilities is not None else "nobody"
+        except Overloaded:
+            return "nobody"
 
     @staticmethod
     async def _publish(tx: Tx, item: _Item) -> None:
@@ -145,8 +161,3 @@ def _known(rows: list[Content]) -> Known:
         of("notification_policy", NotificationPolicy),
         of("access_policy", AccessPolicy),
     )
-
-
-def readable(application: Application, language: str, texts: dict[str, str]) -> str:
-    """A text in the language asked for, else in the application's own, else whatever there is."""
-    return texts.get(language) or texts.get(application.default_language) or next(iter(texts.values()))

@@ -64,7 +64,7 @@ class PasswordChanges:
         if session is None:
             raise SessionRequired
         app = self.configuration.application(session.application)
-        if not app.policy.password_change.enabled:
+        if not app.policy.password_change.enabled or app.access.passwordless:  # R43
             raise FeatureDisabled
         set_tenant(str(app.store.id), "user")
         await self.slowdown.take(self.db, count)

@@ -1,17 +1,24 @@
-"""GET /v1/me: what the portal's first page shows of the signed-in customer."""
+"""GET and PATCH /v1/me: what the portal shows of the signed-in customer, and what may be changed there."""
 
 from collections.abc import Mapping
 
-from latchkey_contracts.http.account import Me
-from servicekit.web.caller import Caller
+from fastapi import APIRouter
+from latchkey_contracts.http.account import Me, MeChange
+from servicekit.web.caller import CallerDep, allow
 from servicekit.web.http import Read
 
 from .service import Profiles
 
 
-def reads(profiles: Profiles) -> Mapping[str, Read]:
-    async def me(caller: Caller) -> Me:
-        account_id, _ = caller.account()
-        return await profiles.read(account_id)
+def router(profiles: Profiles) -> APIRouter:
+    routes = APIRouter()
 
-    return {"/v1/me": me}
+    @routes.patch("/v1/me", dependencies=[allow("gateway")])
+    async def change(body: MeChange, caller: CallerDep) -> Me:
+        return await profiles.change(body, caller)
+
+    return routes
+
+
+def reads(profiles: Profiles) -> Mapping[str, Read]:
+    return {"/v1/me": profiles.read}

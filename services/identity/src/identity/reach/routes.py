@@ -1,13 +1,15 @@
-"""POST /internal/contacts and /internal/contacts/several: for the workers of recovery and mfa."""
+"""POST /internal/contacts and /internal/contacts/several: for the workers of recovery and mfa. POST /internal/sign-in-owners: for mfa's."""
 
 from fastapi import APIRouter
+from latchkey_contracts.http.access import Owner, OwnerQuestion
 from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest, ContactsAnswer, ContactsRequest
 from servicekit.web.caller import CallerDep, allow
 
+from .owners import Owners
 from .service import Contacts
 
 
-def router(contacts: Contacts) -> APIRouter:
+def router(contacts: Contacts, owners: Owners) -> APIRouter:
     routes = APIRouter(dependencies=[allow("recovery", "mfa")])
 
     @routes.post("/internal/contacts")
@@ -17,5 +19,9 @@ def router(contacts: Contacts) -> APIRouter:
     @routes.post("/internal/contacts/several")
     async def find_several(body: ContactsRequest) -> ContactsAnswer:
         return ContactsAnswer(items=await contacts.find_several(body.items))
+
+    @routes.post("/internal/sign-in-owners")
+    async def owner(body: OwnerQuestion) -> Owner:
+        return await owners.find(body)
 
     return routes

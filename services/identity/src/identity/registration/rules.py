@@ -53,12 +53,13 @@ def check_profile(given: dict[str, Any], store: IdentityStore) -> list[FieldErro
         if value is None or (isinstance(value, str) and not value.strip()):
             if attribute.required:
                 errors.append(FieldError(f"/profile/{name}", "required", "This is needed"))
-        elif (problem := _attribute_problem(value, attribute)) is not None:
+        elif (problem := attribute_problem(value, attribute)) is not None:
             errors.append(FieldError(f"/profile/{name}", "not_this_form", problem))
     return errors
 
 
-def _attribute_problem(value: object, attribute: Attribute) -> str | None:
+def attribute_problem(value: object, attribute: Attribute) -> str | None:
+    """What is wrong with a value that isn't blank."""
     if attribute.type == "checkbox":
         return None if isinstance(value, bool) else "This is yes or no"
     if attribute.type == "list":

@@ -12,6 +12,7 @@ from pydantic import Field
 from servicekit.web.caller import CallerDep, allow
 from servicekit.web.http import Read
 
+from .ending import Endings
 from .service import Sessions
 
 
@@ -25,7 +26,7 @@ class Touch(Request):
     seen: dict[str, str] = Field(max_length=5000)
 
 
-def router(sessions: Sessions) -> APIRouter:
+def router(sessions: Sessions, endings: Endings) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/internal/sessions/lookup", dependencies=[allow("gateway")])
@@ -41,6 +42,14 @@ def router(sessions: Sessions) -> APIRouter:
     @routes.delete("/v1/session", status_code=204, dependencies=[allow("gateway")])
     async def sign_out(caller: CallerDep) -> None:
         await sessions.sign_out(caller)
+
+    @routes.delete("/v1/me/sessions/{session_id}", status_code=204, dependencies=[allow("gateway")])
+    async def end(session_id: UUID, caller: CallerDep) -> None:
+        await endings.one(session_id, caller)
+
+    @routes.delete("/v1/me/sessions", status_code=204, dependencies=[allow("gateway")])
+    async def end_others(caller: CallerDep) -> None:
+        await endings.others(caller)
 
     return routes
 

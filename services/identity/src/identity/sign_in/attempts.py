@@ -1,9 +1,11 @@
 """Sign-in attempts: how they begin, whose they are, and what is told of them."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from latchkey_contracts.http.access import AccessState
-from latchkey_contracts.http.sign_in import Action, SignInFlow, SignInRequest
+from latchkey_contracts.http.factors import FactorKind
+from latchkey_contracts.http.sign_in import Action, Needed, SignInFlow, SignInRequest
 from servicekit.db import Conn
 from servicekit.errors import NotFound
 from servicekit.ids import random_id
@@ -22,7 +24,7 @@ def begun(conn: Conn, app: Resolved, body: SignInRequest, caller: Caller) -> Att
         application=app.application.slug,
         identifier=body.identifier,
         browser=caller.browser,
-        status="password",
+        status="needs_factor" if app.access.factor_first else "password",
         return_to=body.return_to,
         created_at=conn.now,
         expires_at=conn.now + app.policy.sign_in.attempt_lifetime,
@@ -37,20 +39,28 @@ async def mine(conn: Conn, slug: str, flow_id: UUID, caller: Caller) -> Attempt:
     return attempt
 
 
-def view(conn: Conn, attempt: Attempt, actions: list[Action], *, over: bool = False) -> SignInFlow:
-    """`actions`: what it still waits for, if its proof stands; with none it can't go on. `over`: whatever it waits for."""
+def view(
+    conn: Conn, attempt: Attempt, actions: Sequence[Action], *, over: bool = False, enrol: Sequence[FactorKind] = ()
+) -> SignInFlow:
+    """`actions`: what it still waits for, if its proof stands; with none, and no factor to add, it can't go on. `over`: whatever it waits
+    for. `enrol`: what may be added, where that is known.
+    """
     status = attempt.status
     if status in {"password", "needs_factor", "needs_action"} and (over or attempt.expires_at <= conn.now):
         status = "ended"
-    if status == "needs_action" and not actions:
+    due: list[Needed] = ["factor"] if attempt.factor_due else []
+    needed: list[Needed] = [*actions, *due]
+    if status == "needs_action" and not needed:
         status = "ended"
-    following = {"password": ["password"], "needs_action": ["action"]}.get(status, [])
+    steps = [*(["action"] if actions else []), *(["factors"] if attempt.factor_due else [])]
+    following = {"password": ["password"], "needs_action": steps}.get(status, [])
     return SignInFlow(
         id=attempt.id,
         status=status,
         expires_at=attempt.expires_at,
         next=following,
-        actions=actions if status == "needs_action" else [],
+        actions=needed if status == "needs_action" else [],
+        enrol=list(enrol) if status == "needs_action" else [],
         typed=attempt.identifier,
         return_to=attempt.return_to if status == "complete" else None,
     )

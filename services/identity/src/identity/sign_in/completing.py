@@ -52,13 +52,15 @@ class Completing:
         if access is not None and access.decision not in {"allow", "proven"}:
             raise FlowEnded
         attempt = replace(attempt, factor_done=attempt.factor_done or access is not None)
+        if access is not None:
+            attempt = replace(attempt, factor_due=bool(access.enrol))
         if access is not None and access.decision == "proven":
             methods = tuple(dict.fromkeys([*attempt.methods, *access.methods]))
             attempt = replace(attempt, methods=methods if MULTIPLE in methods else (*methods, MULTIPLE), proven_at=tx.now)
-        if standing.required:
+        if standing.required or attempt.factor_due:
             waiting = replace(attempt, status="needs_action")
             await store.put(tx, waiting)
-            return view(tx, waiting, standing.required)
+            return view(tx, waiting, standing.required, enrol=access.enrol if access is not None else [])
         return await self._session(tx, app, attempt, account_id, caller)
 
     async def _session(self, tx: Tx, app: Resolved, attempt: Attempt, account_id: UUID, caller: Caller) -> SignInFlow:

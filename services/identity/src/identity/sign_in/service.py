@@ -10,7 +10,7 @@ from latchkey_contracts.http.sign_in import PasswordRequest, SignInFlow, SignInR
 from latchkey_contracts.identity import SignInFailed
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Database, Tx
-from servicekit.errors import CredentialsWrong, FieldError, FlowEnded, StepMissing, ValidationFailed
+from servicekit.errors import CredentialsWrong, FieldError, FlowEnded, NotAllowedByPolicy, StepMissing, ValidationFailed
 from servicekit.events import work
 from servicekit.ids import random_id
 from servicekit.logging import security_event
@@ -27,7 +27,8 @@ from identity.sessions.service import PASSWORD
 from . import store
 from .attempts import begun, mine, view, with_challenge, with_passkey
 from .by_passkey import ByPasskey
-from .completing import Completing
+from .completing import MULTIPLE, Completing
+from .first_step import DENIED, FirstSteps, generic, waits
 from .proving import Proven, Proving
 from .store import Attempt
 
@@ -53,6 +54,7 @@ class SignIns:
         self._completing = completing
         self._by_passkey = ByPasskey(db, completing, access)
         self._proving = Proving(db, passwords, slowdown)
+        self._first = FirstSteps(db, configuration, completing, access)
         self._idempotency = idempotency
 
     async def start(self, slug: str, body: SignInRequest, caller: Caller) -> SignInFlow:
@@ -61,6 +63,8 @@ class SignIns:
         if body.return_to is not None and body.return_to not in app.application.return_urls:
             raise ValidationFailed([FieldError("/return_to", "not_an_option", "This address is not registered")])
         app.language_for(body.language, caller)  # refused as anywhere; nothing is written to anybody at sign-in
+        if body.identifier is None and app.access.factor_first:
+            raise ValidationFailed([FieldError("/identifier", "required", "This is needed")])
         if body.password is not None:
             return await self._at_once(app, body, body.password, caller)
         # One statement needs no transaction around it; a stored answer does.
@@ -68,7 +72,7 @@ class SignIns:
             await self._idempotency.begin(tx, caller)
             attempt = begun(tx, app, body, caller)
             await store.put(tx, attempt)
-            answer = with_passkey(app, attempt, view(tx, attempt, []))
+            answer = generic(tx, app, attempt) if waits(attempt) else with_passkey(app, attempt, view(tx, attempt, []))
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
@@ -77,13 +81,35 @@ class SignIns:
             attempt = await mine(conn, slug, flow_id, caller)
             if self._completing.left(attempt):
                 return view(conn, attempt, [], over=True)
-            waits = attempt.status in {"needs_factor", "needs_action"} and await store.still_proven(conn, flow_id)
-            actions = await accounts.required(conn, attempt.account_id) if waits and attempt.account_id else []
-            shown = view(conn, attempt, actions, over=attempt.status == "needs_factor" and not waits)
+            stands = attempt.status in {"needs_factor", "needs_action"} and await store.still_proven(conn, flow_id)
+            actions = await accounts.required(conn, attempt.account_id) if stands and attempt.account_id else []
+            shown = view(conn, attempt, actions, over=attempt.status in {"needs_factor", "needs_action"} and not stands)
+        if waits(attempt):
+            return await self._first.go_on(slug, attempt, caller)
         if shown.status == "password":
             app = self._configuration.application(slug)
             return await self._by_passkey.go_on(app, attempt, caller, with_passkey(app, attempt, shown))
-        return await self._with_factor(slug, attempt, caller) if shown.status == "needs_factor" else shown
+        if shown.status == "needs_factor":
+            return await self._with_factor(slug, attempt, caller)
+        return await self._with_required(slug, attempt, caller) if "factor" in shown.actions else shown
+
+    async def _with_required(self, slug: str, attempt: Attempt, caller: Caller) -> SignInFlow:
+        """What must be added, as mfa says it now; once it is, whoever asked goes on here."""
+        access = await self._access.state(attempt.id, caller)
+        app = self._configuration.application(slug)
+        set_tenant(str(app.store.id), "user")
+        async with self._db.transaction() as tx:
+            locked = await store.lock(tx, attempt.id)
+            if locked is None or locked.account_id is None:
+                raise FlowEnded
+            await accounts.lock(tx, locked.account_id)
+            actions = await accounts.required(tx, locked.account_id)
+            over = access.decision not in {"allow", "proven"} or not await store.still_proven(tx, locked.id)
+            if over or access.enrol or locked.status != "needs_action" or not locked.factor_due:
+                over = over and locked.status == "needs_action"
+                return view(tx, locked, actions, over=over, enrol=access.enrol)
+            added = AccessState(decision="allow")
+            return await self._completing.go_on(tx, app, locked, locked.account_id, caller=caller, access=added)
 
     async def _with_factor(self, slug: str, attempt: Attempt, caller: Caller) -> SignInFlow:
         """How far its challenge is: mfa holds it, and once it is proven there, whoever asked goes on here (D17)."""
@@ -117,9 +143,15 @@ class SignIns:
             found = await self._proving.look(conn, app, typed or "", caller)
         if (proven := await self._proving.prove(found, body.password)) is None:
             await self._failed(app, flow_id, found.account_id if found.active else None)
-            await self._access.check_reachable()
+            await self._check_reachable(app)
             raise CredentialsWrong
-        access = await self._ask(attempt, proven, caller)
+        if attempt.account_id not in {None, proven.account_id}:
+            raise FlowEnded  # the factor was another account's
+        access = await self._ask(app, attempt, proven, caller)
+        if access is not None and access.decision == "deny":
+            async with self._db.transaction() as tx:
+                await store.end(tx, flow_id)
+            raise NotAllowedByPolicy(DENIED)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
             # What was verified must still be so: no session for a password that was changed while it was checked.
@@ -136,6 +168,8 @@ class SignIns:
             raise ValidationFailed([FieldError("/password", "not_an_option", "Browsers give it in a second step")])
         if body.identifier is None:
             raise ValidationFailed([FieldError("/identifier", "required", "This is needed")])
+        if app.access.factor_first:
+            raise ValidationFailed([FieldError("/password", "not_an_option", "A factor comes first here")])
         set_tenant(str(app.store.id), "user")
         async with self._db.read() as conn:
             await self._idempotency.recall(conn, caller)
@@ -143,9 +177,11 @@ class SignIns:
             attempt = begun(conn, app, body, caller)
         if (proven := await self._proving.prove(found, password)) is None:
             await self._failed(app, None, found.account_id if found.active else None)
-            await self._access.check_reachable()
+            await self._check_reachable(app)
             raise CredentialsWrong
-        access = await self._ask(attempt, proven, caller)
+        access = await self._ask(app, attempt, proven, caller)
+        if access is not None and access.decision == "deny":
+            raise NotAllowedByPolicy(DENIED)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)
             if not await accounts.lock_if_proven(tx, proven.account_id, proven.hash):
@@ -167,12 +203,18 @@ class SignIns:
     ) -> SignInFlow:
         """With account and password locked: what follows from the right one."""
         await self._proving.heed(tx, proven, attempt.application)
-        known = replace(attempt, account_id=proven.account_id, remember=remember, methods=(PASSWORD,), proven_at=tx.now)
+        first = tuple(one for one in attempt.methods if one != PASSWORD)  # a factor, where it comes before the password
+        methods = (PASSWORD, *first, *((MULTIPLE,) if first else ()))
+        known = replace(attempt, account_id=proven.account_id, remember=remember, methods=methods, proven_at=tx.now)
         return await self._completing.go_on(tx, app, known, proven.account_id, caller=caller, access=access)
 
-    async def _ask(self, attempt: Attempt, proven: Proven, caller: Caller) -> AccessState | None:
-        """None: the account has no second factor, so nobody is asked, and who has none signs in while mfa is away. Raises Overloaded."""
-        if not proven.second_factor:
+    async def _ask(self, app: Resolved, attempt: Attempt, proven: Proven, caller: Caller) -> AccessState | None:
+        """None: the account has no second factor and the policy asks of nobody else, so who has none signs in while mfa is away. Raises
+        Overloaded.
+        """
+        if app.access.asks_never:
+            return AccessState(decision="allow")
+        if not proven.second_factor and not app.access.asks_always:
             return None
         question = AccessQuestion(
             flow_id=attempt.id,
@@ -207,6 +249,11 @@ class SignIns:
             await work.enqueue(tx, FAILED, payload)
         of = {"flow_id": str(flow_id)} if flow_id is not None else {}
         security_event("authn_login_fail", "fail", **of, reason="credentials_wrong")
+
+    async def _check_reachable(self, app: Resolved) -> None:
+        """Where a right password would have to wait for mfa, a wrong one is told no sooner."""
+        if not app.access.asks_never:
+            await self._access.check_reachable()
 
     @staticmethod
     def _check_step(conn: Conn, attempt: Attempt, typed: str | None) -> None:

@@ -10,14 +10,15 @@ from servicekit.db import Conn, Record, Tx
 Status: TypeAlias = Literal["password", "needs_factor", "needs_action", "complete", "ended"]
 
 _COLUMNS = """f.id, f.store_id, f.application, f.identifier, f.browser, f.status, f.return_to, f.created_at, f.expires_at, f.account_id,
-f.remember, f.methods, f.proven_at, f.factor_done"""
+f.remember, f.methods, f.proven_at, f.factor_done, f.factor_due"""
 _PUT = """
 INSERT INTO sign_in_flow (id, store_id, application, identifier, browser, status, return_to, created_at, expires_at, account_id,
-    remember, methods, proven_at, factor_done, proven_hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+    remember, methods, proven_at, factor_done, factor_due, proven_hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
     (SELECT sha256(convert_to(hash, 'UTF8')) FROM password_credential WHERE account_id = $10))
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, account_id = excluded.account_id, remember = excluded.remember,
-    methods = excluded.methods, proven_at = excluded.proven_at, factor_done = excluded.factor_done, proven_hash = excluded.proven_hash
+    methods = excluded.methods, proven_at = excluded.proven_at, factor_done = excluded.factor_done, factor_due = excluded.factor_due,
+    proven_hash = excluded.proven_hash
 """
 _GET = f"SELECT {_COLUMNS} FROM sign_in_flow f WHERE f.id = $1"  # noqa: S608 - constant columns
 _LOCK = f"SELECT {_COLUMNS} FROM sign_in_flow f WHERE f.id = $1 FOR UPDATE"  # noqa: S608
@@ -27,6 +28,7 @@ SELECT {_COLUMNS} FROM sign_in_flow f JOIN account a ON a.id = $2 JOIN password_
 WHERE f.id = $1 AND a.status = 'active' AND c.hash = $3 FOR UPDATE OF f, a, c
 """  # noqa: S608
 _FAILED = "UPDATE sign_in_flow SET failures = failures + 1, status = CASE WHEN failures + 1 >= $2 THEN 'ended' ELSE status END WHERE id = $1"
+_END = "UPDATE sign_in_flow SET status = 'ended' WHERE id = $1"
 _STILL_PROVEN = """
 SELECT true FROM sign_in_flow AS f JOIN account AS a ON a.id = f.account_id JOIN password_credential AS p ON p.account_id = a.id
 WHERE f.id = $1 AND a.status = 'active' AND sha256(convert_to(p.hash, 'UTF8')) = f.proven_hash
@@ -37,7 +39,7 @@ _PURGE = "DELETE FROM sign_in_flow WHERE expires_at < $1"
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`account_id`: whose it is, once something is proven: by `methods` (RFC 8176 `amr`), at `proven_at`. `factor_done`: mfa was
-    asked, and needs nothing more.
+    asked, and needs nothing more proven; `factor_due`: but a factor added.
     """
 
     id: UUID
@@ -54,6 +56,7 @@ class Attempt:
     methods: tuple[str, ...] = ()
     proven_at: datetime | None = None
     factor_done: bool = False
+    factor_due: bool = False
 
 
 def _attempt(row: Record | None) -> Attempt | None:
@@ -65,6 +68,7 @@ async def put(tx: Tx, one: Attempt) -> None:
     await tx.execute(
         _PUT, one.id, one.store_id, one.application, one.identifier, one.browser, one.status, one.return_to, one.created_at,
         one.expires_at, one.account_id, one.remember, list(one.methods), one.proven_at, one.factor_done,
+        one.factor_due,
     )  # fmt: skip
 
 
@@ -83,6 +87,10 @@ async def lock_proven(tx: Tx, flow_id: UUID, account_id: UUID, password_hash: st
 
 async def failed(tx: Tx, flow_id: UUID, max_failures: int) -> None:
     await tx.execute(_FAILED, flow_id, max_failures)
+
+
+async def end(tx: Tx, flow_id: UUID) -> None:
+    await tx.execute(_END, flow_id)
 
 
 async def still_proven(conn: Conn, flow_id: UUID) -> bool:

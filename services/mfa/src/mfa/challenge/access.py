@@ -1,24 +1,28 @@
 """What a sign-in or step-up still needs (docs/flows/mfa.md): asked by identity, once something is proven there."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from latchkey_contracts.http.access import AccessQuestion, AccessState
 from latchkey_contracts.http.common import NextStep
-from latchkey_contracts.http.factors import FactorChoice
-from latchkey_contracts.mfa import AccessDecided
+from latchkey_contracts.http.factors import FactorChoice, FactorKind
 from servicekit.context import set_tenant
-from servicekit.db import Conn
+from servicekit.db import Conn, Tx
 from servicekit.devices import in_words
 from servicekit.errors import NotFound
-from servicekit.logging import get_logger
 from servicekit.process.configuration import Resolved
 from servicekit.proof import new_match, same_browser
 from servicekit.web.caller import Caller
 
+from mfa.access_rules.rules import Verdict
+from mfa.access_rules.service import AccessRules, Decided
 from mfa.factors import rules
 from mfa.factors import store as factors
 from mfa.factors.store import Factor
+from mfa.first_step import state as first_state
+from mfa.first_step import store as first_steps
+from mfa.required import due
 from mfa.sending import SIGN_IN, Sending
 from mfa.tools import Tools
 from mfa.trusted_devices.service import TrustedDevices
@@ -27,12 +31,12 @@ from . import store
 from .store import Challenge
 
 KEEP = timedelta(days=1)
-log = get_logger(__name__)
 
 
 class AccessDecisions:
-    def __init__(self, tools: Tools, sending: Sending, devices: TrustedDevices) -> None:
+    def __init__(self, tools: Tools, sending: Sending, devices: TrustedDevices, access_rules: AccessRules) -> None:
         self._t = tools
+        self._rules = access_rules
         self._devices = devices
         self._sending = sending
 
@@ -56,42 +60,88 @@ class AccessDecisions:
             expires_at=body.expires_at,
         )
         async with self._t.db.transaction() as tx:
-            usable = usable_now(app, await factors.of(tx, body.account_id))
-            trusted = body.kind == "sign_in" and bool(usable) and await self._devices.is_trusted(tx, app, body.account_id, caller)
-            asked = bool(usable) and not trusted and await store.insert(tx, wanted)
-            if asked or trusted or not usable:
-                decision, reason = (
-                    ("challenge", "factor_enrolled") if asked else ("allow", "trusted_device" if trusted else "no_factor")
-                )
-                await tx.emit(
-                    AccessDecided(
-                        account_id=body.account_id,
-                        flow_id=body.flow_id,
-                        application=body.application,
-                        decision=decision,
-                        reasons=[reason],
-                    )
-                )
-                log.info("access.decided", flow_id=str(body.flow_id), decision=decision, reasons=[reason])
-            found = await store.get(tx, body.flow_id)
-            return await self._of(tx, found, body.account_id) if found is not None else AccessState(decision="allow")
+            if (before := await store.get(tx, body.flow_id)) is not None:
+                return await self._of(tx, before, body.account_id)
+            has = await factors.of(tx, body.account_id)
+            verdict = await self._rules.judge(tx, app, body, caller)
+            enrol = _missing(app, has, wanted=verdict.effect == "require") if body.kind == "sign_in" else []
+            usable = await self._asked(tx, app, body, usable_now(app, has))
+            found = await self._outcome(tx, app, body, caller, usable, verdict, enrol)
+            if found.outcome == "challenge" and not await store.insert(tx, wanted):
+                return await self._of(tx, await _held(tx, body.flow_id), body.account_id)  # by a twin of this call
+            if enrol and found.outcome != "deny":
+                await due.note(tx, body, caller, has, wanted=verdict.effect == "require")
+                found = replace(found, reasons=[*found.reasons, "enrolment_required"])
+            await self._rules.decided(tx, app, body, verdict, found)
+            if found.outcome == "challenge":
+                return await self.state_of(tx, wanted)
+            return AccessState(decision=found.outcome, enrol=enrol if found.outcome == "allow" else [])
+
+    @staticmethod
+    async def _asked(tx: Tx, app: Resolved, body: AccessQuestion, usable: list[Factor]) -> list[Factor] | None:
+        """None: the first step of this sign-in was one of them. Where it was an address that is no factor, they are asked for all the same:
+        whoever has an app isn't let in by a mail.
+        """
+        if body.kind != "sign_in" or not app.access.factor_first:
+            return usable
+        first = await first_steps.get(tx, body.flow_id)
+        proven = first is not None and first.status == "proven" and first.factor_id in {one.id for one in usable}
+        return None if proven else usable
+
+    async def _outcome(
+        self,
+        tx: Tx,
+        app: Resolved,
+        body: AccessQuestion,
+        caller: Caller,
+        usable: list[Factor] | None,
+        verdict: Verdict,
+        enrol: list[FactorKind],
+    ) -> Decided:
+        """A rule is told as `rule:<name>`. `usable` None: one of them was proven first. `enrol`: what can and must be added, so that who has no factor yet isn't kept out."""
+        by_rule = [f"rule:{name}" for name in verdict.names]
+        if verdict.effect == "deny":
+            return Decided("deny", by_rule)
+        if body.kind == "sign_in" and app.access.workflow == "password_only":
+            return Decided("allow", ["password_only"])
+        if usable is None:
+            return Decided("allow", ["factor_first"])
+        if verdict.effect == "require":
+            if usable:
+                return Decided("challenge", [*by_rule, "factor_enrolled"])
+            return Decided("allow" if enrol else "deny", [*by_rule, "no_factor"])
+        if not usable:
+            return Decided("allow", ["no_factor"])
+        if verdict.effect == "skip":
+            return Decided("allow", by_rule)
+        if body.kind == "sign_in" and await self._devices.is_trusted(tx, app, body.account_id, caller):
+            return Decided("allow", ["trusted_device"])
+        return Decided("challenge", ["factor_enrolled"])
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         async with self._t.db.read() as conn:
-            return await self.state_of(conn, await mine(conn, flow_id, caller))
+            if await store.get(conn, flow_id) is not None:
+                return await self.state_of(conn, await mine(conn, flow_id, caller))
+            if (added := await due.state(conn, self._t.configuration, flow_id, caller)) is not None:
+                return added
+            first = await first_steps.get(conn, flow_id)
+            if first is None or not same_browser(first.browser, caller.browser):
+                raise NotFound
+            return await first_state.of(self._t, conn, first, caller)
 
     async def _of(self, conn: Conn, found: Challenge, account_id: UUID) -> AccessState:
         """Of another account: somebody's passkey was used in this very flow, and then a password of somebody else."""
         return await self.state_of(conn, found) if found.account_id == account_id else AccessState(decision="ended")
 
     async def state_of(self, conn: Conn, found: Challenge) -> AccessState:
+        app = self._t.configuration.application(found.application)
         if found.status == "proven":
-            return AccessState(
+            proven = AccessState(
                 decision="proven", methods=list(found.methods), proven_at=found.proven_at, account_id=found.account_id
             )
+            return await due.after(conn, app, found.id, proven)
         if found.status == "ended" or found.expires_at <= conn.now:
             return AccessState(decision="ended")
-        app = self._t.configuration.application(found.application)
         usable = usable_now(app, await factors.of(conn, found.account_id))
         choices = [choice(app, one, links=found.kind == "sign_in") for one in usable]
         ways = list(dict.fromkeys(channel for one in choices for channel in one.channels))
@@ -115,6 +165,13 @@ class AccessDecisions:
     async def purge(self) -> None:
         async with self._t.db.transaction() as tx:
             await store.purge(tx, tx.now - KEEP)
+
+
+async def _held(conn: Conn, flow_id: UUID) -> Challenge:
+    found = await store.get(conn, flow_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 async def mine(conn: Conn, flow_id: UUID, caller: Caller) -> Challenge:
@@ -145,6 +202,10 @@ def _steps(choices: list[FactorChoice]) -> list[NextStep]:
     if any(one.channels for one in choices):
         found.append("challenges")
     return [*found, "passkey"] if any(one.kind == "passkey" for one in choices) else found
+
+
+def _missing(app: Resolved, has: list[Factor], *, wanted: bool) -> list[FactorKind]:
+    return rules.missing(app, {one.kind for one in has if one.active and rules.enabled(app.access, one.kind)}, wanted=wanted)
 
 
 def choice(app: Resolved, one: Factor, *, links: bool) -> FactorChoice:

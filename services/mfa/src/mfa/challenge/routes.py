@@ -10,6 +10,8 @@ from latchkey_contracts.http.sign_in import SignInFlow
 from latchkey_contracts.http.step_up import StepUpFlow
 from servicekit.web.caller import CallerDep, allow
 
+from mfa.first_step.service import FirstSteps
+
 from .access import AccessDecisions
 from .passkeys import PasskeyChallenges
 from .sending import ChallengeSending
@@ -38,14 +40,14 @@ def passkeys(challenges: PasskeyChallenges) -> APIRouter:
     return routes
 
 
-def router(challenges: Challenges, sending: ChallengeSending, decisions: AccessDecisions) -> APIRouter:
+def router(challenges: Challenges, sending: ChallengeSending, decisions: AccessDecisions, first: FirstSteps) -> APIRouter:
     routes = APIRouter()
     public = APIRouter(dependencies=[allow("gateway")])
     internal = APIRouter(prefix="/internal/access-decisions", dependencies=[allow("identity")])
 
     @public.post("/v1/apps/{app}/sign-ins/{flow_id}/code")
     async def sign_in_code(app: str, flow_id: UUID, body: FactorCode, caller: CallerDep) -> SignInFlow:
-        return await challenges.sign_in_code(app, flow_id, body, caller)
+        return await first.code(app, flow_id, body, caller)
 
     @public.post("/v1/me/step-ups/{flow_id}/code")
     async def step_up_code(flow_id: UUID, body: FactorCode, caller: CallerDep) -> StepUpFlow:
@@ -53,7 +55,7 @@ def router(challenges: Challenges, sending: ChallengeSending, decisions: AccessD
 
     @public.post("/v1/apps/{app}/sign-ins/{flow_id}/challenges", status_code=202)
     async def send_for_sign_in(app: str, flow_id: UUID, body: ChallengeRequest, caller: CallerDep) -> SignInFlow:
-        return await sending.for_sign_in(app, flow_id, body, caller)
+        return await first.send(app, flow_id, body, caller)
 
     @public.post("/v1/me/step-ups/{flow_id}/challenges", status_code=202)
     async def send_for_step_up(flow_id: UUID, body: ChallengeRequest, caller: CallerDep) -> StepUpFlow:

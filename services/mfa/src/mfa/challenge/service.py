@@ -24,6 +24,7 @@ from servicekit.process.configuration import Resolved
 from servicekit.throttle import Limit
 from servicekit.web.caller import Caller
 
+from mfa.access_rules.service import AccessRules
 from mfa.factors import recovery_codes, rules, totp
 from mfa.factors import store as factors
 from mfa.factors.service import FactorService
@@ -149,6 +150,7 @@ class Challenges:
         await factors.used(tx, right.id)
         methods = [method or rules.METHODS[right.kind]]
         await store.prove(tx, found.id, methods)
+        await AccessRules.arrived(tx, found.id)
         await tx.emit(
             ChallengeSucceeded(
                 account_id=found.account_id,

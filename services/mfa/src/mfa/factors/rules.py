@@ -55,3 +55,27 @@ def offered(app: Resolved, has: set[FactorKind]) -> list[FactorKind]:
         for kind in ADDABLE
         if enabled(app.access, kind) and (kind in ALONE or has & ALONE) and (kind not in CHANNELS or channels(app, kind))
     ]
+
+
+def missing(app: Resolved, has: set[FactorKind], *, wanted: bool) -> list[FactorKind]:
+    """What must be added before a session begins, one of these: everything mandatory in turn, else any factor where the policy requires
+    one (D32). `wanted`: a rule does. What isn't open just now keeps nobody out.
+    """
+    can = offered(app, has)
+    for kind in app.access.mandatory:
+        if kind in has:
+            continue
+        if kind in can:
+            return [one for one in can if one in app.access.mandatory and one not in has]
+        if not has & ALONE and kind not in ALONE:  # recovery codes stand in for something
+            return [one for one in can if one in ALONE]
+    if (wanted or app.access.second_factor.required) and not has & ALONE:
+        return [one for one in can if one in ALONE]
+    return []
+
+
+def needed(app: Resolved, kind: FactorKind, left: set[FactorKind]) -> bool:
+    """Whether the policy refuses that one of this kind goes and these are left (MFA-9)."""
+    if kind in app.access.mandatory and kind not in left:
+        return True
+    return app.access.second_factor.required and kind in ALONE and not left & ALONE

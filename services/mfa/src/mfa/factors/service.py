@@ -1,5 +1,6 @@
 """A customer's factors: list, begin, name, remove (R22, R39, MFA-8, D29, D30). How one is confirmed: confirming.py."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import orjson
@@ -52,8 +53,10 @@ class FactorService:
         async with self._t.db.read() as conn:
             return await self._with_more(conn, app, found, owner)
 
-    async def add(self, body: FactorRequest, caller: Caller) -> Shown:
-        """Begun; it counts once it is confirmed. Raises StepUpRequired, NotAllowedByPolicy, ValidationFailed."""
+    async def add(self, body: FactorRequest, caller: Caller, *, flow_id: UUID | None = None) -> Shown:
+        """Begun; it counts once it is confirmed. `flow_id`: of the sign-in that needs it and so proves who it is. Raises StepUpRequired,
+        NotAllowedByPolicy, ValidationFailed.
+        """
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
         target = codes.read(app, body)
@@ -68,9 +71,10 @@ class FactorService:
                 raise NotAllowedByPolicy(f"{rules.MOST_OF_A_KIND} of a kind are the most")
             if target is not None and target in [self.target(one) for one in has if one.kind == body.kind]:
                 raise ValidationFailed([FieldError("/target", "already_added", "You have added it already")])
-            await self._t.step_ups.redeem(tx, caller, "factor.add", added(body.kind, body.target))
+            if flow_id is None:
+                await self._t.step_ups.redeem(tx, caller, "factor.add", added(body.kind, body.target))
             factor_id = random_id()
-            await store.insert(tx, self._new(tx, factor_id, account_id, app, body, target))
+            await store.insert(tx, replace(self._new(tx, factor_id, account_id, app, body, target), flow_id=flow_id))
             found = await store.get(tx, factor_id, account_id)
             assert found is not None  # noqa: S101 - written above
             if target is not None:
@@ -119,9 +123,17 @@ class FactorService:
             if found is None:
                 raise NotFound
             if found.status != "pending":
+                await self._check_needed(tx, app, found)
                 await self._t.step_ups.redeem(tx, caller, "factor.remove", {"factor_id": str(factor_id)})
             await self._remove(tx, app, found, caller)
             await self._t.idempotency.store(tx, caller, 204, None)
+
+    @staticmethod
+    async def _check_needed(tx: Tx, app: Resolved, found: Factor) -> None:
+        """Raises NotAllowedByPolicy where the policy needs it (MFA-9)."""
+        left = {one.kind for one in await store.of(tx, found.account_id) if one.active and one.id != found.id}
+        if rules.needed(app, found.kind, {kind for kind in left if rules.enabled(app.access, kind)}):
+            raise NotAllowedByPolicy("A way to confirm is needed here; add another one first")
 
     async def _remove(self, tx: Tx, app: Resolved, found: Factor, caller: Caller) -> None:
         await store.delete(tx, found.id)

@@ -11,7 +11,7 @@ from servicekit.db import Conn, Tx
 from .states import FactorStatus
 
 _COLUMNS = """f.id, f.account_id, f.application, f.kind, f.status, f.name, f.target, f.masked, f.secret, f.salt, f.last_step, f.created_at, f.expires_at,
-f.confirmed_at, f.last_used_at, (SELECT count(*)::int FROM recovery_code c WHERE c.factor_id = f.id AND c.used_at IS NULL) AS codes_left"""
+f.confirmed_at, f.last_used_at, f.flow_id, (SELECT count(*)::int FROM recovery_code c WHERE c.factor_id = f.id AND c.used_at IS NULL) AS codes_left"""
 _HOLD = """
 INSERT INTO holder (account_id, store_id) VALUES ($1, $2) ON CONFLICT (account_id) DO UPDATE SET store_id = excluded.store_id
 RETURNING version
@@ -19,8 +19,8 @@ RETURNING version
 _LOCK_HOLDER = "SELECT store_id, version FROM holder WHERE account_id = $1 FOR UPDATE"
 _NEXT_VERSION = "UPDATE holder SET version = version + 1 WHERE account_id = $1 RETURNING version"
 _INSERT = """
-INSERT INTO factor (id, account_id, application, kind, status, name, target, masked, secret, salt, risk_notice, created_at, expires_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO factor (id, account_id, application, kind, status, name, target, masked, secret, salt, risk_notice, created_at, expires_at, flow_id)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 _OF = f"SELECT {_COLUMNS} FROM factor f WHERE f.account_id = $1 ORDER BY f.created_at, f.id"  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM factor f WHERE f.id = $1 AND f.account_id = $2"  # noqa: S608
@@ -44,7 +44,7 @@ _PURGE = "DELETE FROM factor WHERE status = 'pending' AND expires_at < $1"
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """`target`, `secret`: encrypted."""
+    """`target`, `secret`: encrypted. `flow_id`: of the sign-in in which it was added, because the policy required it."""
 
     id: UUID
     account_id: UUID
@@ -61,6 +61,7 @@ class Factor:
     expires_at: datetime | None
     confirmed_at: datetime | None
     last_used_at: datetime | None
+    flow_id: UUID | None
     codes_left: int
 
     @property
@@ -82,6 +83,7 @@ class New:
     secret: bytes | None = None
     salt: bytes | None = None
     risk_notice: int | None = None
+    flow_id: UUID | None = None
     expires_at: datetime
 
 
@@ -110,7 +112,7 @@ async def insert(tx: Tx, one: New) -> None:
     await tx.execute(_DROP_PENDING, one.account_id, one.kind)
     await tx.execute(
         _INSERT, one.id, one.account_id, one.application, one.kind, one.name, one.target, one.masked, one.secret, one.salt, one.risk_notice, tx.now,
-        one.expires_at,
+        one.expires_at, one.flow_id,
     )  # fmt: skip
 
 

@@ -119,9 +119,9 @@ class Resets(Proofs[Request, ResetFlow]):
     # --- parts ---------------------------------------------------------------------------------------------------------------
 
     def _app(self, slug: str) -> Resolved:
-        """D14: switched off for customers, it is refused here; reps can still start one."""
+        """D14: switched off for customers, or of no use to them (R43), it is refused here; reps can still start one."""
         app = self._t.configuration.application(slug)
-        if not app.policy.password_reset.enabled:
+        if not app.policy.password_reset.enabled or app.access.passwordless:
             raise FeatureDisabled
         return app
 

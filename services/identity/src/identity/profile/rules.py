@@ -1,0 +1,45 @@
+"""What a customer sees and may change of the profile (R32, R34). Pure functions."""
+
+from typing import Any
+
+from latchkey_contracts.configuration import Application, IdentityStore
+from servicekit.errors import FieldError
+
+from identity.registration.rules import attribute_problem
+
+
+def shown(profile: dict[str, Any], store: IdentityStore) -> dict[str, Any]:
+    """In the store's order; what it hides or no longer has is nobody's to see here."""
+    return {one.name: profile[one.name] for one in store.attributes if one.in_portal != "hidden" and one.name in profile}
+
+
+def check(given: dict[str, Any], store: IdentityStore) -> list[FieldError]:
+    """Only what the portal lets its customers edit, in its form."""
+    known = {one.name: one for one in store.attributes if one.in_portal != "hidden"}
+    errors = []
+    for name, value in given.items():
+        field, attribute = f"/profile/{name}", known.get(name)
+        if attribute is None:
+            errors.append(FieldError(field, "unknown_field", "This application doesn't ask for it"))
+        elif attribute.in_portal != "editable":
+            errors.append(FieldError(field, "not_editable", "This can't be changed here"))
+        elif _blank(value):
+            if attribute.required:
+                errors.append(FieldError(field, "required", "This is needed"))
+        elif (problem := attribute_problem(value, attribute)) is not None:
+            errors.append(FieldError(field, "not_this_form", problem))
+    return errors
+
+
+def check_language(language: str, application: Application) -> list[FieldError]:
+    fine = language in application.languages
+    return [] if fine else [FieldError("/language", "not_an_option", "This application doesn't speak it")]
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Names of the attributes that differ."""
+    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
