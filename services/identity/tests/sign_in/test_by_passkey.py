@@ -133,3 +133,16 @@ async def test_too_late(signing):
     signing.prove(flow.id)
     signing.db.clock.move(601)
     assert (await signing.read(flow.id)).status == "ended"
+
+
+@pytest.mark.parametrize("workflow", ["factor_only", "factor_then_password"])
+async def test_where_a_factor_comes_first(signing, workflow):
+    """R43: without any name; it is both factors there, too."""
+    await signing.customers.workflow(workflow)
+    flow = await signing.begin()
+    assert (flow.status, flow.next) == ("needs_factor", ["challenges", "passkey"])
+    assert (await signing.read(flow.id)).next == ["challenges", "passkey"]
+    signing.prove(flow.id)
+    assert (await signing.read(flow.id)).status == "complete"
+    async with signing.db.read() as conn:
+        assert await conn.fetchval("SELECT methods FROM session") == ["hwk", "mfa"]
