@@ -87,18 +87,7 @@ def features(
     db: Database, keys: Keys, configuration: Configuration, identity: InternalClient, places: Places | None = None
 ) -> Features:
     """`places`: where addresses are, if an operator has mounted a database of them."""
-    tools = Tools(
-        db=db,
-        configuration=configuration,
-        onetime=OneTimeSecrets(keys),
-        guesses=Guesses(db, PURPOSE, CodeGuessingSuspected),
-        throttle=Throttle(keys),
-        idempotency=Idempotency(keys),
-        sealer=Sealer(keys),
-        at_rest=AtRest(keys, "factor"),
-        step_ups=StepUps(keys),
-        identity=identity,
-    )
+    tools = _tools(db, keys, configuration, identity)
     notices = Notices(tools)
     sending, devices = Sending(tools), TrustedDevices(tools, notices)
     passkeys = Passkeys(tools, keys)
@@ -125,6 +114,21 @@ def features(
         passkeys=passkeys,
         by_passkey=PasskeyChallenges(by_passkey, PasskeyAlone(by_passkey, decisions)),
         links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges, tools)]),
+    )
+
+
+def _tools(db: Database, keys: Keys, configuration: Configuration, identity: InternalClient) -> Tools:
+    return Tools(
+        db=db,
+        configuration=configuration,
+        onetime=OneTimeSecrets(keys),
+        guesses=Guesses(db, PURPOSE, CodeGuessingSuspected),
+        throttle=Throttle(keys),
+        idempotency=Idempotency(keys),
+        sealer=Sealer(keys),
+        at_rest=AtRest(keys, "factor"),
+        step_ups=StepUps(keys),
+        identity=identity,
     )
 
 
