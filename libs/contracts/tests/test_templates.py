@@ -23,6 +23,9 @@ class TestRegistry:
             "recovery_code_used",
             "factor_failed",
             "device_trusted",
+            "factor_guessed",
+            "assisted",
+            "new_sign_in",
         }
 
     def test_both_messages_of_a_registration_are_alike(self) -> None:

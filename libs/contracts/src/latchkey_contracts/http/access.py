@@ -24,6 +24,7 @@ class AccessQuestion(Request):
     expires_at: Moment
     typed: str | None = None
     action: StepUpAction | None = None
+    about: str | None = None
 
 
 class AccessState(Response):

@@ -51,6 +51,7 @@ class AccessDecisions:
             language=app.language_for(None, caller),
             match=new_match(),
             action=body.action,
+            about=body.about,
             created_at=self._t.db.clock.now(),
             expires_at=body.expires_at,
         )

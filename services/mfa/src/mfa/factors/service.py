@@ -32,14 +32,16 @@ class FactorService:
         self._notices = notices
 
     async def listing(self, caller: Caller) -> Factors:
+        """Also those that were begun and can still be confirmed, without their secrets."""
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
         async with self._t.db.read() as conn:
-            found = [one for one in await store.of(conn, account_id) if one.active and rules.enabled(app.access, one.kind)]
-        return Factors(items=[self.shown(one, app) for one in found], offered=rules.offered(app, {one.kind for one in found}))
+            found = [one for one in await store.of(conn, account_id) if rules.enabled(app.access, one.kind)]
+            items = [self.shown(one, app, secrets=False) for one in found if one.expires_at is None or one.expires_at > conn.now]
+        return Factors(items=items, offered=rules.offered(app, {one.kind for one in found if one.active}))
 
     async def one(self, factor_id: UUID, caller: Caller) -> Shown:
-        """Also one that is pending, with what is needed to confirm it."""
+        """One that is pending with what is needed to confirm it."""
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
         async with self._t.db.read() as conn:
@@ -165,10 +167,10 @@ class FactorService:
         delivery, resend = await self._codes.told(conn, app, one)
         return shown.model_copy(update={"delivery": delivery, "resend": resend})
 
-    def shown(self, one: Factor, app: Resolved) -> Shown:
+    def shown(self, one: Factor, app: Resolved, *, secrets: bool = True) -> Shown:
         """While it is pending, with its secret (D29)."""
         pending = one.status == "pending"
-        secret = self.secret(one) if pending and one.secret is not None else None
+        secret = self.secret(one) if secrets and pending and one.secret is not None else None
         brand = app.application.brand
         return Shown(
             id=one.id,

@@ -116,7 +116,7 @@ class Consumers:
         await self._queue(
             tx,
             event,
-            template="factor_code" if event.purpose == "enrolment" else f"sign_in_{event.form}",
+            template={"enrolment": "factor_code", "step_up": "step_up_code"}.get(event.purpose, f"sign_in_{event.form}"),
             sealed=event.message,
             contact=event.contact,
             language=event.language,
@@ -127,7 +127,8 @@ class Consumers:
     async def challenge_succeeded(self, tx: Tx, event: ChallengeSucceeded) -> None:
         """Of this flow alone: another window of the same person waits for a code of its own (LNK-9)."""
         await self._fraud.used(tx, event.flow_id)
-        await self._no_longer_of_use(tx, event, "sign_in_code", flow_id=event.flow_id)
+        for template in ("sign_in_code", "step_up_code"):
+            await self._no_longer_of_use(tx, event, template, flow_id=event.flow_id)
 
     async def factor_enrolled(self, tx: Tx, event: FactorEnrolled) -> None:
         """The factor's id is the flow of its codes."""
