@@ -22,6 +22,7 @@ from servicekit.web.caller import Signer
 from servicekit.web.client import InternalClient
 from servicekit.web.http import Read, create_internal_app
 from servicekit.web.idempotency import Idempotency
+from servicekit.web.step_up import StepUps as Grants
 
 from identity.access import routes as access_routes
 from identity.access.service import Access, MfaAccess, SecondFactors
@@ -130,7 +131,7 @@ def features(
     registrations = Registrations(tools)
     activations = Activations(tools, registrations)
     freezes = Freezes(ProofKit(db, onetime, idempotency), configuration, sessions, notices)
-    changes = _changes(tools, slowdown, notices)
+    changes = _changes(tools, slowdown, notices, Grants(keys))
     completing = Completing(configuration, sessions)
     return Features(
         configuration=configuration,
@@ -167,7 +168,7 @@ def _tools(db: Database, keys: Keys, configuration: ConfigurationService, passwo
     )
 
 
-def _changes(tools: Tools, slowdown: Slowdown, notices: Notices) -> PasswordChanges:
+def _changes(tools: Tools, slowdown: Slowdown, notices: Notices, grants: Grants) -> PasswordChanges:
     return PasswordChanges(
         db=tools.db,
         configuration=tools.configuration,
@@ -177,6 +178,7 @@ def _changes(tools: Tools, slowdown: Slowdown, notices: Notices) -> PasswordChan
         slowdown=slowdown,
         idempotency=tools.idempotency,
         notices=notices,
+        grants=grants,
     )
 
 

@@ -166,8 +166,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("readMe", "GET", "/v1/me", "signed in", "The signed-in customer", "identity", "session", account.Me),
     Operation(
         "changePassword", "PUT", "/v1/me/password", "signed in", "Change the password", "identity", "session", None, 204,
-        account.PasswordChange, "try", (errors.CredentialsWrong, errors.FeatureDisabled, errors.FlowEnded),
-        "The current password first; all other sessions end unless told otherwise.",
+        account.PasswordChange, "try", (errors.CredentialsWrong, errors.StepUpRequired, errors.FeatureDisabled, errors.FlowEnded),
+        "The current password first, or fresh authentication (`password.change`), which an account with a second factor needs; all other sessions end unless told otherwise.",
     ),
     Operation(
         "listSessions", "GET", "/v1/me/sessions", "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions

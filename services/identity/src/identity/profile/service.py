@@ -27,4 +27,5 @@ class Profiles:
             sessions=found.sessions,
             created_at=found.created_at,
             password_changed_at=found.changed_at,
+            second_factor=found.second_factor,
         )
