@@ -105,7 +105,9 @@ class SecurityNoticeRequested(AccountEvent):
     """The owner is told of something about the account's factors, at every verified address (MFA-8, MFA-10, NOT-1)."""
 
     event_type = "latchkey.mfa.security_notice_requested.v1"
-    what: Literal["factor_added", "factor_removed", "recovery_code_used", "factor_failed", "device_trusted"]
+    what: Literal[
+        "factor_added", "factor_removed", "recovery_code_used", "factor_failed", "factor_guessed", "device_trusted", "assisted"
+    ]
     application: str
     language: str
     contacts: list[Sealed] = Field(description="By e-mail")

@@ -58,6 +58,8 @@ class AccessDecisions:
         async with self._t.db.transaction() as tx:
             usable = usable_now(app, await factors.of(tx, body.account_id))
             trusted = body.kind == "sign_in" and bool(usable) and await self._devices.is_trusted(tx, app, body.account_id, caller)
+            if trusted:
+                await self._t.onetime.forgive_wrong(tx, str(body.account_id))  # the owner is there: strangers' guesses begin anew
             asked = bool(usable) and not trusted and await store.insert(tx, wanted)
             if asked or trusted or not usable:
                 decision, reason = (

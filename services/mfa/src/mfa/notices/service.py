@@ -24,7 +24,9 @@ ASK_SECONDS = 5
 LIFETIME = timedelta(days=3)  # a notice that couldn't be delivered by then is old news
 # MFA-10: whoever tries codes all day tells their owner of it once an hour.
 FAILED_LIMIT = (Limit(1, 3600), Limit(5, 86400))
-What: TypeAlias = Literal["factor_added", "factor_removed", "recovery_code_used", "factor_failed", "device_trusted"]
+What: TypeAlias = Literal[
+    "factor_added", "factor_removed", "recovery_code_used", "factor_failed", "factor_guessed", "device_trusted", "assisted"
+]
 Items: TypeAlias = Sequence[tuple[Trace, dict[str, Any]]]
 
 
