@@ -53,6 +53,7 @@ from identity.settings import IdentitySettings
 from identity.sign_in import routes as sign_in_routes
 from identity.sign_in.actions import RequiredActions
 from identity.sign_in.completing import Completing
+from identity.sign_in.noticing import NOTICE, SignInNotices
 from identity.sign_in.service import FAILED, SignIns
 from identity.step_up import routes as step_up_routes
 from identity.step_up.service import StepUps
@@ -72,6 +73,7 @@ class Features:
     freezes: Freezes
     changes: PasswordChanges
     sign_ins: SignIns
+    sign_in_notices: SignInNotices
     actions: RequiredActions
     step_ups: StepUps
     second_factors: SecondFactors
@@ -100,7 +102,7 @@ class Features:
 
     @property
     def work(self) -> dict[str, WorkHandler]:
-        return {MESSAGE: Messages(self.tools).send, FAILED: self.sign_ins.tell_failure}
+        return {MESSAGE: Messages(self.tools).send, FAILED: self.sign_ins.tell_failure, NOTICE: self.sign_in_notices.tell}
 
     @property
     def sweeps(self) -> dict[str, Sweep]:
@@ -132,7 +134,8 @@ def features(
     activations = Activations(tools, registrations)
     freezes = Freezes(ProofKit(db, onetime, idempotency), configuration, sessions, notices)
     changes = _changes(tools, slowdown, notices, Grants(keys))
-    completing = Completing(configuration, sessions)
+    sign_in_notices = SignInNotices(configuration, tools.throttle, notices)
+    completing = Completing(configuration, sessions, sign_in_notices)
     return Features(
         configuration=configuration,
         tools=tools,
@@ -141,6 +144,7 @@ def features(
         activations=activations,
         freezes=freezes,
         changes=changes,
+        sign_in_notices=sign_in_notices,
         sign_ins=_sign_ins(tools, slowdown, completing, access),
         actions=RequiredActions(db, configuration, changes, completing, idempotency),
         step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),

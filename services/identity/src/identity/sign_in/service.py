@@ -161,8 +161,10 @@ class SignIns:
         caller: Caller,
     ) -> SignInFlow:
         """With account and password locked: what follows from the right one."""
-        await self._proving.heed(tx, proven, attempt.application)
-        known = replace(attempt, account_id=proven.account_id, remember=remember, methods=(PASSWORD,), proven_at=tx.now)
+        wrong = await self._proving.heed(tx, proven, attempt.application)
+        known = replace(
+            attempt, account_id=proven.account_id, remember=remember, methods=(PASSWORD,), proven_at=tx.now, wrong_before=wrong
+        )
         return await self._completing.go_on(tx, app, known, proven.account_id, caller=caller, access=access)
 
     async def _ask(self, attempt: Attempt, proven: Proven, caller: Caller) -> AccessState | None:

@@ -9,6 +9,7 @@ from latchkey_contracts.identity import (
     PasswordChanged,
     RegistrationRepeated,
     SignedIn,
+    SignInNoticeRequested,
     UserActivated,
 )
 from latchkey_contracts.mfa import ChallengeIssued, ChallengeSucceeded, FactorEnrolled, SecurityNoticeRequested
@@ -91,6 +92,19 @@ class Consumers:
     async def signed_in(self, tx: Tx, event: SignedIn) -> None:
         await self._fraud.returned(tx, event.account_id)
 
+    async def sign_in_notice(self, tx: Tx, event: SignInNoticeRequested) -> None:
+        """By e-mail, to every verified address (E9, BRF-4)."""
+        for number, notice in enumerate(event.notices):
+            await self._queue(
+                tx,
+                event,
+                template="new_sign_in",
+                sealed=notice,
+                language=event.language,
+                application=event.application,
+                number=number,
+            )
+
     async def _notices(self, tx: Tx, event: PasswordChanged | AccountFrozen, template: str) -> None:
         """To every verified address (NOT-1)."""
         ways: Sequence[tuple[Channel, list[Sealed]]] = (("email", event.notices), ("sms", event.sms_notices))
@@ -166,6 +180,7 @@ class Consumers:
                 PasswordChanged: self.password_changed,
                 AccountFrozen: self.account_frozen,
                 AccountDisabled: self.account_disabled,
+                SignInNoticeRequested: self.sign_in_notice,
                 SignedIn: Only(lambda _event: self._intake.sends_paid, self.signed_in),
             },
             "recovery": {
