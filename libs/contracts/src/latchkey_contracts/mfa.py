@@ -101,6 +101,26 @@ class DeviceForgotten(AccountEvent):
     reason: Literal["by_owner", "factor_removed", "secured"]
 
 
+Assistance = Literal[
+    "factor_added",
+    "code_sent",
+    "factor_removed",
+    "limit_lifted",
+    "bypass_requested",
+    "bypass_granted",
+    "bypass_ended",
+]
+
+
+class AssistanceGiven(AccountEvent):
+    """The help desk has helped with the account's factors (R23, E23). `actor`: who, by the operator's own id; why is kept in mfa."""
+
+    event_type = "latchkey.mfa.assistance_given.v1"
+    application: str
+    action: Assistance
+    actor: str
+
+
 class SecurityNoticeRequested(AccountEvent):
     """The owner is told of something about the account's factors, at every verified address (MFA-8, MFA-10, NOT-1)."""
 

@@ -23,6 +23,8 @@ from servicekit.web.idempotency import Idempotency
 from servicekit.web.step_up import StepUps
 
 from mfa import consumers
+from mfa.assistance import routes as assistance_routes
+from mfa.assistance.service import Assistances
 from mfa.challenge import routes as challenge_routes
 from mfa.challenge.access import AccessDecisions
 from mfa.challenge.links import SignInLinks
@@ -53,6 +55,7 @@ class Features:
     sending: ChallengeSending
     links: Links
     devices: TrustedDevices
+    assistances: Assistances
 
     @property
     def work(self) -> dict[str, WorkHandler]:
@@ -90,6 +93,7 @@ def features(db: Database, keys: Keys, configuration: Configuration, identity: I
         challenges=challenges,
         sending=ChallengeSending(tools, factors, decisions, sending),
         devices=devices,
+        assistances=Assistances(tools, factors, challenges, notices),
         links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges)]),
     )
 
@@ -105,6 +109,7 @@ async def build(r: Resources) -> Wired:
         challenge_routes.router(made.challenges, made.sending, made.decisions),
         link_routes.router(made.links),
         device_routes.router(made.devices),
+        assistance_routes.router(made.assistances),
     ]
     return Wired(
         app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
@@ -114,6 +119,7 @@ async def build(r: Resources) -> Wired:
         sweeps=[
             ("factors.purge", settings.sweep_seconds, made.factors.purge),
             ("challenges.purge", settings.sweep_seconds, made.decisions.purge),
+            ("assistance.purge", settings.sweep_seconds, made.assistances.purge),
             ("trusted_devices.purge", settings.sweep_seconds, made.devices.purge),
         ],
         loops=[configuration.run, made.tools.guesses.run],

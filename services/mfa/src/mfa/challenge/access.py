@@ -15,6 +15,7 @@ from servicekit.process.configuration import Resolved
 from servicekit.proof import new_match, same_browser
 from servicekit.web.caller import Caller
 
+from mfa.assistance import store as assistance
 from mfa.factors import rules
 from mfa.factors import store as factors
 from mfa.factors.store import Factor
@@ -60,11 +61,16 @@ class AccessDecisions:
             trusted = body.kind == "sign_in" and bool(usable) and await self._devices.is_trusted(tx, app, body.account_id, caller)
             if trusted:
                 await self._t.onetime.forgive_wrong(tx, str(body.account_id))  # the owner is there: strangers' guesses begin anew
-            asked = bool(usable) and not trusted and await store.insert(tx, wanted)
-            if asked or trusted or not usable:
-                decision, reason = (
-                    ("challenge", "factor_enrolled") if asked else ("allow", "trusted_device" if trusted else "no_factor")
-                )
+            helped = (
+                body.kind == "sign_in"
+                and bool(usable)
+                and not trusted
+                and await assistance.use(tx, body.account_id, body.flow_id)
+            )
+            free = "no_factor" if not usable else "trusted_device" if trusted else "bypass" if helped else None
+            asked = free is None and await store.insert(tx, wanted)
+            if asked or free is not None:
+                decision, reason = ("challenge", "factor_enrolled") if free is None else ("allow", free)
                 await tx.emit(
                     AccessDecided(
                         account_id=body.account_id,

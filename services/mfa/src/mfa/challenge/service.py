@@ -190,6 +190,11 @@ class Challenges:
         device = caller.known_device(account_id)
         return self._t.throttle.key("factor_code", str(account_id), *(("device", device) if device is not None else ()))
 
+    async def forget_wrong(self, tx: Tx, account_id: UUID) -> None:
+        """What unknown devices wait for; a known one has a count of its own."""
+        await self._t.throttle.forget(tx, [self._t.throttle.key("factor_code", str(account_id))])
+        await self._t.onetime.forgive_wrong(tx, str(account_id))
+
     async def go_on(self, path: str, caller: Caller) -> Any:
         """Identity asks here how far it is, and goes on."""
         asker = replace(caller, service="mfa", idempotency_key=None, fingerprint=None)

@@ -1,5 +1,7 @@
 """A customer's factors: list, begin, name, remove (R22, R39, MFA-8, D29, D30). How one is confirmed: confirming.py."""
 
+from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import orjson
@@ -54,28 +56,54 @@ class FactorService:
         """Begun; it counts once it is confirmed. Raises StepUpRequired, NotAllowedByPolicy, ValidationFailed."""
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
-        target = codes.read(app, body)
+        codes.read(app, body)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             await store.hold(tx, account_id, app.store.id)
-            has = [one for one in await store.of(tx, account_id) if one.active]
-            if body.kind not in rules.offered(app, {one.kind for one in has}):
-                raise NotAllowedByPolicy
-            if sum(one.kind == body.kind for one in has) >= rules.MOST_OF_A_KIND:
-                raise NotAllowedByPolicy(f"{rules.MOST_OF_A_KIND} of a kind are the most")
-            if target is not None and target in [self.target(one) for one in has if one.kind == body.kind]:
-                raise ValidationFailed([FieldError("/target", "already_added", "You have added it already")])
+            target = await self._addable(tx, app, account_id, body)
             await self._t.step_ups.redeem(tx, caller, "factor.add", added(body.kind, body.target))
-            factor_id = random_id()
-            await store.insert(tx, self._new(tx, factor_id, account_id, app, body, target))
-            found = await store.get(tx, factor_id, account_id)
-            assert found is not None  # noqa: S101 - written above
-            if target is not None:
-                await self._codes.allow(tx, target)
-                await self._codes.send(tx, app, found, target, caller)
+            found = await self._begin(tx, app, account_id, body, target, caller, rules.PENDING_LIFETIME)
             answer = await self._with_code(tx, app, found)
             await self._t.idempotency.store(tx, caller, 201, answer)
         return answer
+
+    async def begin(
+        self, tx: Tx, app: Resolved, account_id: UUID, body: FactorRequest, caller: Caller, *, lifetime: timedelta
+    ) -> UUID:
+        """For somebody whom another proof stands for, with all that is theirs locked; its owner confirms it. Raises as `add`."""
+        target = await self._addable(tx, app, account_id, body)
+        return (await self._begin(tx, app, account_id, body, target, caller, lifetime)).id
+
+    async def _addable(self, tx: Tx, app: Resolved, account_id: UUID, body: FactorRequest) -> str | None:
+        """The address or number as messages reach it. Raises NotAllowedByPolicy, ValidationFailed."""
+        target = codes.read(app, body)
+        has = [one for one in await store.of(tx, account_id) if one.active]
+        if body.kind not in rules.offered(app, {one.kind for one in has}):
+            raise NotAllowedByPolicy
+        if sum(one.kind == body.kind for one in has) >= rules.MOST_OF_A_KIND:
+            raise NotAllowedByPolicy(f"{rules.MOST_OF_A_KIND} of a kind are the most")
+        if target is not None and target in [self.target(one) for one in has if one.kind == body.kind]:
+            raise ValidationFailed([FieldError("/target", "already_added", "You have added it already")])
+        return target
+
+    async def _begin(
+        self,
+        tx: Tx,
+        app: Resolved,
+        account_id: UUID,
+        body: FactorRequest,
+        target: str | None,
+        caller: Caller,
+        lifetime: timedelta,
+    ) -> Factor:
+        factor_id = random_id()
+        await store.insert(tx, self._new(factor_id, account_id, app, body, target, tx.now + lifetime))
+        found = await store.get(tx, factor_id, account_id)
+        assert found is not None  # noqa: S101 - written above
+        if target is not None:
+            await self._codes.allow(tx, target)
+            await self._codes.send(tx, app, found, target, caller)
+        return found
 
     async def send_again(self, factor_id: UUID, caller: Caller) -> Shown:
         """The code that confirms it; the one before is dead. Raises NotFound, TooManyRequests."""
@@ -83,11 +111,14 @@ class FactorService:
         app = self._t.of_session(caller)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
-            found = await self._codes.pending(tx, factor_id, account_id)
-            await self._codes.send(tx, app, found, self.target(found), caller)
-            answer = await self._with_code(tx, app, found)
+            answer = await self._with_code(tx, app, await self.send_code(tx, app, factor_id, account_id, caller))
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
+
+    async def send_code(self, tx: Tx, app: Resolved, factor_id: UUID, account_id: UUID, caller: Caller) -> Factor:
+        found = await self._codes.pending(tx, factor_id, account_id)
+        await self._codes.send(tx, app, found, self.target(found), caller)
+        return found
 
     async def rename(self, factor_id: UUID, name: str, caller: Caller) -> Shown:
         account_id, _ = caller.account()
@@ -115,23 +146,25 @@ class FactorService:
                 raise NotFound
             if found.status != "pending":
                 await self._t.step_ups.redeem(tx, caller, "factor.remove", {"factor_id": str(factor_id)})
-            await self._remove(tx, app, found, caller)
+            await self.take_away(tx, found, "by_owner")
+            if found.status != "pending":
+                await self._notices.enqueue(tx, "factor_removed", app, found.account_id, caller, kind=found.kind)
             await self._t.idempotency.store(tx, caller, 204, None)
 
-    async def _remove(self, tx: Tx, app: Resolved, found: Factor, caller: Caller) -> None:
+    async def take_away(self, tx: Tx, found: Factor, reason: Literal["by_owner", "admin"]) -> None:
+        """With all that is theirs locked; telling the owner is left to whoever does it."""
         await store.delete(tx, found.id)
         if found.status == "pending":
             return
-        await self.told_removed(tx, found, "by_owner")
+        await self.told_removed(tx, found, reason)
         await forget_all(tx, found.account_id, "factor_removed")
         left = [one for one in await store.of(tx, found.account_id) if one.status != "pending"]
         if not any(one.kind in rules.ALONE for one in left):
             for one in left:
                 await store.delete(tx, one.id)
-                await self.told_removed(tx, one, "by_owner")
+                await self.told_removed(tx, one, reason)
             version = await store.next_version(tx, found.account_id)
             await work.enqueue(tx, UNMARK, {"account_id": str(found.account_id), "version": version})
-        await self._notices.enqueue(tx, "factor_removed", app, found.account_id, caller, kind=found.kind)
 
     @staticmethod
     async def told_removed(tx: Tx, one: Factor, reason: str) -> None:
@@ -143,7 +176,9 @@ class FactorService:
 
     # --- parts -----------------------------------------------------------------------------------------------------------
 
-    def _new(self, tx: Tx, factor_id: UUID, account_id: UUID, app: Resolved, body: FactorRequest, target: str | None) -> New:
+    def _new(
+        self, factor_id: UUID, account_id: UUID, app: Resolved, body: FactorRequest, target: str | None, expires_at: datetime
+    ) -> New:
         secret = _secret(body.kind)
         return New(
             id=factor_id,
@@ -156,7 +191,7 @@ class FactorService:
             secret=self._t.at_rest.encrypt(secret, factor_id.bytes) if secret is not None else None,
             risk_notice=rules.RISK_NOTICE if body.kind == "phone" else None,
             salt=recovery_codes.new_salt() if body.kind == "recovery_codes" else None,
-            expires_at=tx.now + rules.PENDING_LIFETIME,
+            expires_at=expires_at,
         )
 
     async def _with_code(self, conn: Conn, app: Resolved, one: Factor) -> Shown:
