@@ -69,26 +69,11 @@ class Notices:
         sessions_ended: int,
         reasons: Sequence[str],
     ) -> Sealed:
-        device, slug = in_words(caller.user_agent), app.application.slug
+        device = in_words(caller.user_agent)
         if what == "account_frozen":
-            link = f"{self._db.origin}/{slug}/reset"
+            link = f"{self._db.origin}/{app.application.slug}/reset"
         else:
-            notice_id = random_id()
-            await store.insert(
-                tx, notice_id, account.id, application=slug, what=what, recipient=mask(to.kind, to.value), device=device
-            )
-            issued = await self._onetime.issue(
-                tx,
-                ToIssue(
-                    purpose=PURPOSE,
-                    flow_id=notice_id,
-                    subject=str(account.id),
-                    tenant=str(app.store.id),
-                    browser=None,
-                    link_lifetime=app.policy.freeze.link_lifetime,
-                ),
-            )
-            link = f"{self._db.origin}/{slug}/l/{issued.token}"
+            link = await self._freezing(tx, app, account, what, to, device)
         content = MessageContent(
             channel=channel_of(to.kind),
             to=to.address,
@@ -99,6 +84,24 @@ class Notices:
             reasons=list(reasons),
         )
         return self._sealer.seal(content, expires_at=tx.now + LIFETIME)
+
+    async def _freezing(self, tx: Tx, app: Resolved, account: Account, what: What, to: Identifier, device: str | None) -> str:
+        notice_id, slug = random_id(), app.application.slug
+        await store.insert(
+            tx, notice_id, account.id, application=slug, what=what, recipient=mask(to.kind, to.value), device=device
+        )
+        issued = await self._onetime.issue(
+            tx,
+            ToIssue(
+                purpose=PURPOSE,
+                flow_id=notice_id,
+                subject=str(account.id),
+                tenant=str(app.store.id),
+                browser=None,
+                link_lifetime=app.policy.freeze.link_lifetime,
+            ),
+        )
+        return f"{self._db.origin}/{slug}/l/{issued.token}"
 
     async def purge(self) -> None:
         async with self._db.transaction() as tx:

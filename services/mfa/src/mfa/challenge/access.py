@@ -7,7 +7,7 @@ from latchkey_contracts.http.access import AccessQuestion, AccessState
 from latchkey_contracts.http.factors import FactorChoice
 from latchkey_contracts.mfa import AccessDecided
 from servicekit.context import set_tenant
-from servicekit.db import Conn
+from servicekit.db import Conn, Tx
 from servicekit.devices import in_words
 from servicekit.errors import NotFound
 from servicekit.logging import get_logger
@@ -58,16 +58,7 @@ class AccessDecisions:
         )
         async with self._t.db.transaction() as tx:
             usable = usable_now(app, await factors.of(tx, body.account_id))
-            trusted = body.kind == "sign_in" and bool(usable) and await self._devices.is_trusted(tx, app, body.account_id, caller)
-            if trusted:
-                await self._t.onetime.forgive_wrong(tx, str(body.account_id))  # the owner is there: strangers' guesses begin anew
-            helped = (
-                body.kind == "sign_in"
-                and bool(usable)
-                and not trusted
-                and await assistance.use(tx, body.account_id, body.flow_id)
-            )
-            free = "no_factor" if not usable else "trusted_device" if trusted else "bypass" if helped else None
+            free = await self._free(tx, app, body, usable, caller)
             asked = free is None and await store.insert(tx, wanted)
             if asked or free is not None:
                 decision, reason = ("challenge", "factor_enrolled") if free is None else ("allow", free)
@@ -83,6 +74,17 @@ class AccessDecisions:
                 log.info("access.decided", flow_id=str(body.flow_id), decision=decision, reasons=[reason])
             found = await store.get(tx, body.flow_id)
             return await self.state_of(tx, found) if found is not None else AccessState(decision="allow")
+
+    async def _free(self, tx: Tx, app: Resolved, body: AccessQuestion, usable: list[Factor], caller: Caller) -> str | None:
+        """Why no factor is asked for; None: one is."""
+        if not usable:
+            return "no_factor"
+        if body.kind != "sign_in":
+            return None  # a step-up asks everywhere (STP-1)
+        if await self._devices.is_trusted(tx, app, body.account_id, caller):
+            await self._t.onetime.forgive_wrong(tx, str(body.account_id))  # the owner is there: strangers' guesses begin anew
+            return "trusted_device"
+        return "bypass" if await assistance.use(tx, body.account_id, body.flow_id) else None
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         async with self._t.db.read() as conn:
