@@ -26,6 +26,8 @@ from mfa import consumers
 from mfa.access_rules import routes as access_routes
 from mfa.access_rules.places import Places, open_places
 from mfa.access_rules.service import AccessRules
+from mfa.assistance import routes as assistance_routes
+from mfa.assistance.service import Assistances
 from mfa.challenge import routes as challenge_routes
 from mfa.challenge.access import AccessDecisions
 from mfa.challenge.links import SignInLinks
@@ -71,6 +73,7 @@ class Features:
     passkeys: Passkeys
     by_passkey: PasskeyChallenges
     devices: TrustedDevices
+    assistances: Assistances
 
     @property
     def work(self) -> dict[str, WorkHandler]:
@@ -111,6 +114,7 @@ def features(
         sending=second,
         first=FirstSteps(tools, factors, sending, second, challenges),
         devices=devices,
+        assistances=Assistances(tools, factors, challenges, notices),
         passkeys=passkeys,
         by_passkey=PasskeyChallenges(by_passkey, PasskeyAlone(by_passkey, decisions)),
         links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges, tools)]),
@@ -147,6 +151,7 @@ async def build(r: Resources) -> Wired:
         device_routes.router(made.devices),
         access_routes.router(made.access_rules),
         required_routes.router(made.required),
+        assistance_routes.router(made.assistances),
     ]
     return Wired(
         app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
@@ -160,6 +165,7 @@ async def build(r: Resources) -> Wired:
             ("required_factors.purge", settings.sweep_seconds, made.required.purge),
             ("access_decisions.purge", settings.sweep_seconds, made.access_rules.purge),
             ("access_places.look", LOOK_SECONDS, made.access_rules.look),
+            ("assistance.purge", settings.sweep_seconds, made.assistances.purge),
             ("trusted_devices.purge", settings.sweep_seconds, made.devices.purge),
         ],
         loops=[configuration.run, made.tools.guesses.run],

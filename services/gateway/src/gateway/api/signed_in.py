@@ -23,8 +23,9 @@ SIGNED_IN: tuple[Operation, ...] = (
     ),
     Operation(
         "changePassword", "PUT", "/v1/me/password", "signed in", "Change the password", "identity", "session", None, 204,
-        account.PasswordChange, "try", (errors.CredentialsWrong, errors.FeatureDisabled, errors.FlowEnded),
-        "The current password first; all other sessions end unless told otherwise.",
+        account.PasswordChange, "try", (errors.CredentialsWrong, errors.StepUpRequired, errors.FeatureDisabled, errors.FlowEnded),
+        "The current password first, or fresh authentication (`password.change`), which an account with a second factor needs; all other "
+        "sessions end unless told otherwise.",
     ),
     Operation(
         "listSessions", "GET", _SESSIONS, "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions
