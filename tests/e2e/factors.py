@@ -42,6 +42,23 @@ class Member:
         self.one.product.secrets.add(done.json()["grant"])
         return str(done.json()["grant"])
 
+    def sign_in_at(self, device: dict[str, str]) -> str:
+        """How far the password leads in a client that sends these headers."""
+        flow = self.one.begin_sign_in().json()["id"]
+        answer = self.one.post(f"/sign-ins/{flow}/password", {"password": self.one.password}, **device)
+        if answer.status_code == 200:
+            self.one.take(answer)
+        return str(answer.json()["status"])
+
+    def trust_here(self) -> dict[str, str]:
+        """By a code with "trust this device": the headers by which the client is known from now on."""
+        self.one.product.move_clock(31)
+        self.one.sign_in()
+        token = self.enter(self.app(), trust=True).json()["device"]["token"]
+        self.one.product.secrets.add(token)
+        self.one.product.move_clock(31)
+        return {"Latchkey-Device": token}
+
     def add(self, kind: str, code: str | None = None, **more: Any) -> dict[str, Any]:
         answer = self.call("POST", "factors", {"kind": kind, **more}, self.grant("factor.add", {"kind": kind, **more}, code))
         assert answer.status_code == 201, answer.text
@@ -67,6 +84,15 @@ class Member:
         done = self.call("POST", f"factors/{pending['id']}/confirm", {"code": self.mailed("Confirm this")})
         assert done.json()["status"] == "active", done.text
         return dict(done.json())
+
+    def add_mailbox_and_phone(self, number: str) -> None:
+        """Both confirmed; each was begun by the password, while there was no factor."""
+        product = self.one.product
+        mail, phone = self.add("email", target=self.one.email), self.add("phone", target=number)
+        text = product.wait_message(number, channel="sms")
+        for pending, code in ((mail, self.mailed("Confirm this")), (phone, product.code_of(text))):
+            done = self.call("POST", f"factors/{pending['id']}/confirm", {"code": code})
+            assert done.json()["status"] == "active", done.text
 
     def add_recovery_codes(self) -> dict[str, Any]:
         pending = self.add("recovery_codes", self.app())

@@ -1,5 +1,6 @@
 """A new password in the portal, and one that a leak forces (PWD-6, PWD-7, PWD-9, NOT-1)."""
 
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from playwright.sync_api import expect
 from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, person
 
 from .conftest import LEAKED, read_records, write_breaches
+from .factors import Member
+from .test_second_step_pages import Owner
 from .window import NARROW, WIDE, heading, narrow_enough, violations
 
 NEW = "seven copper lanterns drifting north"
@@ -113,6 +116,33 @@ class TestBreached:
             answer = stranger.register(password=leaked)
             assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "password_breached")
         assert change(member, password=LEAKED[0]).json()["errors"][0]["code"] == "password_breached"
+
+
+@pytest.mark.browser
+def test_pages_of_who_has_a_factor(product: Product, mira: Person, open_window) -> None:
+    """STP-1: its code first, then the new password; the one of now is not asked for."""
+    mira.activate()
+    mira.sign_in()
+    member = Member(mira)
+    member.add_app()
+    owner = Owner(open_window(NARROW, script=False), mira, script=False)
+    owner.secret, page = member.secret, owner.page
+    owner.window.sign_in(mira.email)
+    owner.type_code(owner.app())
+    expect(heading(page)).to_have_text(re.compile("^Hello"))
+    owner.window.open("/demo/account/security/password")
+    owner.at("Change your password")
+    expect(page.get_by_label("Current password")).to_have_count(0)
+    owner.press("Confirm it’s you")
+    owner.at("Confirm it’s you")
+    owner.type_code(owner.app())
+    owner.at("Change your password")
+    product.secrets.add(NEW)
+    page.get_by_label("New password", exact=True).fill(NEW)
+    page.get_by_label("Once more").fill(NEW)
+    owner.press("Save new password")
+    expect(heading(page)).to_have_text(re.compile("^Hello"))
+    assert person(product, mira.http, mira.email).sign_in(NEW).status_code == 200
 
 
 @pytest.mark.browser

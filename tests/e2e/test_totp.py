@@ -1,4 +1,4 @@
-"""An authenticator app and recovery codes, from the portal's API to the next sign-in, with mfa dying in between (MFA-4 to 10, INV-3, 13)."""
+"""An authenticator app, from the portal's API to the next sign-in, with mfa dying in between (MFA-4 to 10, INV-3, 13)."""
 
 from uuid import uuid4
 
@@ -36,13 +36,6 @@ class TestEnrolment:
         assert who["methods"] == ["pwd", "otp", "mfa"]
         product.wait_mails(member.one.email, subject="added")
 
-    def test_a_grant_is_for_one_thing_once(self, member: Member) -> None:
-        """STP-2."""
-        grant = member.grant("factor.add", {"kind": "totp"})
-        assert member.call("POST", "factors", {"kind": "recovery_codes"}, grant).status_code == 403
-        assert member.call("POST", "factors", {"kind": "totp"}, grant).status_code == 201
-        assert member.call("POST", "factors", {"kind": "totp"}, grant).status_code == 403
-
     def test_repeated_with_its_key(self, member: Member) -> None:
         """API-4: the lost answer comes again, though its grant is spent."""
         grant, key = member.grant("factor.add", {"kind": "totp"}), {"Idempotency-Key": uuid4().hex}
@@ -67,18 +60,6 @@ class TestSignIn:
         first, second = (with_app.enter(code, **key) for _ in range(2))
         assert first.json()["session"] == second.json()["session"]
 
-    def test_a_recovery_code_once(self, product: Product, with_app: Member) -> None:
-        """MFA-5."""
-        with_app.add_recovery_codes()
-        with_app.one.sign_in()
-        spent = with_app.codes[0]
-        assert with_app.enter(f"{spent[:4]} {spent[4:8]}-{spent[8:]}".lower()).json()["status"] == "complete"
-        with_app.one.sign_in()
-        assert with_app.enter(spent).json()["code"] == "code_wrong"
-        product.wait_mails(with_app.one.email, subject="recovery code")
-        left = with_app.call("GET", "factors").json()["items"]
-        assert [one["codes_left"] for one in left if one["kind"] == "recovery_codes"] == [9]
-
     def test_somebody_elses_browser_sees_no_flow(self, product: Product, with_app: Member) -> None:
         """OTP-4."""
         with_app.one.sign_in()
@@ -87,41 +68,6 @@ class TestSignIn:
             stranger.begin_sign_in()
             stranger.flow = with_app.one.flow
             assert Member(stranger).enter(with_app.app()).status_code == 404
-
-
-class TestTrustedDevice:
-    def test_the_password_is_enough_there_until_it_is_forgotten(self, product: Product, with_app: Member) -> None:
-        """The device's token and the password, for as long as the policy says; a step-up asks all the same."""
-        with_app.one.sign_in()
-        done = with_app.enter(with_app.app(), trust=True).json()
-        device = {"Latchkey-Device": done["device"]["token"]}
-        product.secrets.add(done["device"]["token"])
-        product.wait_mails(with_app.one.email, subject="only your password")
-
-        def sign_in(**headers: str) -> str:
-            flow = with_app.one.begin_sign_in().json()["id"]
-            answer = with_app.one.post(f"/sign-ins/{flow}/password", {"password": with_app.one.password}, **headers)
-            return str(answer.json()["status"])
-
-        assert sign_in(**device) == "complete"
-        assert sign_in() == "needs_factor"
-        listed = with_app.call("GET", "trusted-devices", **device).json()["items"]
-        assert [one["current"] for one in listed] == [True]
-        assert with_app.call("DELETE", f"trusted-devices/{listed[0]['id']}").status_code == 204
-        assert sign_in(**device) == "needs_factor"
-
-
-class TestRemoval:
-    def test_needs_the_factor_itself(self, with_app: Member) -> None:
-        """MFA-8, STP-1: the password is too little; then the password is enough to sign in again."""
-        factor = with_app.call("GET", "factors").json()["items"][0]["id"]
-        payload = {"factor_id": factor}
-        flow = with_app.call("POST", "step-ups", {"action": "factor.remove", "payload": payload}).json()
-        by_password = with_app.call("POST", f"step-ups/{flow['id']}/password", {"password": with_app.one.password})
-        assert by_password.json()["code"] == "step_missing"
-        grant = with_app.grant("factor.remove", payload, with_app.app())
-        assert with_app.call("DELETE", f"factors/{factor}", grant=grant).status_code == 204
-        eventually(lambda: with_app.one.sign_in().json()["status"] == "complete", seconds=10)
 
 
 class TestCrash:

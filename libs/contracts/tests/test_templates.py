@@ -24,6 +24,9 @@ class TestRegistry:
             "factor_failed",
             "device_trusted",
             "passkey_copied",
+            "factor_guessed",
+            "assisted",
+            "new_sign_in",
         }
 
     def test_both_messages_of_a_registration_are_alike(self) -> None:

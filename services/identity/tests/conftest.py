@@ -15,6 +15,7 @@ from identity.credentials.service import Passwords
 from identity.reach.service import Contacts
 from identity.registration.sending import Messages
 from identity.registration.tools import MESSAGE
+from identity.sign_in.noticing import NOTICE
 from identity.sign_in.service import FAILED
 from identity.wiring import features
 from latchkey_contracts.http.access import AccessQuestion, AccessState
@@ -120,6 +121,7 @@ class Customers:
         self.freezes = made.freezes
         self.changes = made.changes
         self.sign_ins = made.sign_ins
+        self.sign_in_notices = made.sign_in_notices
         self.actions = made.actions
         self.step_ups = made.step_ups
         self.endings = made.endings
@@ -144,7 +146,7 @@ class Customers:
 
     async def work(self) -> None:
         """What waits behind the answers, as the worker does it."""
-        handlers = {MESSAGE: self._messages.send, FAILED: self.sign_ins.tell_failure}
+        handlers = {MESSAGE: self._messages.send, FAILED: self.sign_ins.tell_failure, NOTICE: self.sign_in_notices.tell}
         async with self.db.transaction() as tx:
             for row in await tx.fetch("DELETE FROM work RETURNING kind, payload"):
                 await handlers[row["kind"]](tx, row["payload"])

@@ -186,6 +186,7 @@ class Desk:
             application="demo",
             account_id=self.identity.account_id,
             expires_at=self.db.clock.now().replace(microsecond=0) + TEN_MINUTES,
+            **({"action": "factor.add", "about": "•••41"} if kind == "step_up" else {}),
         )
         return question.flow_id, await self.made.decisions.decide(question, caller)
 

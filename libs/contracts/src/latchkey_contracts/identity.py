@@ -76,6 +76,28 @@ class SignedIn(AccountEvent):
     methods: list[str]
 
 
+SignInReason = Literal["wrong_passwords", "long_idle", "new_device"]
+
+
+class SignInSuspicious(AccountEvent):
+    """A sign-in that succeeded and looks odd: after many wrong passwords, or in an unknown device after a long time (BRF-4)."""
+
+    event_type = "latchkey.identity.sign_in_suspicious.v1"
+    application: str
+    session_id: UUID
+    reasons: list[SignInReason]
+
+
+class SignInNoticeRequested(AccountEvent):
+    """The owner is told of a sign-in, at every verified e-mail address, each with its own "this wasn't me" link (E9, NOT-2)."""
+
+    event_type = "latchkey.identity.sign_in_notice_requested.v1"
+    application: str
+    language: str
+    reasons: list[SignInReason]
+    notices: list[Sealed]
+
+
 class SignInFailed(AccountEvent):
     """A sign-in to an existing account failed."""
 

@@ -59,6 +59,12 @@ class Secrets(BaseModel):
     sessions_ended: int | None = None
     takes_effect_at: datetime | None = None
     factor: Literal["email", "phone", "totp", "passkey", "recovery_codes"] | None = None
+    # What the code is for (OTP-10): a step-up's action, and its new value, masked. Words that a release doesn't know aren't said.
+    action: str | None = None
+    about: str | None = None
+    # Why a sign-in is told of, and what the help desk has done.
+    reasons: list[str] = Field(default_factory=list)
+    assistance: str | None = None
 
 
 class MessageContent(Contact, Secrets):

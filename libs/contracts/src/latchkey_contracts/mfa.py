@@ -102,11 +102,40 @@ class DeviceForgotten(AccountEvent):
     reason: Literal["by_owner", "factor_removed", "secured"]
 
 
+Assistance = Literal[
+    "factor_added",
+    "code_sent",
+    "factor_removed",
+    "limit_lifted",
+    "bypass_requested",
+    "bypass_granted",
+    "bypass_ended",
+]
+
+
+class AssistanceGiven(AccountEvent):
+    """The help desk has helped with the account's factors (R23, E23). `actor`: who, by the operator's own id; why is kept in mfa."""
+
+    event_type = "latchkey.mfa.assistance_given.v1"
+    application: str
+    action: Assistance
+    actor: str
+
+
 class SecurityNoticeRequested(AccountEvent):
     """The owner is told of something about the account's factors, at every verified address (MFA-8, MFA-10, NOT-1)."""
 
     event_type = "latchkey.mfa.security_notice_requested.v1"
-    what: Literal["factor_added", "factor_removed", "recovery_code_used", "factor_failed", "device_trusted", "passkey_copied"]
+    what: Literal[
+        "factor_added",
+        "factor_removed",
+        "recovery_code_used",
+        "factor_failed",
+        "factor_guessed",
+        "device_trusted",
+        "passkey_copied",
+        "assisted",
+    ]
     application: str
     language: str
     contacts: list[Sealed] = Field(description="By e-mail")

@@ -20,6 +20,7 @@ _CODE = frozenset({"code", "code_until", "code_works_until"})
 _ASKED = frozenset({"device", "asked_at", "asked_when", "asked_short"})
 _DONE = frozenset({"device", "done_at", "asked_when", "asked_short"})
 _FACTOR = frozenset({"factor", "factor_short"})
+_ACTION = frozenset({"action", "action_short", "about"})
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,16 @@ TEMPLATES: dict[str, Template] = {
         "code", ("email", "sms", "voice"), _CODE | _ASKED | {"digits"}, text="code", html="code", sms="code", voice="digits"
     ),
     "sign_in_link": _template("code", ("email", "sms"), _LINK | _ASKED, text="link", html="link", sms="link"),
+    # Of somebody who is signed in already: for one thing, which it names (OTP-10).
+    "step_up_code": _template(
+        "code",
+        ("email", "sms", "voice"),
+        _CODE | _ASKED | _ACTION | {"digits"},
+        text="code",
+        html="code",
+        sms="code",
+        voice="digits",
+    ),
     # To an address or number that is to become a factor, and that nobody has proven yet.
     "factor_code": _template(
         "code", ("email", "sms", "voice"), _CODE | _ASKED | {"digits"}, text="code", html="code", sms="code", voice="digits"
@@ -87,6 +98,14 @@ TEMPLATES: dict[str, Template] = {
     "factor_failed": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
     "device_trusted": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
     "passkey_copied": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
+    # A hundred wrong codes in a row, after the right password (OTP-5).
+    "factor_guessed": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
+    # What the help desk has done (R23, E23).
+    "assisted": _template(
+        "security", ("email", "sms"), _LINK | _DONE | {"assistance", "assistance_short"}, text="link", html="link", sms="link"
+    ),
+    # From a new device, or a success that looks odd (E9, BRF-4).
+    "new_sign_in": _template("security", ("email",), _LINK | _DONE | {"why"}, text="link", html="link"),
 }
 # Sent in turn within one flow: a newer one of any of these is the end of the older ones (D16).
 _IN_TURN = ({"sign_in_code", "sign_in_link"},)

@@ -36,7 +36,7 @@ SELECT key, ARRAY[$3::timestamptz], keep_until FROM unnest($1::bytea[], $2::time
 ON CONFLICT (key) DO UPDATE SET keep_until = GREATEST(t.keep_until, excluded.keep_until), hits = t.hits || excluded.hits
 """
 _PEEK = "SELECT key, hits FROM throttle WHERE key = ANY($1::bytea[])"
-_FORGET = "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE key = ANY($1::bytea[]) ORDER BY key FOR UPDATE)"
+_FORGET = "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE key = ANY($1::bytea[]) ORDER BY key FOR UPDATE) RETURNING hits"
 # Passes over rows in use: whoever counts has several of them in an order of its own.
 _PURGE = "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE keep_until < $1 FOR UPDATE SKIP LOCKED)"
 
@@ -118,8 +118,9 @@ class Throttle:
         await tx.execute(_RESERVE, [key for key, _ in wanted], keep, found.available_at)
         return Decision(found.allowed, found.available_at, tx.now, (await self.peek(tx, wanted)).available_at)
 
-    async def forget(self, tx: Tx, keys: Sequence[bytes]) -> None:
-        await tx.execute(_FORGET, list(keys))
+    async def forget(self, tx: Tx, keys: Sequence[bytes]) -> int:
+        """Answers how many were counted, as far as they are kept."""
+        return sum(len(row["hits"]) for row in await tx.fetch(_FORGET, list(keys)))
 
 
 async def purge(tx: Tx) -> None:

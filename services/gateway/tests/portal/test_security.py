@@ -104,6 +104,18 @@ class TestList:
         held(behind, pending_app(behind))
         assert "Not confirmed yet, so it doesn’t count" in await signed_in.open(SECURITY)
         assert f"{SECURITY}/ways/{APP_ID}" in signed_in.ways
+        behind.says(f"DELETE /v1/me/factors/{APP_ID}", None)
+        assert "Nothing was added" in await signed_in.press(f"{SECURITY}/ways/{APP_ID}/cancel")
+
+    @pytest.mark.parametrize(("refused", "at"), [(errors.NotFound, ""), (errors.StepUpRequired, f"/ways/{APP_ID}/remove")])
+    async def test_one_that_was_confirmed_or_removed_meanwhile(
+        self, behind: Behind, signed_in: Browser, refused: Any, at: str
+    ) -> None:
+        held(behind, pending_app(behind))
+        await signed_in.open(SECURITY)
+        behind.says(f"DELETE /v1/me/factors/{APP_ID}", refused())
+        await signed_in.press(f"{SECURITY}/ways/{APP_ID}/cancel")
+        assert signed_in.at == f"{SECURITY}{at}"
 
     async def test_from_the_overview(self, signed_in: Browser) -> None:
         await signed_in.open("/demo/account")

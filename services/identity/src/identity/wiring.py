@@ -23,6 +23,7 @@ from servicekit.web.caller import Signer
 from servicekit.web.client import InternalClient
 from servicekit.web.http import Read, create_internal_app
 from servicekit.web.idempotency import Idempotency
+from servicekit.web.step_up import StepUps as Grants
 
 from identity.access import routes as access_routes
 from identity.access.service import Access, MfaAccess, SecondFactors
@@ -55,6 +56,7 @@ from identity.settings import IdentitySettings
 from identity.sign_in import routes as sign_in_routes
 from identity.sign_in.actions import RequiredActions
 from identity.sign_in.completing import Completing
+from identity.sign_in.noticing import NOTICE, SignInNotices
 from identity.sign_in.service import FAILED, SignIns
 from identity.step_up import routes as step_up_routes
 from identity.step_up.service import StepUps
@@ -74,6 +76,7 @@ class Features:
     freezes: Freezes
     changes: PasswordChanges
     sign_ins: SignIns
+    sign_in_notices: SignInNotices
     actions: RequiredActions
     step_ups: StepUps
     endings: Endings
@@ -105,7 +108,7 @@ class Features:
 
     @property
     def work(self) -> dict[str, WorkHandler]:
-        return {MESSAGE: Messages(self.tools).send, FAILED: self.sign_ins.tell_failure}
+        return {MESSAGE: Messages(self.tools).send, FAILED: self.sign_ins.tell_failure, NOTICE: self.sign_in_notices.tell}
 
     @property
     def sweeps(self) -> dict[str, Sweep]:
@@ -136,8 +139,9 @@ def features(
     registrations = Registrations(tools)
     activations = Activations(tools, registrations)
     freezes = Freezes(ProofKit(db, onetime, idempotency), configuration, sessions, notices)
-    changes = _changes(tools, slowdown, notices)
-    completing = Completing(configuration, sessions)
+    changes = _changes(tools, slowdown, notices, Grants(keys))
+    sign_in_notices = SignInNotices(configuration, tools.throttle, notices)
+    completing = Completing(configuration, sessions, sign_in_notices)
     return Features(
         configuration=configuration,
         tools=tools,
@@ -146,6 +150,7 @@ def features(
         activations=activations,
         freezes=freezes,
         changes=changes,
+        sign_in_notices=sign_in_notices,
         sign_ins=_sign_ins(tools, slowdown, completing, access),
         actions=RequiredActions(db, configuration, changes, completing, idempotency),
         step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),
@@ -175,7 +180,7 @@ def _tools(db: Database, keys: Keys, configuration: ConfigurationService, passwo
     )
 
 
-def _changes(tools: Tools, slowdown: Slowdown, notices: Notices) -> PasswordChanges:
+def _changes(tools: Tools, slowdown: Slowdown, notices: Notices, grants: Grants) -> PasswordChanges:
     return PasswordChanges(
         db=tools.db,
         configuration=tools.configuration,
@@ -185,6 +190,7 @@ def _changes(tools: Tools, slowdown: Slowdown, notices: Notices) -> PasswordChan
         slowdown=slowdown,
         idempotency=tools.idempotency,
         notices=notices,
+        grants=grants,
     )
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from identity.sessions import store as sessions
+from latchkey_contracts.http.access import SecondFactor
 from latchkey_contracts.http.account import PasswordChange
 from latchkey_contracts.http.sign_in import RequiredActionRequest
-from servicekit.errors import ServiceError
+from latchkey_contracts.http.step_up import StepUpRequest
+from servicekit.errors import ServiceError, StepUpRequired
 from servicekit.ids import random_id
 from servicekit.web.caller import Caller
 from servicekit.web.idempotency import Replay
@@ -26,7 +28,7 @@ async def mira(customers, db) -> Caller:
     return replace(customers.here, account_id=account_id, session_id=session.id)
 
 
-async def change(customers: Any, caller: Caller, current: str, password: str) -> int:
+async def change(customers: Any, caller: Caller, current: str | None, password: str) -> int:
     """What the customer is told; 204: done."""
     try:
         await customers.changes.change(PasswordChange(current_password=current, password=password), caller)
@@ -66,6 +68,50 @@ class TestOnce:
     async def test_another_body_is_another_request(self, customers, keyed):
         assert await change(customers, keyed, customers.old, customers.new) == 204
         assert await change(customers, replace(keyed, fingerprint="body-2"), customers.new, customers.old) == 409
+
+
+class TestByGrant:
+    """STP-1, STP-2: fresh authentication in place of the current password, and where there is a factor always."""
+
+    @pytest.fixture
+    def granted(self, customers, mira) -> Any:
+        async def make(prove: bool = False, action: str = "password.change") -> Caller:
+            flow = await customers.step_ups.start(StepUpRequest(action=action), mira)
+            if prove:
+                customers.mfa.prove(flow.id, customers.db.clock.now())
+                done = await customers.step_ups.read(flow.id, mira)
+            else:
+                done = await customers.step_ups.password(flow.id, customers.old, mira)
+            return replace(mira, step_up=done.grant)
+
+        return make
+
+    async def test_without_the_current_one(self, customers, mira, granted):
+        caller = await granted()
+        assert await change(customers, mira, None, customers.new) == 403
+        assert await change(customers, await granted(action="sessions.end"), None, customers.new) == 403
+        assert await change(customers, caller, None, "short") == 422, "and the grant is not spent by that"
+        assert await change(customers, caller, None, customers.new) == 204
+        assert await change(customers, caller, None, "once more, and long enough") == 403
+
+    async def test_with_a_factor_the_current_one_is_too_little(self, customers, mira, granted):
+        by_password = await granted()
+        await customers.second_factors.put(mira.account_id, SecondFactor(enrolled=True, version=1))
+        assert await change(customers, mira, customers.old, customers.new) == 403
+        assert await change(customers, mira, "not the password at all", customers.new) == 403
+        assert await change(customers, by_password, None, customers.new) == 403, "given before there was a factor"
+        assert await change(customers, await granted(prove=True), customers.old, customers.new) == 204
+
+    async def test_fifty_at_once(self, customers, mira, granted):
+        caller = await granted()
+        found = await asyncio.gather(*(change(customers, caller, None, f"{customers.new} {one}") for one in range(50)))
+        assert found.count(204) == 1
+        assert set(found) <= {204, 403, 410}
+
+    async def test_of_no_use_for_guessing(self, customers, mira):
+        """Without a grant nobody is told whether this is the password of now."""
+        with pytest.raises(StepUpRequired):
+            await customers.changes.change(PasswordChange(password=customers.old), mira)
 
 
 class TestReset:

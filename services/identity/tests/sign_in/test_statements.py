@@ -27,8 +27,8 @@ def of_what(statements: list[str]) -> list[str]:
     return [re.sub(r"\d+", "n", one) for one in statements]
 
 
-async def at_once(customers: Any, typed: str, password: str) -> Any:
-    caller = replace(customers.here, **API)
+async def at_once(customers: Any, typed: str, password: str, caller: Any = None) -> Any:
+    caller = replace(caller or customers.here, **API)
     return await customers.sign_ins.start("demo", SignInRequest(identifier=typed, password=password, client="api"), caller)
 
 
@@ -38,18 +38,26 @@ class TestSignIn:
             await mira.sign_ins.start("demo", SignInRequest(identifier=EMAIL), mira.here)
         assert len(statements) <= 1, statements
 
-    async def test_right_password(self, mira):
-        flow = await mira.sign_ins.start("demo", SignInRequest(identifier=EMAIL), mira.here)
-        with recorded(mira.db) as statements:
-            answer = await mira.sign_ins.password("demo", flow.id, PasswordRequest(password=mira.old), mira.here)
-        assert answer.status == "complete"
-        assert len(statements) <= 11, statements
+    @pytest.fixture
+    async def laptop(self, mira):
+        """Where she has signed in before."""
+        return replace(mira.here, device="her-laptop", device_account_id=await mira.account(EMAIL))
 
-    async def test_in_one_call(self, mira):
+    @pytest.mark.parametrize(("known", "most"), [(True, 11), (False, 12)], ids=["known device", "new device, which is told"])
+    async def test_right_password(self, mira, laptop, known: bool, most: int):
+        caller = laptop if known else mira.here
+        flow = await mira.sign_ins.start("demo", SignInRequest(identifier=EMAIL), caller)
         with recorded(mira.db) as statements:
-            answer = await at_once(mira, EMAIL, mira.old)
+            answer = await mira.sign_ins.password("demo", flow.id, PasswordRequest(password=mira.old), caller)
         assert answer.status == "complete"
-        assert len(statements) <= 10, statements
+        assert len(statements) <= most, statements
+
+    @pytest.mark.parametrize(("known", "most"), [(True, 10), (False, 11)], ids=["known device", "new device, which is told"])
+    async def test_in_one_call(self, mira, laptop, known: bool, most: int):
+        with recorded(mira.db) as statements:
+            answer = await at_once(mira, EMAIL, mira.old, laptop if known else None)
+        assert answer.status == "complete"
+        assert len(statements) <= most, statements
 
     @pytest.mark.parametrize("way", ["two calls", "one call"])
     async def test_known_and_unknown_ask_the_same(self, mira, way: str):

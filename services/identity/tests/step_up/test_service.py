@@ -91,6 +91,16 @@ class TestByFactor:
         assert (done.status, done.grant is not None) == ("complete", True)
         assert (await customers.step_ups.read(flow.id, with_app)).grant == done.grant
 
+    @pytest.mark.parametrize(
+        ("payload", "about"),
+        [({"kind": "phone", "target": "+4915112345678"}, "•••78"), ({"kind": "email", "target": "mira@posteo.example"}, "m•••@p•••"),
+         ({"kind": "totp", "target": None}, None), ({"kind": "phone", "target": 7}, None), (None, None)],
+    )  # fmt: skip
+    async def test_its_message_says_what_for(self, customers, with_app, payload, about):
+        """OTP-10: the action, and the new value masked."""
+        await customers.step_ups.start(StepUpRequest(action="factor.add", payload=payload), with_app)
+        assert (customers.mfa.asked[-1].action, customers.mfa.asked[-1].about) == ("factor.add", about)
+
     async def test_enrolled_meanwhile(self, customers, mira):
         flow = await customers.step_ups.start(ADD, mira)
         await customers.second_factors.put(mira.account_id, SecondFactor(enrolled=True, version=1))

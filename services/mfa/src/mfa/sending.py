@@ -10,13 +10,14 @@ from uuid import UUID
 
 from latchkey_contracts.http.common import Channel, Delivery, Resend
 from latchkey_contracts.http.factors import FactorKind, Form
+from latchkey_contracts.http.step_up import StepUpAction
 from latchkey_contracts.messages import Contact, Origin, Secrets
 from latchkey_contracts.mfa import ChallengeIssued
 from latchkey_contracts.sealed import Sealed
 from servicekit.db import Conn, Tx
 from servicekit.events import messages
 from servicekit.process.configuration import Resolved
-from servicekit.proof import ToIssue
+from servicekit.proof import Issued, ToIssue
 from servicekit.throttle import Decision, Limit
 
 from mfa.tools import Tools
@@ -29,7 +30,7 @@ SIGN_IN, ENROLMENT = "sign_in", "factor_enrolment"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """`flow_id`: whose code or link it is. `proven_at`: since when the address or number is this person's, if it is. `contact`: instead of
-    `target`, sealed by identity.
+    `target`, sealed by identity. `action`, `about`: of a step-up, what its code is for (OTP-10).
     """
 
     flow_id: UUID
@@ -46,6 +47,8 @@ class Message:
     match: str | None
     asked: Origin
     contact: Sealed | None = None
+    action: StepUpAction | None = None
+    about: str | None = None
 
 
 class Sending:
@@ -78,13 +81,7 @@ class Sending:
             ),
         )
         expires_at = issued.link_expires_at or issued.code_expires_at or tx.now
-        secrets = Secrets(
-            link=f"{self._t.db.origin}/{app.application.slug}/l/{issued.token}" if issued.token else None,
-            link_expires_at=issued.link_expires_at,
-            code=issued.code,
-            code_expires_at=issued.code_expires_at,
-            asked=one.asked,
-        )
+        secrets = _secrets(issued, one, f"{self._t.db.origin}/{app.application.slug}")
         known = Contact(channel=one.channel, to=one.target, proven_at=one.proven_at, known=True)
         event = ChallengeIssued(
             account_id=one.account_id,
@@ -112,6 +109,18 @@ class Sending:
     ) -> Resend:
         decision = await self._t.throttle.peek(conn, self.limits(app, purpose, account_id, flow_id))
         return told(decision, channels)
+
+
+def _secrets(issued: Issued, one: Message, base: str) -> Secrets:
+    return Secrets(
+        link=f"{base}/l/{issued.token}" if issued.token else None,
+        link_expires_at=issued.link_expires_at,
+        code=issued.code,
+        code_expires_at=issued.code_expires_at,
+        asked=one.asked,
+        action=one.action,
+        about=one.about,
+    )
 
 
 def told(decision: Decision, channels: list[Channel]) -> Resend:

@@ -26,6 +26,8 @@ from mfa import consumers
 from mfa.access_rules import routes as access_routes
 from mfa.access_rules.places import Places, open_places
 from mfa.access_rules.service import AccessRules
+from mfa.assistance import routes as assistance_routes
+from mfa.assistance.service import Assistances
 from mfa.challenge import routes as challenge_routes
 from mfa.challenge.access import AccessDecisions
 from mfa.challenge.links import SignInLinks
@@ -71,6 +73,7 @@ class Features:
     passkeys: Passkeys
     by_passkey: PasskeyChallenges
     devices: TrustedDevices
+    assistances: Assistances
 
     @property
     def work(self) -> dict[str, WorkHandler]:
@@ -87,18 +90,7 @@ def features(
     db: Database, keys: Keys, configuration: Configuration, identity: InternalClient, places: Places | None = None
 ) -> Features:
     """`places`: where addresses are, if an operator has mounted a database of them."""
-    tools = Tools(
-        db=db,
-        configuration=configuration,
-        onetime=OneTimeSecrets(keys),
-        guesses=Guesses(db, PURPOSE, CodeGuessingSuspected),
-        throttle=Throttle(keys),
-        idempotency=Idempotency(keys),
-        sealer=Sealer(keys),
-        at_rest=AtRest(keys, "factor"),
-        step_ups=StepUps(keys),
-        identity=identity,
-    )
+    tools = _tools(db, keys, configuration, identity)
     notices = Notices(tools)
     sending, devices = Sending(tools), TrustedDevices(tools, notices)
     passkeys = Passkeys(tools, keys)
@@ -122,9 +114,25 @@ def features(
         sending=second,
         first=FirstSteps(tools, factors, sending, second, challenges),
         devices=devices,
+        assistances=Assistances(tools, factors, challenges, notices),
         passkeys=passkeys,
         by_passkey=PasskeyChallenges(by_passkey, PasskeyAlone(by_passkey, decisions)),
         links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges, tools)]),
+    )
+
+
+def _tools(db: Database, keys: Keys, configuration: Configuration, identity: InternalClient) -> Tools:
+    return Tools(
+        db=db,
+        configuration=configuration,
+        onetime=OneTimeSecrets(keys),
+        guesses=Guesses(db, PURPOSE, CodeGuessingSuspected),
+        throttle=Throttle(keys),
+        idempotency=Idempotency(keys),
+        sealer=Sealer(keys),
+        at_rest=AtRest(keys, "factor"),
+        step_ups=StepUps(keys),
+        identity=identity,
     )
 
 
@@ -143,6 +151,7 @@ async def build(r: Resources) -> Wired:
         device_routes.router(made.devices),
         access_routes.router(made.access_rules),
         required_routes.router(made.required),
+        assistance_routes.router(made.assistances),
     ]
     return Wired(
         app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
@@ -156,6 +165,7 @@ async def build(r: Resources) -> Wired:
             ("required_factors.purge", settings.sweep_seconds, made.required.purge),
             ("access_decisions.purge", settings.sweep_seconds, made.access_rules.purge),
             ("access_places.look", LOOK_SECONDS, made.access_rules.look),
+            ("assistance.purge", settings.sweep_seconds, made.assistances.purge),
             ("trusted_devices.purge", settings.sweep_seconds, made.devices.purge),
         ],
         loops=[configuration.run, made.tools.guesses.run],

@@ -325,6 +325,7 @@ class TestStepUp:
         answer = await desk.made.sending.for_step_up(flow, ChallengeRequest(factor_id=ways["email"]), desk.mira)
         assert answer.delivery is not None
         said = await desk.sent()
+        assert (said.action, said.about) == ("factor.add", "•••41"), "OTP-10: what it is for"
         assert (await desk.made.challenges.step_up_code(flow, FactorCode(code=said.code), desk.mira)).grant == "granted"
 
 

@@ -175,6 +175,63 @@ class TestWrong:
             await desk.code(flow, desk.app_code(app))
 
 
+class TestGuessing:
+    """OTP-5: a hundred wrong ones in a row; never a lock that a stranger can cause."""
+
+    @pytest.fixture
+    async def guessed(self, desk, app):
+        """A stranger who has the password has typed ninety-nine, over days."""
+        await desk.enrol("email", "mira.codes@posteo.example")
+        async with desk.db.transaction() as tx:
+            for _ in range(99):
+                await desk.made.tools.onetime.count_wrong(tx, "sign_in", str(desk.identity.account_id))
+        await desk.notices()
+        return replace(desk.here, device="her-laptop", device_account_id=desk.identity.account_id)
+
+    async def test_from_the_hundredth_on_unknown_devices_wait(self, desk, app, guessed):
+        flow, _ = await desk.ask(desk.elsewhere)
+        with pytest.raises(CodeWrong):
+            await desk.code(flow, "000000", desk.elsewhere)
+        assert (await desk.notices()).count("factor_guessed") == 1
+        flow, _ = await desk.ask()
+        with pytest.raises(TooManyRequests) as waits:
+            await desk.code(flow, desk.app_code(app))
+        assert waits.value.extra["retry_after_seconds"] > 3500
+        desk.db.clock.move(3601)
+        flow, _ = await desk.ask()
+        with pytest.raises(CodeWrong):
+            await desk.code(flow, "000000")
+        with pytest.raises(TooManyRequests):
+            await desk.code(flow, "000000")
+        flow, _ = await desk.ask(guessed)
+        assert await desk.code(flow, desk.app_code(app), guessed) == "complete", "a known device goes on, and ends it"
+        flow, _ = await desk.ask()
+        for _ in range(4):
+            with pytest.raises(CodeWrong):
+                await desk.code(flow, "000000")
+        assert (await desk.notices()).count("factor_guessed") == 1, "told once"
+
+    async def test_codes_are_longer(self, desk, app, guessed):
+        for wrong, digits in ((0, 6), (1, 8)):
+            flow, _ = await desk.ask()
+            for _ in range(wrong):
+                with pytest.raises(CodeWrong):
+                    await desk.code(flow, "000000")
+            await desk.send(flow)
+            assert len((await desk.sent()).code) == digits
+            desk.db.clock.move(20)
+
+    async def test_a_trusted_device_is_the_owner_s(self, desk, app, guessed):
+        async with desk.db.transaction() as tx:
+            await desk.made.devices.trust(tx, desk.configuration.application("demo"), desk.identity.account_id, guessed)
+        flow, _ = await desk.ask()
+        with pytest.raises(CodeWrong):
+            await desk.code(flow, "000000")
+        assert (await desk.ask(guessed))[1].decision == "allow"
+        flow, _ = await desk.ask()
+        assert await desk.code(flow, desk.app_code(app)) == "complete"
+
+
 class TestCrash:
     async def test_identity_away_after_the_proof(self, desk, app):
         """INV-3: the code is spent, the flow is proven; the next press goes on."""

@@ -32,13 +32,21 @@ class TestAdding:
         """MFA-4: active only after a confirmed code."""
         pending = await desk.begin()
         assert (pending.status, pending.totp is not None) == ("pending", True)
-        assert (await desk.made.factors.listing(desk.mira)).items == []
+        (shown,) = (await desk.made.factors.listing(desk.mira)).items
+        assert (shown.id, shown.status, shown.totp) == (pending.id, "pending", None), "its secret is not told again"
         assert (await desk.ask())[1].decision == "allow"
         done = await desk.made.confirming.confirm(pending.id, desk.app_code(pending), desk.mira)
         assert (done.status, done.totp) == ("active", None)
         assert [one.id for one in (await desk.made.factors.listing(desk.mira)).items] == [pending.id]
         assert [one["kind"] for one in await desk.told("factor_enrolled")] == ["totp"]
         assert await desk.notices() == ["factor_added"]
+
+    async def test_what_can_no_longer_be_confirmed_is_not_shown(self, desk):
+        await desk.begin("totp")
+        await desk.begin("email", "mira.codes@posteo.example")
+        assert [one.status for one in (await desk.made.factors.listing(desk.mira)).items] == ["pending", "pending"]
+        desk.db.clock.move(900)
+        assert (await desk.made.factors.listing(desk.mira)).items == []
 
     async def test_identity_knows_before_it_counts(self, desk):
         """An acknowledged enrolment protects the very next sign-in, also while Kafka is away."""

@@ -27,13 +27,13 @@ class TestWhatIsMissing:
         ("policy", "has", "expected"),
         [
             ({}, [], []),
-            (ANY, [], ["totp", "phone", "email"]),
+            (ANY, [], ["passkey", "totp", "phone", "email"]),
             (ANY, ["email"], []),
-            (ANY, ["recovery_codes"], ["totp", "phone", "email"]),
+            (ANY, ["recovery_codes"], ["passkey", "totp", "phone", "email"]),
             (APP, [], ["totp"]),
             (APP, ["email"], ["totp"]),
             (APP, ["totp"], []),
-            (CODES, [], ["totp", "phone", "email"]),
+            (CODES, [], ["passkey", "totp", "phone", "email"]),
             (CODES, ["totp"], ["recovery_codes"]),
             ({**APP, "email": {"mandatory": True}}, [], ["totp", "email"]),
             ({**APP, "email": {"mandatory": True}}, ["totp"], ["email"]),
@@ -45,7 +45,7 @@ class TestWhatIsMissing:
 
     async def test_by_a_rule(self, desk):
         app = desk.configuration.application("demo")
-        assert missing(app, set(), wanted=True) == ["totp", "phone", "email"]
+        assert missing(app, set(), wanted=True) == ["passkey", "totp", "phone", "email"]
         assert missing(app, {"phone"}, wanted=True) == []
 
     @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ class TestRequired:
     async def test_added_in_the_sign_in(self, desk):
         desk.policy(**ANY)
         flow, state = await desk.ask()
-        assert (state.decision, state.enrol) == ("allow", ["totp", "phone", "email"])
+        assert (state.decision, state.enrol) == ("allow", ["passkey", "totp", "phone", "email"])
         assert (await desk.told("access_decided"))[-1]["reasons"] == ["no_factor", "enrolment_required"]
         desk.identity.needs_factor(flow)
         pending = await begin(desk, flow)
@@ -130,10 +130,10 @@ class TestRequired:
     async def test_by_a_rule(self, desk):
         desk.policy(rules=[{"name": "new", "effect": "require", "when": {"new_device": True}}])
         _, state = await desk.ask()
-        assert (state.decision, state.enrol) == ("allow", ["totp", "phone", "email"])
+        assert (state.decision, state.enrol) == ("allow", ["passkey", "totp", "phone", "email"])
         desk.policy(
             rules=[{"name": "new", "effect": "require", "when": {"new_device": True}}],
-            **{kind: {"enabled": False} for kind in ("totp", "email", "phone")},
+            **{kind: {"enabled": False} for kind in ("passkey", "totp", "email", "phone")},
         )
         assert (await desk.ask())[1].decision == "deny"
 

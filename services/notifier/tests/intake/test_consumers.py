@@ -15,6 +15,7 @@ from latchkey_contracts.identity import (
     PasswordChanged,
     RegistrationRepeated,
     SignedIn,
+    SignInNoticeRequested,
     UserActivated,
 )
 from latchkey_contracts.mfa import ChallengeIssued, ChallengeSucceeded, FactorEnrolled, SecurityNoticeRequested
@@ -67,6 +68,12 @@ EVENTS = [
     (UserActivated(**FLOWS, store_id=uuid4(), method="link", welcome=sealed()), ["welcome"]),
     (UserActivated(**FLOWS, store_id=uuid4(), method="reset"), []),
     (SignedIn(account_id=ACCOUNT, application="demo", session_id=uuid4(), methods=["password"]), []),
+    (
+        SignInNoticeRequested(
+            account_id=ACCOUNT, application="demo", language="en", reasons=["new_device"], notices=[sealed(), sealed()]
+        ),
+        ["new_sign_in"] * 2,
+    ),
     (ResetRequested(**MESSAGE, contact=sealed(LATER)), ["password_reset"]),
     (ResetProven(account_id=ACCOUNT, flow_id=FLOW, application="demo"), []),
     (UsernameReminderRequested(**MESSAGE, contact=sealed(LATER)), ["username_reminder"]),
@@ -83,8 +90,7 @@ EVENTS = [
     ),
     (challenge(), ["sign_in_code"]),
     (challenge(form="link", channel="sms"), ["sign_in_link"]),
-    (challenge("step_up", channel="voice"), ["sign_in_code"]),
-    (challenge("step_up", "link"), ["sign_in_link"]),
+    (challenge("step_up", channel="voice"), ["step_up_code"]),
     (challenge("enrolment", channel="sms", flow_id=FACTOR), ["factor_code"]),
     (ChallengeSucceeded(**PROVEN, flow_id=FLOW, methods=["sms"]), []),
     (FactorEnrolled(**PROVEN), []),

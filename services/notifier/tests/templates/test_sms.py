@@ -12,7 +12,7 @@ from notifier.templates.segments import segments
 
 from .conftest import NOW
 
-CODES = ("activation", "password_reset", "sign_in_code", "factor_code")
+CODES = ("activation", "password_reset", "sign_in_code", "step_up_code", "factor_code")
 NEVER = {
     "en": "We never ask",
     "de": "Wir fragen nie",

@@ -26,6 +26,7 @@ class AccessQuestion(Request):
     expires_at: Moment
     typed: str | None = None
     action: StepUpAction | None = None
+    about: str | None = None
 
 
 class AccessState(Response):

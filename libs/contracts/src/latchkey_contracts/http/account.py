@@ -10,9 +10,12 @@ from .common import Language, NewPasswordText, PasswordText, Request, Response, 
 
 
 class PasswordChange(Request):
-    """PWD-6: the current password first; other sessions end unless the customer wants to keep them."""
+    """PWD-6: the current password first, or a grant; other sessions end unless the customer wants to keep them."""
 
-    current_password: PasswordText
+    current_password: PasswordText | None = Field(
+        default=None,
+        description="Left out with a grant of a step-up (`password.change`), which an account with a second factor needs (STP-1)",
+    )
     password: NewPasswordText
     end_other_sessions: bool = Field(default=True, description="Whether the account's other sessions end")
 
@@ -45,6 +48,7 @@ class Me(Versioned, Response):
     sessions: int = Field(description="How many sessions of the account are live now, this one included")
     created_at: datetime = Field(description="When the account began")
     password_changed_at: datetime | None = Field(description="When the password was last set; null where there is none")
+    second_factor: bool = Field(default=False, description="Whether something beside the password proves the customer")
 
 
 class OpenSession(Response):

@@ -168,10 +168,16 @@ class OneTimeSecrets:
         """It was a right one."""
         await store.forgive_try(tx, flow_id, purpose)
 
-    async def count_wrong(self, tx: Tx, purpose: str, subject: str) -> None:
-        """For the person, over all flows (OTP-5)."""
-        if await store.count_wrong(tx, purpose, subject) == MAX_IN_A_ROW:
+    async def count_wrong(self, tx: Tx, purpose: str, subject: str) -> bool:
+        """For the person, over all flows (OTP-5). True: with this one it is guessing, told once until a right one."""
+        begins = await store.count_wrong(tx, purpose, subject) == MAX_IN_A_ROW
+        if begins:
             security_event("authn_login_fail_max", "fail", purpose=purpose, account_id=subject)
+        return begins
+
+    async def is_guessed(self, conn: Conn, purpose: str, subject: str) -> bool:
+        """So many wrong ones in a row that new codes are longer, whoever asks for them."""
+        return bool(await store.guessed(conn, {(purpose, subject)}, MAX_IN_A_ROW))
 
     async def forgive_wrong(self, tx: Tx, subject: str) -> None:
         """After a right one."""

@@ -72,10 +72,9 @@ class StepUps:
 
     async def redeem(self, tx: Tx, caller: Caller, action: str, payload: Mapping[str, Any] | None = None) -> Sequence[str]:
         """Uses up the caller's grant and answers what was proven for it. Raises StepUpRequired, which says for what."""
-        account_id, session_id = caller.account()
-        claims = self._read(caller.step_up, int(tx.now.timestamp())) if caller.step_up else None
-        wanted = (str(account_id), str(session_id), action, payload_hash(payload))
-        if claims is not None and (claims["sub"], claims["sid"], claims["action"], claims["payload"]) == wanted:
+        account_id, _ = caller.account()
+        claims = self._right(caller, action, payload, tx.now)
+        if claims is not None:
             until = datetime.fromtimestamp(claims["exp"] + SKEW, tx.now.tzinfo)
             if await tx.fetchval(_USE, UUID(claims["jti"]), until) is not None:
                 methods: list[str] = claims["amr"]
@@ -83,6 +82,19 @@ class StepUps:
         if caller.step_up:
             security_event("authz_fail", "fail", account_id=str(account_id), reason="step_up", action=action)
         raise StepUpRequired(action=action, payload=dict(payload or {}))
+
+    def check(self, caller: Caller, action: str, payload: Mapping[str, Any] | None, now: datetime) -> None:
+        """That there is a right one, before work that costs; it is used up by `redeem` alone. Raises StepUpRequired."""
+        if self._right(caller, action, payload, now) is None:
+            raise StepUpRequired(action=action, payload=dict(payload or {}))
+
+    def _right(self, caller: Caller, action: str, payload: Mapping[str, Any] | None, now: datetime) -> dict[str, Any] | None:
+        account_id, session_id = caller.account()
+        claims = self._read(caller.step_up, int(now.timestamp())) if caller.step_up else None
+        wanted = (str(account_id), str(session_id), action, payload_hash(payload))
+        if claims is None or (claims["sub"], claims["sid"], claims["action"], claims["payload"]) != wanted:
+            return None
+        return claims
 
     def _read(self, token: str, now: int) -> dict[str, Any] | None:
         try:

@@ -14,6 +14,15 @@ Owner: TypeAlias = Literal["identity", "recovery", "mfa", "notifier", "link", "g
 # Who may call: anybody; whoever started the flow; a live session; a provider, by its signature.
 Who: TypeAlias = Literal["anybody", "asker", "session", "provider"]
 Problems: TypeAlias = tuple[type[ServiceError], ...]
+# What comes of a code, and of a passkey.
+BY_CODE: Problems = (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.FlowEnded)
+BY_PASSKEY: Problems = (
+    errors.PasskeyWrong,
+    errors.MoreProofRequired,
+    errors.NotAllowedByPolicy,
+    errors.StepMissing,
+    errors.FlowEnded,
+)
 
 
 @dataclass(frozen=True)

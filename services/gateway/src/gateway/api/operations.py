@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from latchkey_contracts.http import (
-    account,
     apps,
     factors,
     links,
@@ -16,16 +15,14 @@ from latchkey_contracts.http import (
     recovery,
     registration,
     sign_in,
-    step_up,
-    trusted_devices,
 )
 from servicekit import errors
 
+from .operation import BY_CODE, BY_PASSKEY, Problems
 from .operation import Operation as Operation  # noqa: PLC0414 - had from here, beside the list
-from .operation import Problems
+from .signed_in import SIGNED_IN
 
 APP = "/v1/apps/{app}"
-_CODE: Problems = (errors.CodeWrong, errors.CodeExpired, errors.CodeBurned, errors.FlowEnded)
 _LINK: Problems = (
     errors.LinkMalformed,
     errors.LinkExpired,
@@ -35,21 +32,10 @@ _LINK: Problems = (
     errors.FlowEnded,
 )
 
-_PASSKEY: Problems = (
-    errors.PasskeyWrong,
-    errors.MoreProofRequired,
-    errors.NotAllowedByPolicy,
-    errors.StepMissing,
-    errors.FlowEnded,
-)
-
 _REGISTRATION = f"{APP}/registrations"
 _SIGN_IN = f"{APP}/sign-ins"
 _REMINDER = f"{APP}/username-reminders"
 _RESET = f"{APP}/password-resets"
-_FACTORS, _STEP_UPS, _TRUSTED = "/v1/me/factors", "/v1/me/step-ups", "/v1/me/trusted-devices"
-_SESSIONS = "/v1/me/sessions"
-_OFFER = "/v1/me/passkey-offer"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -79,7 +65,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "enterRegistrationCode", "POST", f"{_REGISTRATION}/{{id}}/code", "registration", "Prove the address by the code", "identity",
-        "asker", registration.RegistrationFlow, 200, registration.CodeRequest, "try", _CODE,
+        "asker", registration.RegistrationFlow, 200, registration.CodeRequest, "try", BY_CODE,
         "Five wrong tries burn every code of the flow; the link of a mail lives on. No session comes of it: sign-in follows.",
     ),
     Operation(
@@ -130,7 +116,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "provePasskey", "POST", f"{_SIGN_IN}/{{id}}/passkey", "sign-in", "Sign in by a passkey", "mfa", "asker",
-        sign_in.SignInFlow, 200, passkeys.PasskeyProof, "try", _PASSKEY,
+        sign_in.SignInFlow, 200, passkeys.PasskeyProof, "try", BY_PASSKEY,
         "Without name and password it is both factors: the session begins, unless something is newly required. Too many wrong ones end "
         "the attempt.",
     ),
@@ -145,7 +131,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "confirmRequiredFactor", "POST", f"{_SIGN_IN}/{{id}}/factors/{{factor}}/confirm", "sign-in", "Confirm it and go on", "mfa", "asker",
-        sign_in.SignInFlow, 200, factors.FactorConfirm, "try", _CODE,
+        sign_in.SignInFlow, 200, factors.FactorConfirm, "try", BY_CODE,
         "By the code that the app shows or that was sent. Answers the sign-in: complete, or what it needs next.",
     ),
     Operation(
@@ -184,7 +170,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "enterPasswordResetCode", "POST", f"{_RESET}/{{id}}/code", "recovery", "Prove the mailbox by the code", "recovery", "asker",
-        recovery.ResetFlow, 200, registration.CodeRequest, "try", (errors.FeatureDisabled, *_CODE),
+        recovery.ResetFlow, 200, registration.CodeRequest, "try", (errors.FeatureDisabled, *BY_CODE),
         "Five wrong tries burn every code of the flow; the link of a mail lives on.",
     ),
     Operation(
@@ -216,110 +202,7 @@ OPERATIONS: tuple[Operation, ...] = (
         links.LinkFlow, 202, links.RenewRequest, "start",
         (*_LINK, errors.FeatureDisabled), "Its message goes to the same address; the flow belongs to whoever asks now.",
     ),
-    # --- signed in ---------------------------------------------------------------------------------------------------------
-    Operation(
-        "readSession", "GET", "/v1/session", "signed in", "Who am I", "gateway", "session", sign_in.SessionInfo,
-        description="Answered out of memory; ask it with every request of your application.",
-    ),
-    Operation("signOut", "DELETE", "/v1/session", "signed in", "Sign out", "gateway", "session", status=204),
-    Operation("readMe", "GET", "/v1/me", "signed in", "The signed-in customer", "identity", "session", account.Me),
-    Operation(
-        "changeMe", "PATCH", "/v1/me", "signed in", "Change personal information", "identity", "session", account.Me, 200,
-        account.MeChange, "try", (errors.FeatureDisabled, errors.PreconditionFailed, errors.PreconditionRequired),
-        "With `If-Match`: the `ETag` of what was read. 412 where it was changed since then; nothing is overwritten.",
-    ),
-    Operation(
-        "changePassword", "PUT", "/v1/me/password", "signed in", "Change the password", "identity", "session", None, 204,
-        account.PasswordChange, "try", (errors.CredentialsWrong, errors.FeatureDisabled, errors.FlowEnded),
-        "The current password first; all other sessions end unless told otherwise.",
-    ),
-    Operation(
-        "listSessions", "GET", _SESSIONS, "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions
-    ),
-    Operation(
-        "endSession", "DELETE", f"{_SESSIONS}/{{id}}", "signed in", "End one of the sessions", "identity", "session", None, 204, None, "try",
-        (errors.StepUpRequired,), "Fresh authentication first (`sessions.end` with `session_id`), but for this very session.",
-    ),
-    Operation(
-        "endOtherSessions", "DELETE", _SESSIONS, "signed in", "End all sessions but this one", "identity", "session", None, 204, None, "try",
-        (errors.StepUpRequired,), "Fresh authentication first (`sessions.end`).",
-    ),
-    Operation(
-        "listFactors", "GET", _FACTORS, "signed in", "What beside the password proves the customer", "mfa", "session", factors.Factors
-    ),
-    Operation(
-        "addFactor", "POST", _FACTORS, "signed in", "Begin to add a factor", "mfa", "session", factors.Factor, 201,
-        factors.FactorRequest, "try", (errors.StepUpRequired, errors.NotAllowedByPolicy),
-        "Fresh authentication first (`factor.add`). It counts once it is confirmed.",
-    ),
-    Operation("readFactor", "GET", f"{_FACTORS}/{{id}}", "signed in", "One factor", "mfa", "session", factors.Factor),
-    Operation(
-        "confirmFactor", "POST", f"{_FACTORS}/{{id}}/confirm", "signed in", "Confirm a factor that was begun", "mfa", "session",
-        factors.Factor, 200, factors.FactorConfirm, "try", (*_CODE, errors.PasskeyWrong, errors.MoreProofRequired),
-        "By the code that the app shows or that was sent, or by what the browser made of `passkey`; recovery codes count from here on, and older ones no more.",
-    ),
-    Operation(
-        "resendFactorCode", "POST", f"{_FACTORS}/{{id}}/resend", "signed in", "Send the code of a new factor again", "mfa", "session",
-        factors.Factor, 202, None, "try",
-        description="While an address or number is pending. 429 with `Retry-After` where it is too early.",
-    ),
-    Operation(
-        "renameFactor", "PATCH", f"{_FACTORS}/{{id}}", "signed in", "Call a factor something else", "mfa", "session",
-        factors.Factor, 200, factors.FactorRename, "try",
-    ),
-    Operation(
-        "removeFactor", "DELETE", f"{_FACTORS}/{{id}}", "signed in", "Remove a factor", "mfa", "session", None, 204, None, "try",
-        (errors.StepUpRequired, errors.NotAllowedByPolicy),
-        "Fresh authentication first (`factor.remove` with `factor_id`). One that never was confirmed goes without.",
-    ),
-    Operation(
-        "readPasskeyOffer", "GET", _OFFER, "signed in", "Whether to offer a passkey", "mfa", "session", passkeys.PasskeyOffer,
-        description="After a sign-in or a new password (D12).",
-    ),
-    Operation(
-        "refusePasskeyOffers", "DELETE", _OFFER, "signed in", "Offer no passkey any more", "mfa", "session", None, 204, None, "try",
-        description="Kept for good, in every browser; one can be added all the same.",
-    ),
-    Operation(
-        "listTrustedDevices", "GET", _TRUSTED, "signed in", "Where a sign-in isn't asked for a factor", "mfa", "session",
-        trusted_devices.TrustedDevices,
-    ),
-    Operation(
-        "forgetTrustedDevice", "DELETE", f"{_TRUSTED}/{{id}}", "signed in", "Ask there again", "mfa", "session", None, 204, None, "try",
-    ),
-    Operation(
-        "forgetTrustedDevices", "DELETE", _TRUSTED, "signed in", "Ask everywhere again", "mfa", "session", None, 204, None, "try",
-    ),
-    Operation(
-        "startStepUp", "POST", _STEP_UPS, "signed in", "Prove freshly who is asking", "identity", "session",
-        step_up.StepUpFlow, 200, step_up.StepUpRequest, "try",
-        description="For one call of one action, as `step_up_required` named it (STP-1, STP-2).",
-    ),
-    Operation(
-        "readStepUp", "GET", f"{_STEP_UPS}/{{id}}", "signed in", "How far the step-up is", "identity", "session", step_up.StepUpFlow
-    ),
-    Operation(
-        "enterStepUpPassword", "POST", f"{_STEP_UPS}/{{id}}/password", "signed in", "Step up by the password", "identity", "session",
-        step_up.StepUpFlow, 200, step_up.StepUpPassword, "try", (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded),
-        "Where the account has no factor.",
-    ),
-    Operation(
-        "readStepUpPasskeyOptions", "GET", f"{_STEP_UPS}/{{id}}/passkey", "signed in", "What to ask a passkey for a step-up", "mfa", "session",
-        passkeys.PasskeyOptions, problems=(errors.StepMissing, errors.FlowEnded),
-    ),
-    Operation(
-        "proveStepUpPasskey", "POST", f"{_STEP_UPS}/{{id}}/passkey", "signed in", "Step up by a passkey", "mfa", "session",
-        step_up.StepUpFlow, 200, passkeys.PasskeyProof, "try", _PASSKEY,
-    ),
-    Operation(
-        "sendStepUpChallenge", "POST", f"{_STEP_UPS}/{{id}}/challenges", "signed in", "Send a code, or send it again", "mfa", "session",
-        step_up.StepUpFlow, 202, factors.ChallengeRequest, "try", (errors.StepMissing, errors.FlowEnded),
-    ),
-    Operation(
-        "enterStepUpCode", "POST", f"{_STEP_UPS}/{{id}}/code", "signed in", "Step up by a code", "mfa", "session",
-        step_up.StepUpFlow, 200, factors.FactorCode, "try", (errors.CodeWrong, errors.CodeExpired, errors.StepMissing, errors.FlowEnded),
-        "One that was sent, the authenticator app's, or a recovery code.",
-    ),
+    *SIGNED_IN,
     # --- providers ---------------------------------------------------------------------------------------------------------
     Operation(
         "receiveCallback", "POST", "/v1/callbacks/{provider}", "providers", "What a provider has to tell", "notifier", "provider",

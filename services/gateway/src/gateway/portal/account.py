@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.api.service import Gateway
 from gateway.web.visitor import APP, Visitor, cookie_name
 
-from .acts import can_change
+from .acts import can_change, confirm_for_password, grant_of
 from .fields import twice
 from .links import page_of
 from .offers import offered_first
@@ -47,7 +47,17 @@ async def ask_password(visit: VisitDep) -> Response:
         raise errors.FeatureDisabled
     brand = visit.application.brand
     words = [brand.name, brand.said, visit.application.slug]
-    return visit.page("change_password.html", minimum=visit.app.store.password.min_length, words=words)
+    me = await visit.read("/v1/me", Me)
+    confirmed = visit.request.query_params.get("confirmed", "")
+    if me.second_factor and await grant_of(visit, confirmed) is None:
+        return visit.page("change_password.html", confirm_first=True, confirmed="")
+    return visit.page(
+        "change_password.html",
+        minimum=visit.app.store.password.min_length,
+        words=words,
+        confirm_first=False,
+        confirmed=confirmed if me.second_factor else "",
+    )
 
 
 @routes.post("/{app}/account/security/password")
@@ -57,13 +67,19 @@ async def save_password(visit: VisitDep) -> Response:
         return visit.to(f"{visit.base}/sign-in?to=password&ended=1")
     if not visit.as_shown:
         return visit.again(errors.VersionConflict())  # somebody else has signed in meanwhile, in another tab
+    if "confirm" in fields:
+        return await confirm_for_password(visit)
+    confirmed = visit.request.query_params.get("confirmed")
     body: dict[str, Any] = {
-        "current_password": fields.get("current_password"),
-        "password": twice(fields, visit.app.store.password.min_length, current=True),
+        "current_password": fields.get("current_password") if confirmed is None else None,
+        "password": twice(fields, visit.app.store.password.min_length, current=confirmed is None),
         "end_other_sessions": fields.get("end_other_sessions") == "on",
     }
     try:
-        await visit.go_on("/v1/me/password", body, _NOTHING, method="PUT")
+        grant = await grant_of(visit, confirmed) if confirmed is not None else None
+        await visit.go_on("/v1/me/password", body, _NOTHING, method="PUT", grant=grant)
+    except errors.StepUpRequired:
+        return await confirm_for_password(visit)
     except errors.CredentialsWrong:
         wrong = errors.ValidationFailed([errors.FieldError("/current_password", "current_password_wrong", "")])
         return visit.again(wrong)

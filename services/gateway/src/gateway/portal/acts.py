@@ -21,12 +21,12 @@ NOTHING: TypeAdapter[None] = TypeAdapter(None)
 _FACTORS = "/v1/me/factors"
 # What is added, and on which page it is asked for; there is told what goes wrong.
 ADDED = {"passkey": "add", "totp": "add", "recovery_codes": "add", "email": "add/email", "phone": "add/phone"}
-REMOVE = "remove"
+REMOVE, PASSWORD = "remove", "password"
 
 
 @dataclass(frozen=True)
 class Act:
-    """`then`: what is added, or `remove`, as it stands in addresses. `target`: the address or number that was typed. `factor`: which one."""
+    """`then`: what is added, `remove` or `password`, as it stands in addresses. `target`: the address or number that was typed. `factor`: which one."""
 
     then: str
     target: str = ""
@@ -41,7 +41,7 @@ class Act:
             factor = UUID(asked["factor"]) if then == REMOVE else None
         except (KeyError, ValueError):
             raise errors.NotFound from None
-        if then not in {*ADDED, REMOVE}:
+        if then not in {*ADDED, REMOVE, PASSWORD}:
             raise errors.NotFound
         return cls(then, fields.get("target", ""), factor)
 
@@ -50,6 +50,8 @@ class Act:
         return urlencode({"then": self.then, **({"factor": str(self.factor)} if self.factor else {})})
 
     def page(self, visit: Visit) -> str:
+        if self.then == PASSWORD:
+            return f"{security(visit)}/password"
         where = f"ways/{self.factor}/remove" if self.factor else ADDED[self.then]
         return f"{security(visit)}/{where}"
 
@@ -96,6 +98,21 @@ async def perform(visit: Visit, act: Act, grant: str | None = None) -> Response:
             return visit.again(errors.VersionConflict())  # it was too late, or for something else
         return await _step_up(visit, act, asked)
     return visit.to(way(visit, factor.id))
+
+
+async def confirm_for_password(visit: Visit) -> Response:
+    """To the step-up's page; the new password is asked for behind it, so that none is kept meanwhile."""
+    flow = await visit.go_on("/v1/me/step-ups", {"action": "password.change", "payload": {}}, StepUpFlow)
+    return visit.again(page=f"{visit.base}/account/step-up/{flow.id}?{Act(PASSWORD).query}", values={})
+
+
+async def grant_of(visit: Visit, flow: str) -> str | None:
+    """Of a step-up that is complete and fresh; None: confirm once more."""
+    try:
+        found = await visit.read(f"/v1/me/step-ups/{UUID(flow)}", StepUpFlow)
+    except (errors.NotFound, ValueError):
+        return None
+    return found.grant
 
 
 async def _step_up(visit: Visit, act: Act, asked: errors.StepUpRequired) -> Response:

@@ -200,6 +200,19 @@ async def ask_removal(visit: VisitDep, factor: UUID) -> Response:
     return visit.page("remove_way.html", factor=found, left=left, problem=visit.told(errors.NotAllowedByPolicy))
 
 
+@routes.post("/{app}/account/security/ways/{factor}/cancel")
+async def cancel(visit: VisitDep, factor: UUID) -> Response:
+    """One press: what never counted takes nothing with it. Confirmed meanwhile, it is removed as any other."""
+    await acting(visit)
+    try:
+        await visit.go_on(f"/v1/me/factors/{factor}", None, NOTHING, method="DELETE", peer="mfa")
+    except errors.StepUpRequired:
+        return visit.to(f"{way(visit, factor)}/remove")
+    except errors.NotFound:
+        return visit.to(security(visit))  # too old, or in another window already
+    return visit.again(page=security(visit), values={}, done="cancelled")
+
+
 @routes.post("/{app}/account/security/ways/{factor}/remove")
 async def remove(visit: VisitDep, factor: UUID) -> Response:
     await acting(visit)

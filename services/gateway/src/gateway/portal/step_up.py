@@ -8,7 +8,7 @@ from latchkey_contracts.http.step_up import StepUpFlow
 from servicekit import errors
 from starlette.responses import Response
 
-from .acts import Act, acting, inside, perform
+from .acts import PASSWORD, Act, acting, inside, perform
 from .fields import credential_of
 from .visit import Visit, VisitDep
 from .ways import Asking, asked, asking, code_of, confirming
@@ -48,6 +48,8 @@ async def go_on(visit: VisitDep, flow: UUID) -> Response:
         return visit.again()  # the page says where it stands
     except _OVER:
         return _over(visit, act)
+    if answer.status == "complete" and act.then == PASSWORD:
+        return visit.to(f"{act.page(visit)}?confirmed={flow}")
     if answer.status == "complete" and answer.grant is not None:
         return await perform(visit, act, answer.grant)
     return visit.again(page=_page(visit, flow, act))

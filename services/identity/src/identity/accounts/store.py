@@ -83,7 +83,7 @@ SELECT account_id, kind, value, canonical, verified_at FROM identifier WHERE acc
 _REQUIRE = "INSERT INTO required_action (account_id, action) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _REQUIRED = "SELECT action FROM required_action WHERE account_id = $1 ORDER BY action"
 _STANDING = """
-SELECT a.second_factor, ARRAY(SELECT action FROM required_action WHERE account_id = a.id ORDER BY action) AS required
+SELECT a.second_factor, a.last_signed_in_at, ARRAY(SELECT action FROM required_action WHERE account_id = a.id ORDER BY action) AS required
 FROM account a WHERE a.id = $1
 """
 _DONE = "DELETE FROM required_action WHERE account_id = $1 AND action = $2"
@@ -250,6 +250,7 @@ class Standing:
 
     second_factor: bool
     required: list[Action]
+    last_signed_in_at: datetime | None = None  # to the day
 
 
 async def standing(conn: Conn, account_id: UUID) -> Standing:

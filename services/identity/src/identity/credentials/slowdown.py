@@ -47,9 +47,9 @@ class Slowdown:
             security_event("excess_rate_limit_exceeded", "fail", limit="password")
             raise TooManyRequests(decision.retry_after_seconds)
 
-    async def forget(self, tx: Tx, key: bytes) -> None:
-        """After a right one."""
-        await self._throttle.forget(tx, [key])
+    async def forget(self, tx: Tx, key: bytes) -> int:
+        """After a right one, which was counted, too. Answers how many wrong ones there were within the hour."""
+        return max(await self._throttle.forget(tx, [key]) - 1, 0)
 
     async def forget_all(self, tx: Tx, store_id: UUID, account_id: UUID, identifiers: Iterable[str], caller: Caller) -> None:
         """After a new password was set by a reset: its owner has tried the old one long enough. `identifiers`: canonical."""

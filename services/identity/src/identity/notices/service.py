@@ -1,5 +1,6 @@
 """Security notices: to every verified address, each with its own link that needs no sign-in and freezes the account (NOT-1, NOT-2)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypedDict
 
@@ -37,39 +38,42 @@ class Notices:
         self._onetime = onetime
         self._sealer = sealer
 
-    async def make(self, tx: Tx, app: Resolved, account: Account, what: What, caller: Caller, *, sessions_ended: int = 0) -> Told:
-        """One for each verified address and number; they go into the event that they tell of."""
+    async def make(
+        self,
+        tx: Tx,
+        app: Resolved,
+        account: Account,
+        what: What,
+        caller: Caller,
+        *,
+        sessions_ended: int = 0,
+        reasons: Sequence[str] = (),
+    ) -> Told:
+        """One for each verified address and number, of a sign-in for addresses alone; they go into the event that they tell of."""
         told: Told = {"notices": [], "sms_notices": []}
         for row in await accounts.identifiers(tx, account.id):
-            if row.kind in {"email", "phone"} and row.verified_at is not None:
+            if row.kind in ({"email"} if what == "signed_in" else {"email", "phone"}) and row.verified_at is not None:
                 to = row.identifier
-                sealed = await self._one(tx, app, account, what, caller, to, sessions_ended)
+                sealed = await self._one(tx, app, account, what, caller, to, sessions_ended, reasons)
                 told["notices" if to.kind == "email" else "sms_notices"].append(sealed)
         return told
 
     async def _one(
-        self, tx: Tx, app: Resolved, account: Account, what: What, caller: Caller, to: Identifier, sessions_ended: int
+        self,
+        tx: Tx,
+        app: Resolved,
+        account: Account,
+        what: What,
+        caller: Caller,
+        to: Identifier,
+        sessions_ended: int,
+        reasons: Sequence[str],
     ) -> Sealed:
-        device, slug = in_words(caller.user_agent), app.application.slug
+        device = in_words(caller.user_agent)
         if what == "account_frozen":
-            link = f"{self._db.origin}/{slug}/reset"
+            link = f"{self._db.origin}/{app.application.slug}/reset"
         else:
-            notice_id = random_id()
-            await store.insert(
-                tx, notice_id, account.id, application=slug, what=what, recipient=mask(to.kind, to.value), device=device
-            )
-            issued = await self._onetime.issue(
-                tx,
-                ToIssue(
-                    purpose=PURPOSE,
-                    flow_id=notice_id,
-                    subject=str(account.id),
-                    tenant=str(app.store.id),
-                    browser=None,
-                    link_lifetime=app.policy.freeze.link_lifetime,
-                ),
-            )
-            link = f"{self._db.origin}/{slug}/l/{issued.token}"
+            link = await self._freezing(tx, app, account, what, to, device)
         content = MessageContent(
             channel=channel_of(to.kind),
             to=to.address,
@@ -77,8 +81,27 @@ class Notices:
             link=link,
             asked=Origin(at=tx.now, device=device),
             sessions_ended=sessions_ended,
+            reasons=list(reasons),
         )
         return self._sealer.seal(content, expires_at=tx.now + LIFETIME)
+
+    async def _freezing(self, tx: Tx, app: Resolved, account: Account, what: What, to: Identifier, device: str | None) -> str:
+        notice_id, slug = random_id(), app.application.slug
+        await store.insert(
+            tx, notice_id, account.id, application=slug, what=what, recipient=mask(to.kind, to.value), device=device
+        )
+        issued = await self._onetime.issue(
+            tx,
+            ToIssue(
+                purpose=PURPOSE,
+                flow_id=notice_id,
+                subject=str(account.id),
+                tenant=str(app.store.id),
+                browser=None,
+                link_lifetime=app.policy.freeze.link_lifetime,
+            ),
+        )
+        return f"{self._db.origin}/{slug}/l/{issued.token}"
 
     async def purge(self) -> None:
         async with self._db.transaction() as tx:

@@ -15,6 +15,7 @@ from servicekit.errors import (
     FieldError,
     FlowEnded,
     SessionRequired,
+    StepUpRequired,
     ValidationFailed,
 )
 from servicekit.logging import security_event
@@ -22,6 +23,7 @@ from servicekit.process.configuration import Configuration, Resolved
 from servicekit.proof import OneTimeSecrets
 from servicekit.web.caller import Caller
 from servicekit.web.idempotency import Idempotency
+from servicekit.web.step_up import StepUps
 
 from identity.accounts import store as accounts
 from identity.accounts.rules import Account, Held
@@ -32,11 +34,12 @@ from identity.notices.service import Notices
 from identity.reach.rules import provable
 from identity.registration import store as attempts
 from identity.sessions import store as session_store
-from identity.sessions.service import Sessions
+from identity.sessions.service import PASSWORD, Sessions
 
 from . import store
 
 Reason = Literal["change", "reset", "forced"]
+ACTION = "password.change"
 KEEP_RESETS = timedelta(days=30)  # no reset flow lives as long
 
 
@@ -50,41 +53,62 @@ class PasswordChanges:
     slowdown: Slowdown
     idempotency: Idempotency
     notices: Notices
+    grants: StepUps
 
     async def change(self, body: PasswordChange, caller: Caller) -> None:
-        """In the portal: the current password first; wrong ones are slowed down as at sign-in."""
+        """In the portal: by the current password, or by a grant, which an account with a second factor needs (STP-1). Raises
+        StepUpRequired.
+        """
         account_id, session_id = caller.account()
-        count = self.slowdown.signed_in(account_id)
         async with self.db.read() as conn:
             session = await session_store.get(conn, session_id)
             stored = await credentials.get(conn, account_id)
+            account = await accounts.get(conn, account_id)
             texts = [row.value for row in await accounts.identifiers(conn, account_id)]
+            now = conn.now
             # After what was read: if a twin has changed that already, its answer is here.
             await self.idempotency.recall(conn, caller)
-        if session is None:
+        if session is None or account is None:
             raise SessionRequired
         app = self.configuration.application(session.application)
         if not app.policy.password_change.enabled or app.access.passwordless:  # R43
             raise FeatureDisabled
         set_tenant(str(app.store.id), "user")
-        await self.slowdown.take(self.db, count)
-        if not await self.passwords.verify(stored, body.current_password):
-            security_event("authn_password_change", "fail", account_id=str(account_id), reason="credentials_wrong")
-            raise CredentialsWrong
-        async with self.db.transaction() as tx:
-            await self.slowdown.forget(tx, count)  # now, whatever becomes of the new one
+        granted = account.second_factor or body.current_password is None
+        if granted:
+            self.grants.check(caller, ACTION, None, now)
+        if body.current_password is not None:
+            await self._prove(account_id, stored, body.current_password)
         fresh = await self._fresh(app, body.password, texts, stored)
         async with self.db.transaction() as tx:
             await self.idempotency.begin(tx, caller)
             account = await self._lock(tx, account_id, ("active",))
             if await credentials.get(tx, account_id) != stored:
                 raise FlowEnded  # changed meanwhile, so what was proven is proven no more
+            if granted or account.second_factor:
+                await self._redeem(tx, account, caller)
             if body.end_other_sessions:
                 ended = await self.sessions.revoke_others(tx, account_id, session_id, "password_changed")
             else:
                 ended = 0
             await self._set(tx, app, account, fresh, "change", caller, sessions_ended=ended)
             await self.idempotency.store(tx, caller, 204, None)
+
+    async def _prove(self, account_id: UUID, stored: str | None, password: str) -> None:
+        """The current one; wrong ones are slowed down as at sign-in. Raises CredentialsWrong."""
+        count = self.slowdown.signed_in(account_id)
+        await self.slowdown.take(self.db, count)
+        if not await self.passwords.verify(stored, password):
+            security_event("authn_password_change", "fail", account_id=str(account_id), reason="credentials_wrong")
+            raise CredentialsWrong
+        async with self.db.transaction() as tx:
+            await self.slowdown.forget(tx, count)  # now, whatever becomes of the new one
+
+    async def _redeem(self, tx: Tx, account: Account, caller: Caller) -> None:
+        """One that was given for the password alone is too little, if there is a factor by now."""
+        methods = await self.grants.redeem(tx, caller, ACTION)
+        if account.second_factor and list(methods) == [PASSWORD]:
+            raise StepUpRequired(action=ACTION, payload={})
 
     async def reset(
         self, account_id: UUID, slug: str, flow_id: UUID, password: str, caller: Caller, requested_at: datetime | None = None

@@ -79,6 +79,7 @@ class Profiles:
             created_at=found.created_at,
             password_changed_at=found.changed_at,
             version=str(found.version),
+            second_factor=found.second_factor,
         )
 
     def _of_session(self, caller: Caller) -> Resolved:

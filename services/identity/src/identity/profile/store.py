@@ -9,7 +9,7 @@ from servicekit.db import Conn, Tx
 
 # One look: every page of the portal asks it.
 _READ = """
-SELECT a.profile, a.profile_version AS version, a.language, a.created_at, c.changed_at,
+SELECT a.profile, a.profile_version AS version, a.language, a.created_at, a.second_factor, c.changed_at,
     (SELECT count(*) FROM session s
         WHERE s.account_id = a.id AND s.revoked_at IS NULL AND s.expires_at > $2 AND s.seen_at + s.idle > $2) AS sessions,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'value', i.value, 'verified', i.verified_at IS NOT NULL)
@@ -29,6 +29,7 @@ class Profile:
     version: int
     language: str | None
     created_at: datetime
+    second_factor: bool
     changed_at: datetime | None
     sessions: int
     identifiers: list[dict[str, Any]]

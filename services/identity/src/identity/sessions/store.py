@@ -15,6 +15,9 @@ WITH crowded AS (
     ORDER BY created_at DESC, id OFFSET $11
 ), ended AS (
     UPDATE session SET revoked_at = $9 FROM crowded WHERE session.id = crowded.id RETURNING session.id
+), seen AS (
+    UPDATE account SET last_signed_in_at = $9
+    WHERE id = $2 AND (last_signed_in_at IS NULL OR last_signed_in_at < $9::timestamptz - interval '1 day')
 )
 INSERT INTO session (id, account_id, application, token_hash, methods, device, ip, idle, created_at, authenticated_at, seen_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $12, $9, $10) RETURNING ARRAY(SELECT id FROM ended) AS ended

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from latchkey_contracts.http.access import AccessState
 from latchkey_contracts.http.sign_in import SignInFlow
-from latchkey_contracts.identity import SignedIn
+from latchkey_contracts.identity import SignedIn, SignInReason
 from servicekit.db import Tx
 from servicekit.errors import FlowEnded
 from servicekit.logging import security_event
@@ -15,17 +15,19 @@ from servicekit.web.caller import Caller
 from identity.accounts import store as accounts
 from identity.sessions.service import Sessions
 
-from . import store
+from . import rules, store
 from .attempts import view, with_challenge
+from .noticing import SignInNotices
 from .store import Attempt
 
 MULTIPLE = "mfa"  # RFC 8176: more than one factor
 
 
 class Completing:
-    def __init__(self, configuration: Configuration, sessions: Sessions) -> None:
+    def __init__(self, configuration: Configuration, sessions: Sessions, notices: SignInNotices) -> None:
         self._configuration = configuration
         self._sessions = sessions
+        self._notices = notices
 
     async def go_on(
         self,
@@ -61,9 +63,17 @@ class Completing:
             waiting = replace(attempt, status="needs_action")
             await store.put(tx, waiting)
             return view(tx, waiting, standing.required, enrol=access.enrol if access is not None else [])
-        return await self._session(tx, app, attempt, account_id, caller)
+        why = rules.reasons(
+            known_device=caller.known_device(account_id) is not None,
+            wrong_before=attempt.wrong_before,
+            last=standing.last_signed_in_at,
+            now=tx.now,
+        )
+        return await self._session(tx, app, attempt, account_id, caller, why)
 
-    async def _session(self, tx: Tx, app: Resolved, attempt: Attempt, account_id: UUID, caller: Caller) -> SignInFlow:
+    async def _session(
+        self, tx: Tx, app: Resolved, attempt: Attempt, account_id: UUID, caller: Caller, why: list[SignInReason]
+    ) -> SignInFlow:
         started = await self._sessions.start(
             tx,
             account_id=account_id,
@@ -80,6 +90,8 @@ class Completing:
             methods=list(attempt.methods),
         )
         await tx.emit(signed_in)
+        if why:
+            await self._notices.enqueue(tx, account_id, started.session_id, attempt.application, why, caller)
         await store.put(tx, replace(attempt, status="complete"))
         security_event("authn_login_success", "success", account_id=str(account_id), flow_id=str(attempt.id))
         return SignInFlow(

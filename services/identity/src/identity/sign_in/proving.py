@@ -62,14 +62,15 @@ class Proving:
         fresh = await self._passwords.hash(password) if self._passwords.outdated(found.hash) else None
         return Proven(found.account_id, found.hash, fresh, self._passwords.breached(password), found.count, found.second_factor)
 
-    async def heed(self, tx: Tx, proven: Proven, application: str) -> None:
+    async def heed(self, tx: Tx, proven: Proven, application: str) -> int:
         """With account and password locked: the tries before are forgotten, an outdated hash is replaced, and a leaked
-        password must be changed before anything else (PWD-7).
+        password must be changed before anything else (PWD-7). Answers how many wrong tries came before.
         """
-        await self._slowdown.forget(tx, proven.count)
+        wrong = await self._slowdown.forget(tx, proven.count)
         if proven.fresh is not None:
             await credentials.replace(tx, proven.account_id, proven.hash, proven.fresh)
         if proven.breached:
             await accounts.require(tx, proven.account_id, "password")
             await tx.emit(CredentialCompromised(account_id=proven.account_id, application=application))
             security_event("authn_login_fail", "fail", account_id=str(proven.account_id), reason="password_breached")
+        return wrong

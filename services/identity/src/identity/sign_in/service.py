@@ -211,10 +211,12 @@ class SignIns:
         caller: Caller,
     ) -> SignInFlow:
         """With account and password locked: what follows from the right one."""
-        await self._proving.heed(tx, proven, attempt.application)
+        wrong = await self._proving.heed(tx, proven, attempt.application)
         first = tuple(one for one in attempt.methods if one != PASSWORD)  # a factor, where it comes before the password
         methods = (PASSWORD, *first, *((MULTIPLE,) if first else ()))
-        known = replace(attempt, account_id=proven.account_id, remember=remember, methods=methods, proven_at=tx.now)
+        known = replace(
+            attempt, account_id=proven.account_id, remember=remember, methods=methods, proven_at=tx.now, wrong_before=wrong
+        )
         return await self._completing.go_on(tx, app, known, proven.account_id, caller=caller, access=access)
 
     async def _ask(self, app: Resolved, attempt: Attempt, proven: Proven, caller: Caller) -> AccessState | None:

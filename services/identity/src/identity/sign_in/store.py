@@ -10,14 +10,15 @@ from servicekit.db import Conn, Record, Tx
 Status: TypeAlias = Literal["password", "needs_factor", "needs_action", "complete", "ended"]
 
 _COLUMNS = """f.id, f.store_id, f.application, f.identifier, f.browser, f.status, f.return_to, f.created_at, f.expires_at, f.account_id,
-f.remember, f.methods, f.proven_at, f.factor_done, f.factor_due"""
+f.remember, f.methods, f.proven_at, f.factor_done, f.factor_due, f.wrong_before"""
 _PUT = """
 INSERT INTO sign_in_flow (id, store_id, application, identifier, browser, status, return_to, created_at, expires_at, account_id,
-    remember, methods, proven_at, factor_done, factor_due, proven_hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+    remember, methods, proven_at, factor_done, factor_due, wrong_before, proven_hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
     (SELECT sha256(convert_to(hash, 'UTF8')) FROM password_credential WHERE account_id = $10))
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, account_id = excluded.account_id, remember = excluded.remember,
     methods = excluded.methods, proven_at = excluded.proven_at, factor_done = excluded.factor_done, factor_due = excluded.factor_due,
+    wrong_before = excluded.wrong_before,
     proven_hash = excluded.proven_hash
 """
 _GET = f"SELECT {_COLUMNS} FROM sign_in_flow f WHERE f.id = $1"  # noqa: S608 - constant columns
@@ -39,7 +40,7 @@ _PURGE = "DELETE FROM sign_in_flow WHERE expires_at < $1"
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`account_id`: whose it is, once something is proven: by `methods` (RFC 8176 `amr`), at `proven_at`. `factor_done`: mfa was
-    asked, and needs nothing more proven; `factor_due`: but a factor added.
+    asked, and needs nothing more proven; `factor_due`: but a factor added. `wrong_before`: passwords, within the hour before the right one.
     """
 
     id: UUID
@@ -57,6 +58,7 @@ class Attempt:
     proven_at: datetime | None = None
     factor_done: bool = False
     factor_due: bool = False
+    wrong_before: int = 0
 
 
 def _attempt(row: Record | None) -> Attempt | None:
@@ -67,8 +69,7 @@ async def put(tx: Tx, one: Attempt) -> None:
     """A new one, or how far one has come. With an account, its password as it is now is proven."""
     await tx.execute(
         _PUT, one.id, one.store_id, one.application, one.identifier, one.browser, one.status, one.return_to, one.created_at,
-        one.expires_at, one.account_id, one.remember, list(one.methods), one.proven_at, one.factor_done,
-        one.factor_due,
+        one.expires_at, one.account_id, one.remember, list(one.methods), one.proven_at, one.factor_done, one.factor_due, one.wrong_before,
     )  # fmt: skip
 
 

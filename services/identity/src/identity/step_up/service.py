@@ -28,7 +28,7 @@ from identity.credentials.slowdown import Slowdown
 from identity.sessions import store as sessions
 from identity.sessions.service import PASSWORD
 
-from . import store
+from . import rules, store
 from .store import StepUp
 
 LIFETIME = timedelta(minutes=10)
@@ -66,7 +66,7 @@ class StepUps:
             status="password",
             expires_at=now + LIFETIME,
         )
-        found = await self._decide(begun, caller) if account.second_factor else None
+        found = await self._decide(begun, caller, rules.about(body.payload)) if account.second_factor else None
         if found is not None and found.decision == "challenge":
             begun = replace(begun, status="needs_factor")
         async with self.db.transaction() as tx:
@@ -135,7 +135,7 @@ class StepUps:
         async with self.db.transaction() as tx:
             await store.purge(tx, tx.now - KEEP)
 
-    async def _decide(self, begun: StepUp, caller: Caller) -> AccessState:
+    async def _decide(self, begun: StepUp, caller: Caller, about: str | None) -> AccessState:
         question = AccessQuestion(
             flow_id=begun.id,
             kind="step_up",
@@ -143,6 +143,7 @@ class StepUps:
             account_id=begun.account_id,
             expires_at=begun.expires_at,
             action=begun.action,
+            about=about,
         )
         return await self.access.decide(question, caller)
 

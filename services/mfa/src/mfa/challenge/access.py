@@ -17,6 +17,7 @@ from servicekit.web.caller import Caller
 
 from mfa.access_rules.rules import Verdict
 from mfa.access_rules.service import AccessRules, Decided
+from mfa.assistance import store as assistance
 from mfa.factors import rules
 from mfa.factors import store as factors
 from mfa.factors.store import Factor
@@ -56,6 +57,7 @@ class AccessDecisions:
             language=app.language_for(None, caller),
             match=new_match(),
             action=body.action,
+            about=body.about,
             created_at=self._t.db.clock.now(),
             expires_at=body.expires_at,
         )
@@ -106,17 +108,23 @@ class AccessDecisions:
             return Decided("allow", ["password_only"])
         if usable is None:
             return Decided("allow", ["factor_first"])
-        if verdict.effect == "require":
-            if usable:
-                return Decided("challenge", [*by_rule, "factor_enrolled"])
+        if not usable and verdict.effect == "require":
             return Decided("allow" if enrol else "deny", [*by_rule, "no_factor"])
         if not usable:
             return Decided("allow", ["no_factor"])
         if verdict.effect == "skip":
             return Decided("allow", by_rule)
-        if body.kind == "sign_in" and await self._devices.is_trusted(tx, app, body.account_id, caller):
-            return Decided("allow", ["trusted_device"])
-        return Decided("challenge", ["factor_enrolled"])
+        free = (
+            await self._free(tx, app, body, caller, verdict) if body.kind == "sign_in" else None
+        )  # a step-up asks everywhere (STP-1)
+        return Decided("allow", [free]) if free is not None else Decided("challenge", [*by_rule, "factor_enrolled"])
+
+    async def _free(self, tx: Tx, app: Resolved, body: AccessQuestion, caller: Caller, verdict: Verdict) -> str | None:
+        """Why who has a factor isn't asked for it. What two people of the help desk agreed on counts where a rule requires one, too."""
+        if verdict.effect != "require" and await self._devices.is_trusted(tx, app, body.account_id, caller):
+            await self._t.onetime.forgive_wrong(tx, str(body.account_id))  # the owner is there: strangers' guesses begin anew
+            return "trusted_device"
+        return "bypass" if await assistance.use(tx, body.account_id, body.flow_id) else None
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         async with self._t.db.read() as conn:

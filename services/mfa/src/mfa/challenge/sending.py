@@ -95,6 +95,8 @@ class ChallengeSending:
             browser=found.browser,
             match=found.match,
             asked=Origin(at=tx.now, device=in_words(caller.user_agent), asn=caller.asn),
+            action=found.action,
+            about=found.about,
         )
         await self._sending.send(tx, app, message)
         await store.sent(tx, flow_id, factor.id, channel, body.form, factor.masked)

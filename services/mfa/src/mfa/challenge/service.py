@@ -42,6 +42,7 @@ PURPOSE = SIGN_IN
 SECONDS = 5.0
 # OTP-5: over all flows of a person, growing; a browser that signed in before has a count of its own (BRF-3).
 FAILURES: Sequence[Limit] = (Limit(10, 300), Limit(20, 3600), Limit(50, 86400))
+GUESSED: Sequence[Limit] = (Limit(1, 3600), *FAILURES)
 Kind = Literal["sign_in", "step_up"]
 Late = Literal["expired"]
 
@@ -107,7 +108,7 @@ class Challenges:
             if found.status == "ended" or found.expires_at <= tx.now:
                 raise FlowEnded
             key = self._slow(found.account_id, caller)
-            decision = await self._t.throttle.take(tx, [(key, FAILURES)])
+            decision = await self._t.throttle.take(tx, [(key, await self._pace(tx, found.account_id, caller))])
             if not decision.allowed:
                 security_event("excess_rate_limit_exceeded", "fail", limit="factor_code", account_id=str(found.account_id))
                 raise TooManyRequests(decision.retry_after_seconds)
@@ -166,7 +167,8 @@ class Challenges:
 
     async def _wrong(self, tx: Tx, app: Resolved, found: Challenge, tries: int, caller: Caller) -> ServiceError:
         most = app.access.max_failures
-        await self._t.onetime.count_wrong(tx, PURPOSE, str(found.account_id))
+        if await self._t.onetime.count_wrong(tx, PURPOSE, str(found.account_id)):
+            await self._notices.enqueue(tx, "factor_guessed", app, found.account_id, caller)
         ended = tries >= most
         if ended:
             await store.end(tx, found.id)
@@ -181,9 +183,19 @@ class Challenges:
         )
         return CodeBurned() if ended else CodeWrong(tries_left=most - tries)
 
+    async def _pace(self, tx: Tx, account_id: UUID, caller: Caller) -> Sequence[Limit]:
+        """Where somebody guesses, devices that never signed in wait, until the owner has used a factor or another one (OTP-5)."""
+        known = caller.known_device(account_id) is not None
+        return FAILURES if known or not await self._t.onetime.is_guessed(tx, PURPOSE, str(account_id)) else GUESSED
+
     def _slow(self, account_id: UUID, caller: Caller) -> bytes:
         device = caller.known_device(account_id)
         return self._t.throttle.key("factor_code", str(account_id), *(("device", device) if device is not None else ()))
+
+    async def forget_wrong(self, tx: Tx, account_id: UUID) -> None:
+        """What unknown devices wait for; a known one has a count of its own."""
+        await self._t.throttle.forget(tx, [self._t.throttle.key("factor_code", str(account_id))])
+        await self._t.onetime.forgive_wrong(tx, str(account_id))
 
     async def go_on(self, path: str, caller: Caller) -> Any:
         """Identity asks here how far it is, and goes on."""

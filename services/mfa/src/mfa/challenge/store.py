@@ -12,13 +12,13 @@ from servicekit.db import Conn, Record, Tx
 
 Kind: TypeAlias = Literal["sign_in", "step_up"]
 Status: TypeAlias = Literal["waiting", "proven", "ended"]
-_COLUMNS = """id, kind, account_id, store_id, application, browser, session_id, requested_from, language, match, action, factor_id, channel, form, masked, link_ended,
+_COLUMNS = """id, kind, account_id, store_id, application, browser, session_id, requested_from, language, match, action, about, factor_id, channel, form, masked, link_ended,
 status,
 methods, created_at, expires_at, proven_at"""
 _INSERT = """
 INSERT INTO challenge (id, kind, account_id, store_id, application, browser, session_id, requested_from, language, match,
-    action, status, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', $12, $13) ON CONFLICT (id) DO NOTHING RETURNING id
+    action, about, status, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'waiting', $13, $14) ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _GET = f"SELECT {_COLUMNS} FROM challenge WHERE id = $1"  # noqa: S608 - constant columns
 _LOCK = f"{_GET} FOR UPDATE"
@@ -48,6 +48,7 @@ class Challenge:
     language: str
     match: str
     action: StepUpAction | None = None  # of a step-up
+    about: str | None = None  # its new value, masked
     factor_id: UUID | None = None
     channel: Channel | None = None
     form: Form | None = None
@@ -69,7 +70,7 @@ async def insert(tx: Tx, one: Challenge) -> bool:
     return (
         await tx.fetchval(
             _INSERT, one.id, one.kind, one.account_id, one.store_id, one.application, one.browser, one.session_id, one.requested_from,
-            one.language, one.match, one.action, tx.now, one.expires_at,
+            one.language, one.match, one.action, one.about, tx.now, one.expires_at,
         )
         is not None
     )  # fmt: skip

@@ -1,6 +1,8 @@
 """A customer's factors: list, begin, name, remove (R22, R39, MFA-8, D29, D30). How one is confirmed: confirming.py."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import orjson
@@ -35,14 +37,16 @@ class FactorService:
         self._notices = notices
 
     async def listing(self, caller: Caller) -> Factors:
+        """Also those that were begun and can still be confirmed, without their secrets."""
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
         async with self._t.db.read() as conn:
-            found = [one for one in await store.of(conn, account_id) if one.active and rules.enabled(app.access, one.kind)]
-        return Factors(items=[self.shown(one, app) for one in found], offered=rules.offered(app, {one.kind for one in found}))
+            found = [one for one in await store.of(conn, account_id) if rules.enabled(app.access, one.kind)]
+            items = [self.shown(one, app, secrets=False) for one in found if one.expires_at is None or one.expires_at > conn.now]
+        return Factors(items=items, offered=rules.offered(app, {one.kind for one in found if one.active}))
 
     async def one(self, factor_id: UUID, caller: Caller) -> Shown:
-        """Also one that is pending, with what is needed to confirm it."""
+        """One that is pending with what is needed to confirm it."""
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
         async with self._t.db.read() as conn:
@@ -59,32 +63,60 @@ class FactorService:
         """
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
-        target = codes.read(app, body)
+        codes.read(app, body)
         owner = await self._passkeys.owner(account_id) if body.kind == "passkey" else ""
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             await store.hold(tx, account_id, app.store.id)
-            has = [one for one in await store.of(tx, account_id) if one.active]
-            if body.kind not in rules.offered(app, {one.kind for one in has}):
-                raise NotAllowedByPolicy
-            if sum(one.kind == body.kind for one in has) >= rules.MOST_OF_A_KIND:
-                raise NotAllowedByPolicy(f"{rules.MOST_OF_A_KIND} of a kind are the most")
-            if target is not None and target in [self.target(one) for one in has if one.kind == body.kind]:
-                raise ValidationFailed([FieldError("/target", "already_added", "You have added it already")])
+            target = await self._addable(tx, app, account_id, body)
             if flow_id is None:
                 await self._t.step_ups.redeem(tx, caller, "factor.add", added(body.kind, body.target))
-            factor_id = random_id()
-            await store.insert(tx, replace(self._new(tx, factor_id, account_id, app, body, target), flow_id=flow_id))
-            found = await store.get(tx, factor_id, account_id)
-            assert found is not None  # noqa: S101 - written above
-            if target is not None:
-                await self._codes.allow(tx, target)
-                await self._codes.send(tx, app, found, target, caller)
+            found = await self._begin(tx, app, account_id, body, target, caller, rules.PENDING_LIFETIME, flow_id)
             if found.kind == "passkey":
                 await self._passkeys.prepare(tx, account_id)
             answer = await self._with_more(tx, app, found, owner)
             await self._t.idempotency.store(tx, caller, 201, answer)
         return answer
+
+    async def begin(
+        self, tx: Tx, app: Resolved, account_id: UUID, body: FactorRequest, caller: Caller, *, lifetime: timedelta
+    ) -> UUID:
+        """For somebody whom another proof stands for, with all that is theirs locked; its owner confirms it. Raises as `add`."""
+        target = await self._addable(tx, app, account_id, body)
+        return (await self._begin(tx, app, account_id, body, target, caller, lifetime)).id
+
+    async def _addable(self, tx: Tx, app: Resolved, account_id: UUID, body: FactorRequest) -> str | None:
+        """The address or number as messages reach it. Raises NotAllowedByPolicy, ValidationFailed."""
+        target = codes.read(app, body)
+        has = [one for one in await store.of(tx, account_id) if one.active]
+        if body.kind not in rules.offered(app, {one.kind for one in has}):
+            raise NotAllowedByPolicy
+        if sum(one.kind == body.kind for one in has) >= rules.MOST_OF_A_KIND:
+            raise NotAllowedByPolicy(f"{rules.MOST_OF_A_KIND} of a kind are the most")
+        if target is not None and target in [self.target(one) for one in has if one.kind == body.kind]:
+            raise ValidationFailed([FieldError("/target", "already_added", "You have added it already")])
+        return target
+
+    async def _begin(
+        self,
+        tx: Tx,
+        app: Resolved,
+        account_id: UUID,
+        body: FactorRequest,
+        target: str | None,
+        caller: Caller,
+        lifetime: timedelta,
+        flow_id: UUID | None = None,
+    ) -> Factor:
+        factor_id = random_id()
+        new = self._new(factor_id, account_id, app, body, target, tx.now + lifetime)
+        await store.insert(tx, replace(new, flow_id=flow_id))
+        found = await store.get(tx, factor_id, account_id)
+        assert found is not None  # noqa: S101 - written above
+        if target is not None:
+            await self._codes.allow(tx, target)
+            await self._codes.send(tx, app, found, target, caller)
+        return found
 
     async def send_again(self, factor_id: UUID, caller: Caller) -> Shown:
         """The code that confirms it; the one before is dead. Raises NotFound, TooManyRequests."""
@@ -92,11 +124,14 @@ class FactorService:
         app = self._t.of_session(caller)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
-            found = await self._codes.pending(tx, factor_id, account_id)
-            await self._codes.send(tx, app, found, self.target(found), caller)
-            answer = await self._with_more(tx, app, found)
+            answer = await self._with_more(tx, app, await self.send_code(tx, app, factor_id, account_id, caller))
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
+
+    async def send_code(self, tx: Tx, app: Resolved, factor_id: UUID, account_id: UUID, caller: Caller) -> Factor:
+        found = await self._codes.pending(tx, factor_id, account_id)
+        await self._codes.send(tx, app, found, self.target(found), caller)
+        return found
 
     async def rename(self, factor_id: UUID, name: str, caller: Caller) -> Shown:
         account_id, _ = caller.account()
@@ -125,7 +160,9 @@ class FactorService:
             if found.status != "pending":
                 await self._check_needed(tx, app, found)
                 await self._t.step_ups.redeem(tx, caller, "factor.remove", {"factor_id": str(factor_id)})
-            await self._remove(tx, app, found, caller)
+            await self.take_away(tx, found, "by_owner")
+            if found.status != "pending":
+                await self._notices.enqueue(tx, "factor_removed", app, found.account_id, caller, kind=found.kind)
             await self._t.idempotency.store(tx, caller, 204, None)
 
     @staticmethod
@@ -135,20 +172,20 @@ class FactorService:
         if rules.needed(app, found.kind, {kind for kind in left if rules.enabled(app.access, kind)}):
             raise NotAllowedByPolicy("A way to confirm is needed here; add another one first")
 
-    async def _remove(self, tx: Tx, app: Resolved, found: Factor, caller: Caller) -> None:
+    async def take_away(self, tx: Tx, found: Factor, reason: Literal["by_owner", "admin"]) -> None:
+        """With all that is theirs locked; telling the owner is left to whoever does it."""
         await store.delete(tx, found.id)
         if found.status == "pending":
             return
-        await self.told_removed(tx, found, "by_owner")
+        await self.told_removed(tx, found, reason)
         await forget_all(tx, found.account_id, "factor_removed")
         left = [one for one in await store.of(tx, found.account_id) if one.status != "pending"]
         if not any(one.kind in rules.ALONE for one in left):
             for one in left:
                 await store.delete(tx, one.id)
-                await self.told_removed(tx, one, "by_owner")
+                await self.told_removed(tx, one, reason)
             version = await store.next_version(tx, found.account_id)
             await work.enqueue(tx, UNMARK, {"account_id": str(found.account_id), "version": version})
-        await self._notices.enqueue(tx, "factor_removed", app, found.account_id, caller, kind=found.kind)
 
     @staticmethod
     async def told_removed(tx: Tx, one: Factor, reason: str) -> None:
@@ -160,7 +197,9 @@ class FactorService:
 
     # --- parts -----------------------------------------------------------------------------------------------------------
 
-    def _new(self, tx: Tx, factor_id: UUID, account_id: UUID, app: Resolved, body: FactorRequest, target: str | None) -> New:
+    def _new(
+        self, factor_id: UUID, account_id: UUID, app: Resolved, body: FactorRequest, target: str | None, expires_at: datetime
+    ) -> New:
         secret = _secret(body.kind)
         return New(
             id=factor_id,
@@ -173,7 +212,7 @@ class FactorService:
             secret=self._t.at_rest.encrypt(secret, factor_id.bytes) if secret is not None else None,
             risk_notice=rules.RISK_NOTICE if body.kind == "phone" else None,
             salt=recovery_codes.new_salt() if body.kind == "recovery_codes" else None,
-            expires_at=tx.now + rules.PENDING_LIFETIME,
+            expires_at=expires_at,
         )
 
     async def _with_more(self, conn: Conn, app: Resolved, one: Factor, owner: str = "") -> Shown:
@@ -187,10 +226,10 @@ class FactorService:
         delivery, resend = await self._codes.told(conn, app, one)
         return shown.model_copy(update={"delivery": delivery, "resend": resend})
 
-    def shown(self, one: Factor, app: Resolved) -> Shown:
+    def shown(self, one: Factor, app: Resolved, *, secrets: bool = True) -> Shown:
         """While it is pending, with its secret (D29)."""
         pending = one.status == "pending"
-        secret = self.secret(one) if pending and one.secret is not None else None
+        secret = self.secret(one) if secrets and pending and one.secret is not None else None
         brand = app.application.brand
         return Shown(
             id=one.id,

@@ -17,6 +17,7 @@ INSERT INTO holder (account_id, store_id) VALUES ($1, $2) ON CONFLICT (account_i
 RETURNING version
 """
 _LOCK_HOLDER = "SELECT store_id, version FROM holder WHERE account_id = $1 FOR UPDATE"
+_HOLDER = "SELECT store_id, version FROM holder WHERE account_id = $1"
 _NEXT_VERSION = "UPDATE holder SET version = version + 1 WHERE account_id = $1 RETURNING version"
 _INSERT = """
 INSERT INTO factor (id, account_id, application, kind, status, name, target, masked, secret, salt, risk_notice, created_at, expires_at, flow_id)
@@ -100,6 +101,10 @@ async def hold(tx: Tx, account_id: UUID, store_id: UUID) -> None:
 
 async def lock_holder(tx: Tx, account_id: UUID) -> Holder | None:
     return await tx.row(Holder, _LOCK_HOLDER, account_id)
+
+
+async def holder(conn: Conn, account_id: UUID) -> Holder | None:
+    return await conn.row(Holder, _HOLDER, account_id)
 
 
 async def next_version(tx: Tx, account_id: UUID) -> int:

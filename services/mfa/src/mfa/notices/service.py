@@ -8,7 +8,7 @@ from uuid import UUID
 from latchkey_contracts.http.contacts import ContactAnswer, ContactRequest
 from latchkey_contracts.http.factors import FactorKind
 from latchkey_contracts.messages import Origin, Secrets
-from latchkey_contracts.mfa import SecurityNoticeRequested
+from latchkey_contracts.mfa import Assistance, SecurityNoticeRequested
 from servicekit.context import Trace, set_tenant
 from servicekit.db import Tx
 from servicekit.devices import in_words
@@ -25,7 +25,14 @@ LIFETIME = timedelta(days=3)  # a notice that couldn't be delivered by then is o
 # MFA-10: whoever tries all day tells their owner of it once an hour.
 FAILED_LIMIT = (Limit(1, 3600), Limit(5, 86400))
 What: TypeAlias = Literal[
-    "factor_added", "factor_removed", "recovery_code_used", "factor_failed", "device_trusted", "passkey_copied"
+    "factor_added",
+    "factor_removed",
+    "recovery_code_used",
+    "factor_failed",
+    "factor_guessed",
+    "device_trusted",
+    "passkey_copied",
+    "assisted",
 ]
 Items: TypeAlias = Sequence[tuple[Trace, dict[str, Any]]]
 
@@ -35,7 +42,15 @@ class Notices:
         self._t = tools
 
     async def enqueue(
-        self, tx: Tx, what: What, app: Resolved, account_id: UUID, caller: Caller, *, kind: FactorKind | None = None
+        self,
+        tx: Tx,
+        what: What,
+        app: Resolved,
+        account_id: UUID,
+        caller: Caller,
+        *,
+        kind: FactorKind | None = None,
+        assistance: Assistance | None = None,
     ) -> None:
         if what in {"factor_failed", "passkey_copied"}:
             key = self._t.throttle.key("notice", what, str(account_id))
@@ -48,18 +63,26 @@ class Notices:
             "at": tx.now.isoformat(),
             "device": in_words(caller.user_agent),
             "factor": kind,
+            "assistance": assistance,
         }
         await work.enqueue(tx, NOTICE, payload)
 
     async def ask(self, items: Items) -> ContactAnswer:
         """Where the owner can be told. Raises Overloaded."""
         ((_, given),) = items
-        app = self._t.configuration.application(given["application"])
+        return await self._contacts(self._t.configuration.application(given["application"]), given["account_id"])
+
+    async def can_tell(self, app: Resolved, account_id: UUID) -> bool:
+        """Whether there is such an account in its store, with a verified address. Raises Overloaded."""
+        found = await self._contacts(app, str(account_id))
+        return found.account_id is not None and bool(found.contacts or found.sms_contacts)
+
+    async def _contacts(self, app: Resolved, account_id: str) -> ContactAnswer:
         body = ContactRequest(
-            application=given["application"],
+            application=app.application.slug,
             purpose="security_notice",
             reach="every_verified",
-            account_id=given["account_id"],
+            account_id=account_id,
             store_id=str(app.store.id),
         )
         found = await self._t.identity.request(
@@ -78,6 +101,7 @@ class Notices:
             link=f"{self._t.db.origin}/{given['application']}/account/security",
             asked=Origin(at=at, device=given["device"]),
             factor=given["factor"],
+            assistance=given.get("assistance"),
         )
         await tx.emit(
             SecurityNoticeRequested(

@@ -61,7 +61,7 @@ PREFIX_LIMITS = (Limit(10, 600), Limit(50, 86400))
 Kind = Literal["prefix", "network", "region"]
 KINDS: tuple[Kind, ...] = ("prefix", "network", "region")
 # What carries a code or a link that is typed or pressed, so that its use tells whether a person was there.
-CODES = frozenset({"activation", "password_reset", "sign_in_code", "sign_in_link", "factor_code"})
+CODES = frozenset({"activation", "password_reset", "sign_in_code", "sign_in_link", "step_up_code", "factor_code"})
 WINDOW = timedelta(days=1)
 LASTING = timedelta(days=1)  # an account that is still active then was somebody's
 RIPE_AFTER = timedelta(minutes=3)  # a code that nobody has typed by then most likely stays unused

@@ -9,6 +9,7 @@ from latchkey_contracts.identity import (
     PasswordChanged,
     RegistrationRepeated,
     SignedIn,
+    SignInNoticeRequested,
     UserActivated,
 )
 from latchkey_contracts.mfa import ChallengeIssued, ChallengeSucceeded, FactorEnrolled, SecurityNoticeRequested
@@ -91,6 +92,19 @@ class Consumers:
     async def signed_in(self, tx: Tx, event: SignedIn) -> None:
         await self._fraud.returned(tx, event.account_id)
 
+    async def sign_in_notice(self, tx: Tx, event: SignInNoticeRequested) -> None:
+        """By e-mail, to every verified address (E9, BRF-4)."""
+        for number, notice in enumerate(event.notices):
+            await self._queue(
+                tx,
+                event,
+                template="new_sign_in",
+                sealed=notice,
+                language=event.language,
+                application=event.application,
+                number=number,
+            )
+
     async def _notices(self, tx: Tx, event: PasswordChanged | AccountFrozen, template: str) -> None:
         """To every verified address (NOT-1)."""
         ways: Sequence[tuple[Channel, list[Sealed]]] = (("email", event.notices), ("sms", event.sms_notices))
@@ -116,7 +130,7 @@ class Consumers:
         await self._queue(
             tx,
             event,
-            template="factor_code" if event.purpose == "enrolment" else f"sign_in_{event.form}",
+            template={"enrolment": "factor_code", "step_up": "step_up_code"}.get(event.purpose, f"sign_in_{event.form}"),
             sealed=event.message,
             contact=event.contact,
             language=event.language,
@@ -127,7 +141,8 @@ class Consumers:
     async def challenge_succeeded(self, tx: Tx, event: ChallengeSucceeded) -> None:
         """Of this flow alone: another window of the same person waits for a code of its own (LNK-9)."""
         await self._fraud.used(tx, event.flow_id)
-        await self._no_longer_of_use(tx, event, "sign_in_code", flow_id=event.flow_id)
+        for template in ("sign_in_code", "step_up_code"):
+            await self._no_longer_of_use(tx, event, template, flow_id=event.flow_id)
 
     async def factor_enrolled(self, tx: Tx, event: FactorEnrolled) -> None:
         """The factor's id is the flow of its codes."""
@@ -165,6 +180,7 @@ class Consumers:
                 PasswordChanged: self.password_changed,
                 AccountFrozen: self.account_frozen,
                 AccountDisabled: self.account_disabled,
+                SignInNoticeRequested: self.sign_in_notice,
                 SignedIn: Only(lambda _event: self._intake.sends_paid, self.signed_in),
             },
             "recovery": {

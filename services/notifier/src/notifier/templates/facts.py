@@ -111,6 +111,7 @@ def facts(language: str, application: Application, content: MessageContent, now:
     asked = content.asked
     alive = content.code_expires_at is not None and content.code_expires_at > now
     phone = application.brand.support_phone or ""
+    words = copy_of("layout", language)
     usernames = [plain(name) for name in content.usernames or []]
     return {
         "brand": plain(application.brand.name),
@@ -134,9 +135,26 @@ def facts(language: str, application: Application, content: MessageContent, now:
         "usernames": ("، " if language in RIGHT_TO_LEFT else ", ").join(usernames),
         "sessions_ended": content.sessions_ended or 0,
         "takes_effect_at": times.full(content.takes_effect_at) if content.takes_effect_at else "",
-        "factor": copy_of("layout", language)["factors"][content.factor] if content.factor else "",
+        "factor": words["factors"][content.factor] if content.factor else "",
         # For texts, which are paid by length, in signs that they have.
-        "factor_short": copy_of("layout", language)["factors_short"][content.factor] if content.factor else "",
+        "factor_short": words["factors_short"][content.factor] if content.factor else "",
+        **_what_for(words, content, language),
+    }
+
+
+def _what_for(words: dict[str, Any], content: MessageContent, language: str) -> dict[str, str]:
+    """Empty for what a later release means by a name that this one doesn't know."""
+    action = words["actions"].get(content.action, "")
+    about = plain(content.about or "")[:LONGEST_DEVICE]
+    done, done_short = (words[name].get(content.assistance, "") for name in ("assistances", "assistances_short"))
+    whys = [words["whys"][one] for one in content.reasons if one in words["whys"]]
+    return {
+        "action": action,
+        "action_short": action,
+        "about": f"\u2066{about}\u2069" if about and language in RIGHT_TO_LEFT else about,
+        "assistance": done,
+        "assistance_short": done_short,
+        "why": ("، " if language in RIGHT_TO_LEFT else ", ").join(whys),
     }
 
 

@@ -12,7 +12,16 @@ ADDRESSES: dict[Channel, str] = {"email": "mira.okafor@example.org", "sms": "+49
 TOKEN = "test-link-that-opens-nothing-00000000000000"  # noqa: S105 - it is none
 # Their link is no token's: it leads to the portal's security page.
 TO_SECURITY = frozenset(
-    {"factor_added", "factor_removed", "recovery_code_used", "factor_failed", "device_trusted", "passkey_copied"}
+    {
+        "factor_added",
+        "factor_removed",
+        "recovery_code_used",
+        "factor_failed",
+        "device_trusted",
+        "factor_guessed",
+        "assisted",
+        "passkey_copied",
+    }
 )
 
 
@@ -26,6 +35,9 @@ def sample(template: str, channel: Channel, *, to: str | None = None, origin: st
         "sessions_ended": {"sessions_ended": 2},
         "takes_effect_at": {"takes_effect_at": now + timedelta(hours=72)},
         "factor": {"factor": "totp"},
+        "action": {"action": "factor.add", "about": "•••78"},
+        "why": {"reasons": ["wrong_passwords"]},
+        "assistance": {"assistance": "factor_removed"},
     }
     known = TEMPLATES[template].variables
     values = {key: value for name, fields in ways.items() if name in known for key, value in fields.items()}
