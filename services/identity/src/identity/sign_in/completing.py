@@ -53,9 +53,8 @@ class Completing:
             raise FlowEnded
         if access is not None and access.decision not in {"allow", "proven"}:
             raise FlowEnded
-        attempt = replace(attempt, factor_done=attempt.factor_done or access is not None)
         if access is not None:
-            attempt = replace(attempt, factor_due=bool(access.enrol))
+            attempt = replace(attempt, factor_done=True, factor_due=bool(access.enrol))
         if access is not None and access.decision == "proven":
             methods = tuple(dict.fromkeys([*attempt.methods, *access.methods]))
             attempt = replace(attempt, methods=methods if MULTIPLE in methods else (*methods, MULTIPLE), proven_at=tx.now)
