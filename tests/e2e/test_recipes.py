@@ -6,6 +6,7 @@ from typing import get_args
 
 import gateway.portal
 import identity.wiring  # noqa: F401 - makes its features known
+import mfa.wiring  # noqa: F401
 import recovery.wiring  # noqa: F401
 from fastapi import APIRouter
 from gateway.api.openapi import TAGS
