@@ -66,7 +66,7 @@ class TestAlike:
             found.append([one.model_dump(mode="json") | {"id": 0, "typed": 0} for one in (flow, shown)])
         assert found[0] == found[1]
         started = found[0][0]
-        assert (started["status"], started["next"], started["delivery"]) == ("needs_factor", ["challenges"], None)
+        assert (started["status"], started["next"], started["delivery"]) == ("needs_factor", ["challenges", "passkey"], None)
         assert [(one["kind"], one["to"]) for one in started["factors"]] == [("email", None)]
 
     async def test_no_password_before_the_factor(self, customers, mira):
@@ -79,9 +79,13 @@ class TestAlike:
             await customers.sign_ins.start("demo", body, replace(customers.here, api_client=True))
 
     async def test_without_a_name(self, customers):
+        """Only a passkey says by itself whose it is; the password after it asks for a name."""
         await customers.workflow("factor_only")
-        with pytest.raises(ValidationFailed):
-            await begin(customers, None)
+        assert ((flow := await begin(customers, None)).next, flow.factors) == (["passkey"], [])
+        for workflow, more in (("factor_only", {"passkey": {"enabled": False}}), ("factor_then_password", {})):
+            await customers.workflow(workflow, **more)
+            with pytest.raises(ValidationFailed):
+                await begin(customers, None)
 
     async def test_away(self, customers, mira):
         await customers.workflow("factor_only")

@@ -63,7 +63,8 @@ class SignIns:
         if body.return_to is not None and body.return_to not in app.application.return_urls:
             raise ValidationFailed([FieldError("/return_to", "not_an_option", "This address is not registered")])
         app.language_for(body.language, caller)  # refused as anywhere; nothing is written to anybody at sign-in
-        if body.identifier is None and app.access.factor_first and not app.access.passkey.enabled:
+        by_passkey = app.access.passwordless and app.access.passkey.enabled  # which says by itself whose it is
+        if body.identifier is None and app.access.factor_first and not by_passkey:
             raise ValidationFailed([FieldError("/identifier", "required", "This is needed")])
         if body.password is not None:
             return await self._at_once(app, body, body.password, caller)
