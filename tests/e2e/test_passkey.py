@@ -86,8 +86,12 @@ class TestAlone:
         """LNK-7: nobody comes in, and the flow is over."""
         member.one.begin_sign_in()
         told = len(product.mails(member.one.email))
-        changed = {"current_password": member.one.password, "password": NEW, "end_other_sessions": False}
-        assert member.call("PUT", "password", changed).status_code == 204
+        step_up = member.call("POST", "step-ups", {"action": "password.change"}).json()["id"]
+        options = member.call("GET", f"step-ups/{step_up}/passkey").json()["public_key"]
+        done = member.call("POST", f"step-ups/{step_up}/passkey", {"credential": member.device.get(options)}).json()
+        product.secrets.add(done["grant"])
+        changed = {"password": NEW, "end_other_sessions": False}
+        assert member.call("PUT", "password", changed, done["grant"]).status_code == 204
         eventually(lambda: len(product.mails(member.one.email)) > told, seconds=15)
         freeze(member.one, "was changed")
         assert member.prove().json()["code"] == "passkey_wrong"

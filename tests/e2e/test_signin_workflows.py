@@ -108,6 +108,21 @@ class TestWorkflows:
         """Where a mail came first, the app is asked for all the same."""
         assert through(with_app.one, app, with_app.app) == expected
 
+    @pytest.mark.parametrize(("app", "status"), [("passwordless", "complete"), ("factorfirst", "password")])
+    def test_a_passkey_first(self, mira: Person, app: str, status: str) -> None:
+        """MFA-1: where a factor comes first a passkey is one; it says by itself whose, so without a password no name is needed."""
+        mira.sign_in()
+        keyed = Member(mira)
+        keyed.add_passkey()
+        mira.app = app
+        name = {"identifier": mira.email} if status == "password" else {}
+        mira.take(mira.post("/sign-ins", {"client": "api", **name}))
+        assert mira.flow["next"] == [*(["challenges"] if name else []), "passkey"]
+        assert keyed.prove().json()["status"] == status
+        if status == "password":
+            assert password(mira).json()["status"] == "complete"
+        assert set(methods(mira)) == {"hwk", "mfa"} | ({"pwd"} if status == "password" else set())
+
     def test_away(self, policed: Product, with_app: Member, client: httpx.Client) -> None:
         """Never a way around a factor; where none is asked for it doesn't matter."""
         plain = person(policed, client).activate()

@@ -79,10 +79,13 @@ class TestAlike:
             await customers.sign_ins.start("demo", body, replace(customers.here, api_client=True))
 
     async def test_without_a_name(self, customers):
-        """Where there is nothing that needs none."""
-        await customers.workflow("factor_only", passkey={"enabled": False})
-        with pytest.raises(ValidationFailed):
-            await begin(customers, None)
+        """Only a passkey says by itself whose it is; the password after it asks for a name."""
+        await customers.workflow("factor_only")
+        assert ((flow := await begin(customers, None)).next, flow.factors) == (["passkey"], [])
+        for workflow, more in (("factor_only", {"passkey": {"enabled": False}}), ("factor_then_password", {})):
+            await customers.workflow(workflow, **more)
+            with pytest.raises(ValidationFailed):
+                await begin(customers, None)
 
     async def test_away(self, customers, mira):
         await customers.workflow("factor_only")

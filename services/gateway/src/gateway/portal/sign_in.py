@@ -145,9 +145,11 @@ async def _wrong(visit: Visit, flow: UUID, typed: str) -> Response:
 
 def _name(visit: Visit, *, notice: str | None = None, status: int | None = None, typed: str | None = None) -> Response:
     values = {"identifier": typed} if typed else visit.before.values
+    access = visit.app.access
+    nameless = access.passkey.enabled and (access.passwordless or not access.factor_first)  # else the password needs a name
     return visit.page(
         "sign_in.html", status, notice=notice, values=values, kinds=list(visit.app.store.used()),
-        registration=visit.app.policy.registration.enabled, query=query(visit), passkey=visit.app.access.passkey.enabled,
+        registration=visit.app.policy.registration.enabled, query=query(visit), passkey=nameless,
         begins=begins(visit), problem=visit.told(*WRONG_PASSKEY),
         **({"trouble": None} if notice in ENDINGS else {}),
     )  # fmt: skip

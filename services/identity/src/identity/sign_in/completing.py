@@ -62,12 +62,8 @@ class Completing:
             waiting = replace(attempt, status="needs_action")
             await store.put(tx, waiting)
             return view(tx, waiting, standing.required, enrol=access.enrol if access is not None else [])
-        why = rules.reasons(
-            known_device=caller.known_device(account_id) is not None,
-            wrong_before=attempt.wrong_before,
-            last=standing.last_signed_in_at,
-            now=tx.now,
-        )
+        known = caller.known_device(account_id) is not None
+        why = rules.reasons(known_device=known, wrong_before=attempt.wrong_before, last=standing.last_signed_in_at, now=tx.now)
         return await self._session(tx, app, attempt, account_id, caller, why)
 
     async def _session(

@@ -19,7 +19,7 @@ from identity.access.service import Access
 from identity.accounts import store as accounts
 
 from . import store
-from .attempts import view
+from .attempts import view, with_passkey
 from .completing import Completing
 from .store import Attempt
 
@@ -35,7 +35,11 @@ def generic(conn: Conn, app: Resolved, attempt: Attempt, *, over: bool = False) 
     shown = view(conn, attempt, [], over=over)
     if shown.status != "needs_factor":
         return shown
-    return shown.model_copy(update={"factors": ways.generic(app.access, app.notification), "next": ["challenges"]})
+    named = attempt.identifier is not None  # else only a passkey says whose it is
+    told = (
+        {"factors": ways.generic(app.access, app.notification), "next": ["challenges"]} if named else {"factors": [], "next": []}
+    )
+    return with_passkey(app, attempt, shown.model_copy(update=told))
 
 
 class FirstSteps:
@@ -57,7 +61,7 @@ class FirstSteps:
         except NotFound:
             return shown  # nothing was asked for yet
         if access.decision == "challenge":
-            return shown.model_copy(update=access.told_to_anybody)
+            return with_passkey(app, attempt, shown.model_copy(update=access.told_to_anybody))
         if access.decision != "proven" or access.account_id is None:
             async with self._db.read() as conn:
                 return view(conn, attempt, [], over=True)

@@ -26,7 +26,7 @@ from identity.sessions.service import PASSWORD
 
 from . import store
 from .attempts import begun, mine, view, with_challenge, with_passkey
-from .by_passkey import OPEN, ByPasskey
+from .by_passkey import ByPasskey
 from .completing import MULTIPLE, Completing
 from .first_step import DENIED, FirstSteps, generic, waits
 from .proving import Proven, Proving
@@ -63,7 +63,8 @@ class SignIns:
         if body.return_to is not None and body.return_to not in app.application.return_urls:
             raise ValidationFailed([FieldError("/return_to", "not_an_option", "This address is not registered")])
         app.language_for(body.language, caller)  # refused as anywhere; nothing is written to anybody at sign-in
-        if body.identifier is None and app.access.factor_first and not app.access.passkey.enabled:
+        by_passkey = app.access.passwordless and app.access.passkey.enabled  # which says by itself whose it is
+        if body.identifier is None and app.access.factor_first and not by_passkey:
             raise ValidationFailed([FieldError("/identifier", "required", "This is needed")])
         if body.password is not None:
             return await self._at_once(app, body, body.password, caller)
@@ -72,7 +73,7 @@ class SignIns:
             await self._idempotency.begin(tx, caller)
             attempt = begun(tx, app, body, caller)
             await store.put(tx, attempt)
-            answer = with_passkey(app, attempt, generic(tx, app, attempt) if waits(attempt) else view(tx, attempt, []))
+            answer = generic(tx, app, attempt) if waits(attempt) else with_passkey(app, attempt, view(tx, attempt, []))
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
@@ -84,23 +85,14 @@ class SignIns:
             stands = attempt.status in {"needs_factor", "needs_action"} and await store.still_proven(conn, flow_id)
             actions = await accounts.required(conn, attempt.account_id) if stands and attempt.account_id else []
             shown = view(conn, attempt, actions, over=attempt.status in {"needs_factor", "needs_action"} and not stands)
-        if attempt.account_id is None and attempt.status in OPEN:
-            return await self._of_nobody(slug, attempt, caller, shown)
+        if waits(attempt):
+            return await self._first.go_on(slug, attempt, caller)
+        if shown.status == "password":
+            app = self._configuration.application(slug)
+            return await self._by_passkey.go_on(app, attempt, caller, with_passkey(app, attempt, shown))
         if shown.status == "needs_factor":
             return await self._with_factor(slug, attempt, caller)
         return await self._with_required(slug, attempt, caller) if "factor" in shown.actions else shown
-
-    async def _of_nobody(self, slug: str, attempt: Attempt, caller: Caller, shown: SignInFlow) -> SignInFlow:
-        """While nobody is known in it: by a passkey, or a first step."""
-        app = self._configuration.application(slug)
-        if waits(attempt):
-            async with self._db.read() as conn:
-                shown = generic(conn, app, attempt, over=not app.access.factor_first)
-        found = await self._by_passkey.go_on(app, attempt, caller, with_passkey(app, attempt, shown))
-        if found.status not in OPEN or not waits(attempt):
-            return found
-        found = await self._first.go_on(slug, attempt, caller)
-        return with_passkey(app, attempt, found) if found.status == "needs_factor" else found
 
     async def _with_required(self, slug: str, attempt: Attempt, caller: Caller) -> SignInFlow:
         """What must be added, as mfa says it now; once it is, whoever asked goes on here."""

@@ -114,13 +114,15 @@ class AccessDecisions:
             return Decided("allow", ["no_factor"])
         if verdict.effect == "skip":
             return Decided("allow", by_rule)
-        free = (
-            await self._free(tx, app, body, caller, verdict) if body.kind == "sign_in" else None
-        )  # a step-up asks everywhere (STP-1)
+        free = await self._free(tx, app, body, caller, verdict)
         return Decided("allow", [free]) if free is not None else Decided("challenge", [*by_rule, "factor_enrolled"])
 
     async def _free(self, tx: Tx, app: Resolved, body: AccessQuestion, caller: Caller, verdict: Verdict) -> str | None:
-        """Why who has a factor isn't asked for it. What two people of the help desk agreed on counts where a rule requires one, too."""
+        """Why who has a factor isn't asked for it; a step-up asks everywhere (STP-1). What two people of the help desk agreed on counts
+        where a rule requires one, too.
+        """
+        if body.kind != "sign_in":
+            return None
         if verdict.effect != "require" and await self._devices.is_trusted(tx, app, body.account_id, caller):
             await self._t.onetime.forgive_wrong(tx, str(body.account_id))  # the owner is there: strangers' guesses begin anew
             return "trusted_device"
