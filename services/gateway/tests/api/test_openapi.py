@@ -185,14 +185,7 @@ class TestSecurity:
         taking = {
             one.id for one in OPERATIONS if "Latchkey-Step-Up" in {each["name"] for each in described(one).get("parameters", ())}
         }
-        assert taking == {"addFactor", "removeFactor", "endSession", "endOtherSessions"}
-
-    def test_what_has_versions(self) -> None:
-        """RFC 9110: whoever reads it is given an ETag, and whoever changes it says which one was seen."""
-        change, read = operation("changeMe"), operation("readMe")
-        assert next(one for one in described(change)["parameters"] if one["name"] == "If-Match")["required"]
-        assert all("ETag" in described(one)["responses"]["200"]["headers"] for one in (change, read))
-        assert {"412", "428"} <= set(described(change)["responses"])
+        assert taking == {"addFactor", "removeFactor", "endSession", "endOtherSessions", "changePassword"}
 
     def test_whose_id_it_is(self) -> None:
         def said(name: str) -> str:
