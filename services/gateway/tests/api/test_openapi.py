@@ -187,6 +187,13 @@ class TestSecurity:
         }
         assert taking == {"addFactor", "removeFactor", "endSession", "endOtherSessions", "changePassword"}
 
+    def test_what_has_versions(self) -> None:
+        """RFC 9110: whoever reads it is given an ETag, and whoever changes it says which one was seen."""
+        change, read = operation("changeMe"), operation("readMe")
+        assert next(one for one in described(change)["parameters"] if one["name"] == "If-Match")["required"]
+        assert all("ETag" in described(one)["responses"]["200"]["headers"] for one in (change, read))
+        assert {"412", "428"} <= set(described(change)["responses"])
+
     def test_whose_id_it_is(self) -> None:
         def said(name: str) -> str:
             found = described(next(one for one in OPERATIONS if one.id == name))["parameters"]
