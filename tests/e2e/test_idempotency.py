@@ -237,7 +237,7 @@ def step_up_code(product: Product, http: httpx.Client) -> Write:
     mira = protected(product, http)
     flow = mira.call("POST", "step-ups", ADD).json()["id"]
     assert mira.call("POST", f"step-ups/{flow}/challenges", {"form": "code"}).status_code == 202
-    return mine(mira, f"step-ups/{flow}/code", {"code": mira.mailed("sign in to")}, {"code": "123456"})
+    return mine(mira, f"step-ups/{flow}/code", {"code": mira.mailed("to confirm it")}, {"code": "123456"})
 
 
 @write("post", "/v1/me/factors")

@@ -204,7 +204,7 @@ def protected(client: Client) -> None:
     client.do("readStepUp")
     client.later()
     client.do("sendStepUpChallenge", {"factor_id": factor, "channel": "email", "form": "code"})
-    grant = client.do("enterStepUpCode", {"code": CODE.findall(client.mailed("sign in to", 2))[0]})["grant"]
+    grant = client.do("enterStepUpCode", {"code": CODE.findall(client.mailed("to confirm it"))[0]})["grant"]
     client.flow = {"id": factor}
     client.do("removeFactor", grant=grant)
 

@@ -95,7 +95,7 @@ class TestErrors:
     def test_the_summary_names_the_fields(self) -> None:
         """WEB-4: by their labels, or a short name where the label is a sentence."""
         wrong = {"current_password": "Please fill this in.", "password_again": "The two don’t match."}
-        html = page("change_password.html", errors=wrong, minimum=15, words=["Elmstead"])
+        html = page("change_password.html", errors=wrong, minimum=15, words=["Elmstead"], confirm_first=False, confirmed="")
         assert '<a href="#current_password">Current password: Please fill this in.</a>' in html
         assert '<a href="#password_again">Once more: The two don’t match.</a>' in html
         assert html.index('id="summary"') < html.index("<h1")

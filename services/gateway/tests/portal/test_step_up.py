@@ -173,3 +173,39 @@ class TestPage:
         behind.says(f"GET {PATH}", flow(behind, "needs_factor", {"id": APP_ID, "kind": "phone"}))
         await signed_in.open(f"{PAGE}?then=totp")
         assert "/demo/help/people" in signed_in.ways
+
+
+class TestPassword:
+    """STP-1: who has a factor confirms first, then chooses; no password is kept meanwhile, and none goes without the grant."""
+
+    PAGE, DONE = f"{SECURITY}/password", "n" * 20
+
+    @pytest.fixture
+    def with_factor(self, behind: Behind, signed_in: Browser) -> Browser:
+        me = dict(behind.answers["GET /v1/me"][0])
+        behind.says("GET /v1/me", me | {"second_factor": True})
+        return signed_in
+
+    async def test_first_the_code_then_the_password(self, behind: Behind, with_factor: Browser) -> None:
+        said = await with_factor.open(self.PAGE)
+        assert "First please confirm that it’s you" in said
+        assert [one.fields for one in with_factor.forms()] == [[]]
+        starts(behind, flow(behind, "needs_factor", APP))
+        assert "Before you set a new password, please confirm." in await with_factor.press(confirm="1")
+        assert ("identity", "/v1/me/step-ups", {"action": "password.change", "payload": {}}) in behind.calls()
+        done = flow(behind, "complete", grant="g" * 40)
+        behind.says(f"POST {PATH}/code", done)
+        behind.says(f"GET {PATH}", done)
+        await with_factor.press(code="482193")
+        assert with_factor.at == self.PAGE
+        assert "g" * 40 not in with_factor.page.text + str(with_factor.page.url)
+        behind.says("PUT /v1/me/password", None)
+        await with_factor.press(password=self.DONE, password_again=self.DONE)
+        assert [(one.path, one.body["current_password"]) for one in behind.asked if one.caller.step_up] == [
+            ("/v1/me/password", None)
+        ]
+
+    async def test_the_proof_is_too_old_by_then(self, behind: Behind, with_factor: Browser) -> None:
+        behind.says(f"GET {PATH}", flow(behind, "ended"))
+        assert "First please confirm" in await with_factor.open(f"{self.PAGE}?confirmed={FLOW}")
+        assert "First please confirm" in await with_factor.open(f"{self.PAGE}?confirmed=nothing")
