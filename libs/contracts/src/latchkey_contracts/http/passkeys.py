@@ -17,7 +17,7 @@ Transport = Annotated[str, StringConstraints(min_length=1, max_length=32, patter
 
 
 class _Told(Request):
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, json_schema_extra={"additionalProperties": True})
 
 
 class _Credential(_Told):
