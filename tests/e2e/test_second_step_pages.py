@@ -199,6 +199,21 @@ def test_an_address_by_code_and_by_link(
     tab.at("This link has done its work")
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_the_address_of_the_account(mira: Person, open_window, script: bool) -> None:
+    """R22: its activation has proven it, so one press makes it a way; the next sign-in asks for it."""
+    owner = Owner(open_window(script=script), mira, script=script)
+    owner.window.sign_in(mira.email)
+    owner.add("E-mail")
+    owner.at("Add an e-mail address")
+    owner.press(f"Use {mira.email}")
+    owner.confirm_by_password()
+    expect(owner.page.get_by_text("Your new way is ready")).to_be_visible()
+    owner.sign_out()
+    owner.window.sign_in(mira.email)
+    owner.at("One more step")
+
+
 def other_method(owner: Owner, name: str) -> None:
     owner.one.product.move_clock(21)
     owner.page.get_by_role("link", name="Choose another method").click()

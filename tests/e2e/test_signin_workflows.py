@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -150,6 +151,27 @@ class TestWorkflows:
             ("factorfirst", "without"): 503,
             ("passwordless", "with"): 503,
             ("passwordless", "without"): 503,
+            ("passwordonly", "with"): 200,
+            ("passwordonly", "without"): 200,
+        }
+
+    def test_slow(self, policed: Product, with_app: Member, client: httpx.Client) -> None:
+        """One that doesn't answer is as one that is away, once its second is over."""
+        plain = person(policed, client).activate()
+        pid, found = policed.pid("mfa"), {}
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for app in ("demo", "passwordonly"):
+                for name, one in (("with", with_app.one), ("without", plain)):
+                    one.app = app
+                    one.begin_sign_in()
+                    found[app, name] = password(one).status_code
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        eventually(policed.all_ready, seconds=30, every=0.2)
+        assert found == {
+            ("demo", "with"): 503,
+            ("demo", "without"): 200,
             ("passwordonly", "with"): 200,
             ("passwordonly", "without"): 200,
         }

@@ -75,6 +75,9 @@ class Identity:
             async with self._db.read() as conn:
                 self.active_when_marked.append(await conn.fetchval("SELECT count(*) FROM factor WHERE status = 'active'"))
             return Answer(204)
+        if "/proven/" in url:
+            value = self.proven.get(url.rsplit("/", 1)[1])
+            return Answer(404, b'{"code": "not_found"}') if value is None else Answer(200, json.dumps({"value": value}).encode())
         if url.endswith("/name"):
             return Answer(200, json.dumps({"name": MAIL}).encode())
         if url.endswith("/sign-in-owners"):

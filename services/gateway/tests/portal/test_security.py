@@ -230,7 +230,7 @@ class TestAdding:
         """PST-1: of a phone with its risk."""
         await signed_in.open(f"{SECURITY}/add/{kind}")
         assert ("takes over your number" in signed_in.text) is (kind == "phone")
-        assert signed_in.forms()[0].fields == ["target"]
+        assert signed_in.forms()[-1].fields == ["target"]
         pending = factor(behind, kind, MAIL_ID, status="pending", to="m•••@p•••")
         behind.says("POST /v1/me/factors", pending)
         behind.says(f"GET /v1/me/factors/{MAIL_ID}", pending)
@@ -240,6 +240,16 @@ class TestAdding:
         behind.says(f"POST /v1/me/factors/{MAIL_ID}/confirm", errors.CodeExpired(), pending | {"status": "active"})
         assert "That code is too old. Ask for a new one." in await signed_in.press(code="482193")
         assert "Your new way is ready" in await signed_in.press(code="482193")
+
+    async def test_the_address_of_the_account(self, behind: Behind, signed_in: Browser) -> None:
+        """R22: proven already, it is one press."""
+        await signed_in.open(f"{SECURITY}/add/email")
+        assert signed_in.presses("own") == ["1"]
+        behind.says("POST /v1/me/factors", factor(behind, "email", MAIL_ID))
+        assert "Your new way is ready" in await signed_in.press(own="1")
+        assert behind.calls() == [("mfa", "/v1/me/factors", {"kind": "email"})]
+        await signed_in.open(f"{SECURITY}/add/phone")
+        assert signed_in.presses("own") == []
 
     async def test_sent_again(self, behind: Behind, signed_in: Browser) -> None:
         """R24, D18, E33: what became of the message, and when another one may be asked for."""

@@ -37,8 +37,9 @@ from mfa.challenge.passkeys import PasskeyChallenges
 from mfa.challenge.sending import ChallengeSending
 from mfa.challenge.service import PURPOSE, Challenges
 from mfa.factors import routes as factor_routes
+from mfa.factors.activation import ACTIVATE
 from mfa.factors.codes import EnrolmentCodes
-from mfa.factors.confirming import ACTIVATE, Confirming
+from mfa.factors.confirming import Confirming
 from mfa.factors.service import UNMARK, FactorService
 from mfa.first_step.service import FAILED, SEND, FirstSteps
 from mfa.notices.service import NOTICE, Notices

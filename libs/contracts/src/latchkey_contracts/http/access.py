@@ -119,3 +119,9 @@ class Owner(Response):
     account_id: UUID | None = None
     contact: Sealed | None = None
     to: str | None = None
+
+
+class ProvenTarget(Response):
+    """An address or number of an account that it has proven to be its own."""
+
+    value: str

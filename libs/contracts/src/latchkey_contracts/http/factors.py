@@ -85,7 +85,11 @@ class Factors(Response):
 
 class FactorRequest(Request):
     kind: FactorKind = Field(description="What is added")
-    target: Line | None = Field(default=None, description="For `email` and `phone`: the address or number")
+    target: Line | None = Field(
+        default=None,
+        description="For `email` and `phone`: the address or number. Left out: the one of the account, which is proven already, so that it "
+        "counts at once",
+    )
     name: Name | None = Field(default=None, description="What to call it in lists")
 
 

@@ -97,6 +97,8 @@ async def perform(visit: Visit, act: Act, grant: str | None = None) -> Response:
         if grant is not None:
             return visit.again(errors.VersionConflict())  # it was too late, or for something else
         return await _step_up(visit, act, asked)
+    if factor.status == "active":  # the account's own address or number
+        return visit.again(page=security(visit), values={"kind": factor.kind}, done="added")
     return visit.to(way(visit, factor.id))
 
 

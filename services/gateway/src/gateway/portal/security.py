@@ -75,13 +75,15 @@ async def ask_target(visit: VisitDep, kind: str) -> Response:
     offered = offered_of((await _factors(visit)).offered)
     if kind not in offered:
         raise errors.NotAllowedByPolicy
-    return visit.page("add_target.html", kind=kind, safer="totp" in offered)
+    me = await visit.read("/v1/me", Me)
+    own = next((one.value for one in me.identifiers if one.kind == kind and one.verified), None)
+    return visit.page("add_target.html", kind=kind, safer="totp" in offered, own=own)
 
 
 @routes.post("/{app}/account/security/add/{kind}")
 async def add_target(visit: VisitDep, kind: str) -> Response:
     fields = await acting(visit)
-    return await perform(visit, Act(kind_of(kind), required(fields, "target")))
+    return await perform(visit, Act(kind_of(kind), "" if "own" in fields else required(fields, "target")))
 
 
 @routes.get("/{app}/account/security/ways/{factor}")

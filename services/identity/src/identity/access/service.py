@@ -1,10 +1,10 @@
 """What mfa says that a sign-in or step-up still needs, and what it tells of an account's factors (docs/flows/mfa.md)."""
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
-from latchkey_contracts.http.access import Abilities, AccessQuestion, AccessState, AccountName, SecondFactor
+from latchkey_contracts.http.access import Abilities, AccessQuestion, AccessState, AccountName, ProvenTarget, SecondFactor
 from servicekit.db import Database
 from servicekit.errors import NotFound
 from servicekit.web.caller import Caller
@@ -79,3 +79,13 @@ class SecondFactors:
             raise NotFound
         best = min(held, key=lambda one: (one.verified_at is None and one.kind != "username", CALLED.index(one.kind)))
         return AccountName(name=best.value)
+
+    async def proven(self, account_id: UUID, kind: Literal["email", "phone"]) -> ProvenTarget:
+        """The oldest of this kind that the account has proven. Raises NotFound."""
+        async with self._db.read() as conn:
+            held = [
+                one for one in await accounts.identifiers(conn, account_id) if one.kind == kind and one.verified_at is not None
+            ]
+        if not held:
+            raise NotFound
+        return ProvenTarget(value=held[0].value)

@@ -4,20 +4,19 @@ So an enrolment that was acknowledged protects the very next sign-in, whatever K
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 from latchkey_contracts.http.access import SecondFactor
 from latchkey_contracts.http.factors import Factor as Shown
+from latchkey_contracts.http.factors import FactorRequest
 from latchkey_contracts.http.passkeys import Registered
 from latchkey_contracts.mfa import FactorEnrolled
 from servicekit.context import Trace, set_tenant
 from servicekit.db import Tx
 from servicekit.devices import in_words
 from servicekit.errors import CodeBurned, CodeExpired, CodeWrong, FieldError, NotFound, ServiceError, ValidationFailed
-from servicekit.events import work
 from servicekit.failpoints import failpoint
 from servicekit.keys import Keys
 from servicekit.logging import security_event
@@ -29,13 +28,11 @@ from mfa.passkeys.service import Passkeys
 from mfa.sending import ENROLMENT
 from mfa.tools import Tools
 
-from . import recovery_codes, store, totp
+from . import activation, recovery_codes, rules, store, totp
 from .service import FactorService
 from .store import Factor
 
-ACTIVATE = "factor.activate"
 SECONDS = 2.0
-GRACE = timedelta(seconds=5)  # within which the request itself has done it
 Items = Sequence[tuple[Trace, dict[str, Any]]]
 Given = str | Registered | None
 
@@ -47,6 +44,12 @@ class Confirming:
         self._factors = factors
         self._notices = notices
         self._passkeys = passkeys
+
+    async def add(self, body: FactorRequest, caller: Caller) -> Shown:
+        """Of the account's own address or number nothing is left to prove, so it counts at once. Raises as both of its steps."""
+        begun = await self._factors.add(body, caller)
+        own = body.kind in rules.CHANNELS and body.target is None
+        return await self.confirm(begun.id, None, caller) if own else begun
 
     async def confirm(self, factor_id: UUID, given: Given, caller: Caller) -> Shown:
         """`given`: a code, or a new passkey. Raises NotFound, PasskeyWrong, CodeWrong, CodeBurned, CodeExpired; Overloaded while identity can't be told: it goes on by itself then."""
@@ -90,12 +93,6 @@ class Confirming:
                 raise NotFound
             if found.active:
                 return None, None
-            payload: dict[str, Any] = {
-                "factor_id": str(factor_id),
-                "account_id": str(account_id),
-                "user_agent": caller.user_agent,
-                "language": caller.language,
-            }
             if found.status == "pending":
                 if found.expires_at is not None and found.expires_at <= tx.now:
                     return None, CodeExpired()
@@ -105,9 +102,7 @@ class Confirming:
                 await store.proven(tx, factor_id, step)
                 if hashes:
                     await store.add_codes(tx, factor_id, hashes)
-            payload["version"] = await store.next_version(tx, account_id)
-            await work.enqueue(tx, ACTIVATE, payload, due_at=tx.now + GRACE)
-        return payload, None
+            return await activation.due(tx, factor_id, account_id, caller), None
 
     async def _right(self, tx: Tx, found: Factor, given: Given, caller: Caller) -> tuple[int | None, ServiceError | None]:
         """The try is counted before it is looked at; five wrong ones end what was begun."""

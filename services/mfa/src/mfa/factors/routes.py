@@ -19,7 +19,7 @@ def router(factors: FactorService, confirming: Confirming) -> APIRouter:
 
     @routes.post("", status_code=201)
     async def add(body: FactorRequest, caller: CallerDep) -> Factor:
-        return await factors.add(body, caller)
+        return await confirming.add(body, caller)
 
     @routes.get("/{factor_id}")
     async def one(factor_id: UUID, caller: CallerDep) -> Factor:

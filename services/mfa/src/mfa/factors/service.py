@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 import orjson
+from latchkey_contracts.http.access import ProvenTarget
 from latchkey_contracts.http.factors import Factor as Shown
 from latchkey_contracts.http.factors import FactorKind, FactorRequest, Factors
 from latchkey_contracts.mfa import FactorRemoved
@@ -22,11 +23,12 @@ from mfa.passkeys.service import Passkeys
 from mfa.tools import Tools
 from mfa.trusted_devices.service import forget_all
 
-from . import codes, recovery_codes, rules, store, totp
+from . import activation, codes, recovery_codes, rules, store, totp
 from .codes import EnrolmentCodes
 from .store import Factor, New
 
 UNMARK = "factor.unmark"
+ASK_SECONDS = 2.0
 
 
 class FactorService:
@@ -58,11 +60,15 @@ class FactorService:
             return await self._with_more(conn, app, found, owner)
 
     async def add(self, body: FactorRequest, caller: Caller, *, flow_id: UUID | None = None) -> Shown:
-        """Begun; it counts once it is confirmed. `flow_id`: of the sign-in that needs it and so proves who it is. Raises StepUpRequired,
+        """Begun; it counts once it is confirmed, the account's own address or number at once. `flow_id`: of the sign-in that needs it and so proves who it is. Raises StepUpRequired,
         NotAllowedByPolicy, ValidationFailed.
         """
         account_id, _ = caller.account()
         app = self._t.of_session(caller)
+        own = flow_id is None and body.kind in rules.CHANNELS and body.target is None
+        wanted = added(body.kind, body.target)
+        if own:
+            body = body.model_copy(update={"target": await self._own(account_id, body.kind)})
         codes.read(app, body)
         owner = await self._passkeys.owner(account_id) if body.kind == "passkey" else ""
         async with self._t.db.transaction() as tx:
@@ -70,13 +76,26 @@ class FactorService:
             await store.hold(tx, account_id, app.store.id)
             target = await self._addable(tx, app, account_id, body)
             if flow_id is None:
-                await self._t.step_ups.redeem(tx, caller, "factor.add", added(body.kind, body.target))
-            found = await self._begin(tx, app, account_id, body, target, caller, rules.PENDING_LIFETIME, flow_id)
+                await self._t.step_ups.redeem(tx, caller, "factor.add", wanted)
+            found = await self._begin(tx, app, account_id, body, target, caller, rules.PENDING_LIFETIME, flow_id, sends=not own)
             if found.kind == "passkey":
                 await self._passkeys.prepare(tx, account_id)
+            if own:
+                await store.proven(tx, found.id, None)
+                await activation.due(tx, found.id, account_id, caller)
+                return self.shown(found, app)
             answer = await self._with_more(tx, app, found, owner)
             await self._t.idempotency.store(tx, caller, 201, answer)
         return answer
+
+    async def _own(self, account_id: UUID, kind: FactorKind) -> str:
+        """The account's own, which an activation or a reset has proven (R22). Raises ValidationFailed where it has none, Overloaded."""
+        path = f"/internal/accounts/{account_id}/proven/{kind}"
+        try:
+            found = await self._t.identity.request("GET", path, caller=Caller("mfa"), deadline=ASK_SECONDS)
+        except NotFound:
+            raise ValidationFailed([FieldError("/target", "required", "This is needed")]) from None
+        return ProvenTarget.model_validate(found).value
 
     async def begin(
         self, tx: Tx, app: Resolved, account_id: UUID, body: FactorRequest, caller: Caller, *, lifetime: timedelta
@@ -107,13 +126,15 @@ class FactorService:
         caller: Caller,
         lifetime: timedelta,
         flow_id: UUID | None = None,
+        *,
+        sends: bool = True,
     ) -> Factor:
         factor_id = random_id()
         new = self._new(factor_id, account_id, app, body, target, tx.now + lifetime)
         await store.insert(tx, replace(new, flow_id=flow_id))
         found = await store.get(tx, factor_id, account_id)
         assert found is not None  # noqa: S101 - written above
-        if target is not None:
+        if target is not None and sends:
             await self._codes.allow(tx, target)
             await self._codes.send(tx, app, found, target, caller)
         return found
