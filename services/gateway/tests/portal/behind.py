@@ -104,9 +104,9 @@ class Browser:
         self.page = await self.portal.get(path, follow_redirects=True)
         return self.text
 
-    async def press(self, path: str | None = None, **fields: str) -> str:
-        """Posts a form of the page, with what it carries hidden; `path`: where several lead elsewhere."""
-        form = next(one for one in self.forms() if path is None or one.action == path)
+    async def press(self, path: str | None = None, *, place: int = 0, **fields: str) -> str:
+        """Posts a form of the page, with what it carries hidden; `path`: where several lead elsewhere; `place`: of several that lead there."""
+        form = [one for one in self.forms() if path is None or one.action == path][place]
         answer = await self.portal.post(form.action, data=form.hidden | fields, headers=OURS)
         assert answer.status_code == 303, "every press is answered with a redirect (WEB-5)"
         return await self.open(answer.headers["location"])

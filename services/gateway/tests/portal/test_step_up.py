@@ -66,6 +66,22 @@ class TestAround:
         assert [(one.method, one.path) for one in behind.asked if one.caller.step_up] == [("DELETE", f"/v1/me/factors/{APP_ID}")]
         assert ("mfa", f"{PATH}/code", {"code": "482193"}) in behind.calls()
 
+    @pytest.mark.parametrize("one", [True, False], ids=["one", "all others"])
+    async def test_ending_sessions(self, behind: Behind, signed_in: Browser, one: bool) -> None:
+        """SES-5: one of them, or all but this one."""
+        await signed_in.open(SECURITY)
+        named = [form.hidden for form in signed_in.forms() if form.action == f"{SECURITY}/sessions"]
+        assert ["session" in hidden for hidden in named] == [True, False], "nobody ends the session they look with"
+        wanted = named[0]["session"]
+        path, payload = (f"/v1/me/sessions/{wanted}", {"session_id": wanted}) if one else ("/v1/me/sessions", {})
+        behind.says(f"DELETE {path}", errors.StepUpRequired(action="sessions.end", payload=payload), None)
+        starts(behind, flow(behind, "password"))
+        said = await signed_in.press(f"{SECURITY}/sessions", **({"session": wanted} if one else {}), place=0 if one else 1)
+        assert "Before you sign out elsewhere" in said
+        behind.says(f"POST {PATH}/password", flow(behind, "complete", grant="g" * 40))
+        assert "Signed out there" in await signed_in.press(password="right")
+        assert [(asked.method, asked.path) for asked in behind.asked if asked.caller.step_up] == [("DELETE", path)]
+
     async def test_what_was_typed_is_kept(self, behind: Behind, signed_in: Browser) -> None:
         """Over wrong passwords, another way and a code that is sent; it stands in no address."""
         await signed_in.open(f"{SECURITY}/add/phone")

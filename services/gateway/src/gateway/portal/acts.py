@@ -18,15 +18,17 @@ from starlette.responses import Response
 from .visit import Instead, Visit
 
 NOTHING: TypeAdapter[None] = TypeAdapter(None)
-_FACTORS = "/v1/me/factors"
+_FACTORS, _SESSIONS = "/v1/me/factors", "/v1/me/sessions"
 # What is added, and on which page it is asked for; there is told what goes wrong.
 ADDED = {"passkey": "add", "totp": "add", "recovery_codes": "add", "email": "add/email", "phone": "add/phone"}
-REMOVE, PASSWORD = "remove", "password"
+REMOVE, PASSWORD, END = "remove", "password", "sessions"
 
 
 @dataclass(frozen=True)
 class Act:
-    """`then`: what is added, `remove` or `password`, as it stands in addresses. `target`: the address or number that was typed. `factor`: which one."""
+    """`then`: what is added, or what else is done, as it stands in addresses. `target`: the address or number that was typed, or which
+    session ends, empty for all others. `factor`: which one.
+    """
 
     then: str
     target: str = ""
@@ -41,7 +43,7 @@ class Act:
             factor = UUID(asked["factor"]) if then == REMOVE else None
         except (KeyError, ValueError):
             raise errors.NotFound from None
-        if then not in {*ADDED, REMOVE, PASSWORD}:
+        if then not in {*ADDED, REMOVE, PASSWORD, END}:
             raise errors.NotFound
         return cls(then, fields.get("target", ""), factor)
 
@@ -52,6 +54,8 @@ class Act:
     def page(self, visit: Visit) -> str:
         if self.then == PASSWORD:
             return f"{security(visit)}/password"
+        if self.then == END:
+            return security(visit)
         where = f"ways/{self.factor}/remove" if self.factor else ADDED[self.then]
         return f"{security(visit)}/{where}"
 
@@ -88,6 +92,9 @@ async def perform(visit: Visit, act: Act, grant: str | None = None) -> Response:
     """Does it, or asks for the fresh authentication that it needs. What goes wrong is told on the act's own page."""
     visit.address = act.page(visit)
     try:
+        if act.then == END:
+            await visit.go_on(f"{_SESSIONS}/{act.target}".rstrip("/"), None, NOTHING, method="DELETE", grant=grant)
+            return visit.again(page=security(visit), values={}, done="ended")
         if act.factor is not None:
             await visit.go_on(f"{_FACTORS}/{act.factor}", None, NOTHING, method="DELETE", peer="mfa", grant=grant)
             return visit.again(page=security(visit), values={}, done="removed")

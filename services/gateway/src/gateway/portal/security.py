@@ -13,7 +13,7 @@ from latchkey_contracts.http.trusted_devices import TrustedDevices
 from servicekit import errors
 from starlette.responses import PlainTextResponse, Response
 
-from .acts import ADDED, NOTHING, REMOVE, Act, acting, can_change, inside, perform, security, way
+from .acts import ADDED, END, NOTHING, REMOVE, Act, acting, can_change, inside, perform, security, way
 from .fields import credential_of, required
 from .visit import Instead, Visit, VisitDep
 from .ways import APP_DIGITS, code_of, pressed
@@ -47,6 +47,19 @@ async def trust_no_more(visit: VisitDep) -> Response:
     fields = await acting(visit)
     with suppress(errors.NotFound):  # in another window already
         await visit.go_on(f"/v1/me/trusted-devices/{UUID(fields['device'])}", None, NOTHING, method="DELETE", peer="mfa")
+    return visit.to(security(visit))
+
+
+@routes.post("/{app}/account/security/sessions")
+async def end_sessions(visit: VisitDep) -> Response:
+    """One, or all but this one, after fresh authentication (SES-5)."""
+    fields = await acting(visit)
+    try:
+        one = str(UUID(fields["session"])) if "session" in fields else ""
+    except ValueError:
+        raise errors.MalformedRequest from None
+    with suppress(errors.NotFound):  # in another window already
+        return await perform(visit, Act(END, one))
     return visit.to(security(visit))
 
 
