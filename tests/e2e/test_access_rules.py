@@ -126,7 +126,7 @@ class TestRequired:
         mira.app = "must"
         flow = sign_in(mira, LEIPZIG).json()
         assert (flow["status"], flow["actions"], flow.get("session")) == ("needs_action", ["factor"], None)
-        assert flow["enrol"][0] == "totp"
+        assert flow["enrol"][0] == "passkey"
         member = Member(mira)
         pending = mira.post(f"/sign-ins/{flow['id']}/factors", {"kind": "totp"}).json()
         member.secret = pending["totp"]["secret"]

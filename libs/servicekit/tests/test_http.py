@@ -25,6 +25,7 @@ from servicekit.web.caller import HEADER, Caller, CallerDep, Signer, allow
 from servicekit.web.guard import BODY_SECONDS, MAX_BODY
 from servicekit.web.http import Guard, create_internal_app, problem_response
 from servicekit.web.idempotency import Replay
+from servicekit.web.problems import from_problem, problem
 
 
 class Identifiers(Body):
@@ -663,3 +664,20 @@ class TestReads:
 
     async def test_without_a_database(self, ask) -> None:
         problem_of(await ask("/v1/broken", Caller("gateway")), 503, "overloaded")
+
+
+class TestFromProblem:
+    """A peer's error comes as the class that it was."""
+
+    def test_one_code_with_two_statuses(self) -> None:
+        for error in (errors.VersionConflict(), errors.PreconditionFailed()):
+            assert type(from_problem(problem(error, "r"), error.status)) is type(error)
+
+    def test_a_kind_of_ours_is_nobody_else_s(self) -> None:
+        """Of the same code and status."""
+
+        class Own(errors.TooManyRequests):
+            pass
+
+        found = from_problem(problem(Own(30), "r"), 429)
+        assert (type(found), found.extra["retry_after_seconds"]) == (errors.TooManyRequests, 30)

@@ -61,7 +61,8 @@ def from_problem(document: Any, status: int) -> ServiceError:
     """The error that a peer answered, as the same class; an unknown one is our own failure."""
     if not isinstance(document, dict) or (cls := ServiceError.registry.get(str(document.get("code")))) is None:
         return errors.Overloaded() if status == 503 else errors.InternalError()
-    cls = next((one for one in cls.__subclasses__() if one.code == cls.code and one.status == status), cls)
+    if status != cls.status:  # the same code told by another one, as 412 is
+        cls = next((one for one in cls.__subclasses__() if one.code == cls.code and one.status == status), cls)
     error = cls.__new__(cls)  # each class has arguments of its own; their result is in the document
     ServiceError.__init__(error, document.get("detail"), **{name: one for name, one in document.items() if name not in _HEAD})
     if isinstance(error, errors.ValidationFailed):
