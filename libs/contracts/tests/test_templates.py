@@ -25,6 +25,7 @@ class TestRegistry:
             "device_trusted",
             "passkey_copied",
             "factor_guessed",
+            "password_guessed",
             "assisted",
             "new_sign_in",
         }

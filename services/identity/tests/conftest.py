@@ -146,7 +146,7 @@ class Customers:
 
     async def work(self) -> None:
         """What waits behind the answers, as the worker does it."""
-        handlers = {MESSAGE: self._messages.send, FAILED: self.sign_ins.tell_failure, NOTICE: self.sign_in_notices.tell}
+        handlers = {MESSAGE: self._messages.send, FAILED: self.sign_in_notices.tell_failure, NOTICE: self.sign_in_notices.tell}
         async with self.db.transaction() as tx:
             for row in await tx.fetch("DELETE FROM work RETURNING kind, payload"):
                 await handlers[row["kind"]](tx, row["payload"])

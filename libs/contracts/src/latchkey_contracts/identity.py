@@ -98,6 +98,17 @@ class SignInNoticeRequested(AccountEvent):
     notices: list[Sealed]
 
 
+class PasswordGuessed(AccountEvent):
+    """A hundred wrong passwords in a row: whoever is new to the account has one try an hour, and its owner is told at every verified e-mail
+    address (BRF-1).
+    """
+
+    event_type = "latchkey.identity.password_guessed.v1"
+    application: str
+    language: str
+    notices: list[Sealed]
+
+
 class SignInFailed(AccountEvent):
     """A sign-in to an existing account failed."""
 

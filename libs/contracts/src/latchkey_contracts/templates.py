@@ -100,6 +100,8 @@ TEMPLATES: dict[str, Template] = {
     "passkey_copied": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
     # A hundred wrong codes in a row, after the right password (OTP-5).
     "factor_guessed": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
+    # A hundred wrong passwords in a row (BRF-1).
+    "password_guessed": _template("security", ("email",), _LINK | _DONE, text="link", html="link"),
     # What the help desk has done (R23, E23).
     "assisted": _template(
         "security", ("email", "sms"), _LINK | _DONE | {"assistance", "assistance_short"}, text="link", html="link", sms="link"

@@ -43,10 +43,12 @@ _PURGE = "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE keep
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `count` within any `seconds`. A spacing of 20 s is Limit(1, 20)."""
+    """At most `count` within any `seconds`. A spacing of 20 s is Limit(1, 20). `after`: only once so many are counted within `kept` seconds."""
 
     count: int
     seconds: float
+    after: int = 0
+    kept: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Throttle:
         keep: dict[bytes, datetime] = {}
         surplus: Counter[bytes] = Counter()  # what is counted for nobody who may
         for key, limits in chain.from_iterable(several):
-            until = tx.now + timedelta(seconds=max(limit.seconds for limit in limits))
+            until = tx.now + timedelta(seconds=max(max(limit.seconds, limit.kept) for limit in limits))
             keep[key] = max(until, keep.get(key, until))
             surplus[key] += 1
         counts = [surplus[key] for key in keep]
@@ -119,8 +121,13 @@ class Throttle:
         return Decision(found.allowed, found.available_at, tx.now, (await self.peek(tx, wanted)).available_at)
 
     async def forget(self, tx: Tx, keys: Sequence[bytes]) -> int:
-        """Answers how many were counted, as far as they are kept."""
-        return sum(len(row["hits"]) for row in await tx.fetch(_FORGET, list(keys)))
+        """Answers how many were counted within the hour, as far as they are kept."""
+        since = tx.now - timedelta(hours=1)
+        return sum(hit > since for row in await tx.fetch(_FORGET, list(keys)) for hit in row["hits"])
+
+    async def most(self, conn: Conn, keys: Sequence[bytes]) -> int:
+        """How many are kept under that key which has the most."""
+        return max((len(row["hits"]) for row in await conn.fetch(_PEEK, list(keys))), default=0)
 
 
 async def purge(tx: Tx) -> None:
@@ -137,7 +144,9 @@ def _available(hits: Sequence[datetime], limits: Sequence[Limit], now: datetime)
     available = now
     ordered = sorted(hits)
     for limit in limits:
-        window = timedelta(seconds=limit.seconds)
+        window, kept = timedelta(seconds=limit.seconds), timedelta(seconds=limit.kept)
+        if limit.after and sum(hit > now - kept for hit in ordered) < limit.after:
+            continue
         inside = [hit for hit in ordered if hit > now - window]
         if len(inside) >= limit.count:
             available = max(available, inside[-limit.count] + window)

@@ -108,7 +108,7 @@ class Features:
 
     @property
     def work(self) -> dict[str, WorkHandler]:
-        return {MESSAGE: Messages(self.tools).send, FAILED: self.sign_ins.tell_failure, NOTICE: self.sign_in_notices.tell}
+        return {MESSAGE: Messages(self.tools).send, FAILED: self.sign_in_notices.tell_failure, NOTICE: self.sign_in_notices.tell}
 
     @property
     def sweeps(self) -> dict[str, Sweep]:
@@ -140,7 +140,7 @@ def features(
     activations = Activations(tools, registrations)
     freezes = Freezes(ProofKit(db, onetime, idempotency), configuration, sessions, notices)
     changes = _changes(tools, slowdown, notices, Grants(keys))
-    sign_in_notices = SignInNotices(configuration, tools.throttle, notices)
+    sign_in_notices = SignInNotices(configuration, tools.throttle, notices, slowdown)
     completing = Completing(configuration, sessions, sign_in_notices)
     return Features(
         configuration=configuration,

@@ -23,6 +23,7 @@ from .store import What
 PURPOSE = "freeze"
 LIFETIME = timedelta(days=3)  # a notice that couldn't be delivered by then is old news; its link's life is the policy's
 KEEP = timedelta(days=60)
+BY_MAIL: frozenset[What] = frozenset({"signed_in", "password_guessed"})
 
 
 class Told(TypedDict):
@@ -49,10 +50,10 @@ class Notices:
         sessions_ended: int = 0,
         reasons: Sequence[str] = (),
     ) -> Told:
-        """One for each verified address and number, of a sign-in for addresses alone; they go into the event that they tell of."""
+        """One for each verified address and number, of sign-ins for addresses alone; they go into the event that they tell of."""
         told: Told = {"notices": [], "sms_notices": []}
         for row in await accounts.identifiers(tx, account.id):
-            if row.kind in ({"email"} if what == "signed_in" else {"email", "phone"}) and row.verified_at is not None:
+            if row.kind in ({"email"} if what in BY_MAIL else {"email", "phone"}) and row.verified_at is not None:
                 to = row.identifier
                 sealed = await self._one(tx, app, account, what, caller, to, sessions_ended, reasons)
                 told["notices" if to.kind == "email" else "sms_notices"].append(sealed)
@@ -72,6 +73,8 @@ class Notices:
         device = in_words(caller.user_agent)
         if what == "account_frozen":
             link = f"{self._db.origin}/{app.application.slug}/reset"
+        elif what == "password_guessed":
+            link = f"{self._db.origin}/{app.application.slug}/account/security"
         else:
             link = await self._freezing(tx, app, account, what, to, device)
         content = MessageContent(

@@ -6,7 +6,7 @@ Behind the customer's answer, so that signing in costs nothing more.
 from typing import Any
 from uuid import UUID
 
-from latchkey_contracts.identity import SignInNoticeRequested, SignInReason, SignInSuspicious
+from latchkey_contracts.identity import PasswordGuessed, SignInFailed, SignInNoticeRequested, SignInReason, SignInSuspicious
 from servicekit.context import set_tenant
 from servicekit.db import Tx
 from servicekit.events import work
@@ -16,6 +16,7 @@ from servicekit.throttle import Limit, Throttle
 from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
+from identity.credentials.slowdown import Slowdown
 from identity.notices.service import Notices
 
 from . import rules
@@ -26,10 +27,11 @@ ALIKE = (Limit(1, 86400),)
 
 
 class SignInNotices:
-    def __init__(self, configuration: Configuration, throttle: Throttle, notices: Notices) -> None:
+    def __init__(self, configuration: Configuration, throttle: Throttle, notices: Notices, slowdown: Slowdown) -> None:
         self._configuration = configuration
         self._throttle = throttle
         self._notices = notices
+        self._slowdown = slowdown
 
     async def enqueue(
         self, tx: Tx, account_id: UUID, session_id: UUID, application: str, why: list[SignInReason], caller: Caller
@@ -72,6 +74,25 @@ class SignInNotices:
                     notices=told["notices"],
                 )
             )
+
+    async def tell_failure(self, tx: Tx, payload: dict[str, Any]) -> None:
+        """The event is for an account that exists; of a long run its owner is told, once (BRF-1)."""
+        account = await accounts.get(tx, UUID(payload["account_id"]))
+        if account is None:
+            return
+        set_tenant(str(account.store_id), "unauthenticated")  # who failed is nobody we know
+        slug = payload["application"]
+        await tx.emit(SignInFailed(account_id=account.id, application=slug, reason="credentials_wrong"))
+        names = [one.canonical for one in await accounts.identifiers(tx, account.id)]
+        if not await self._slowdown.is_news(tx, account.store_id, account.id, names):
+            return
+        app = self._configuration.application(slug)
+        told = await self._notices.make(tx, app, account, "password_guessed", Caller("identity"))
+        if told["notices"]:
+            language = account.language or app.application.default_language
+            guessed = PasswordGuessed(account_id=account.id, application=slug, language=language, notices=told["notices"])
+            await tx.emit(guessed)
+        security_event("authn_login_fail_max", "fail", account_id=str(account.id))
 
     async def _is_news(self, tx: Tx, payload: dict[str, Any]) -> bool:
         key = self._throttle.key("new_device", payload["account_id"], payload["user_agent"] or "", payload["ip"] or "")

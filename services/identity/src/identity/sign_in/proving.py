@@ -13,7 +13,7 @@ from identity.accounts import store as accounts
 from identity.accounts.rules import candidates
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
-from identity.credentials.slowdown import Slowdown
+from identity.credentials.slowdown import Count, Slowdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Found:
     account_id: UUID | None
     active: bool
     hash: str | None
-    count: bytes
+    count: Count
     second_factor: bool
 
 
@@ -35,7 +35,7 @@ class Proven:
     hash: str
     fresh: str | None
     breached: bool
-    count: bytes
+    count: Count
     second_factor: bool
 
 

@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from latchkey_contracts.http.access import AccessQuestion, AccessState
 from latchkey_contracts.http.sign_in import PasswordRequest, SignInFlow, SignInRequest
-from latchkey_contracts.identity import SignInFailed
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Database, Tx
 from servicekit.errors import CredentialsWrong, FieldError, FlowEnded, NotAllowedByPolicy, StepMissing, ValidationFailed
@@ -228,14 +226,6 @@ class SignIns:
             typed=attempt.identifier,
         )
         return await self._access.decide(question, caller)
-
-    async def tell_failure(self, tx: Tx, payload: dict[str, Any]) -> None:
-        """The event is for an account that exists."""
-        account = await accounts.get(tx, UUID(payload["account_id"]))
-        if account is not None:
-            set_tenant(str(account.store_id), "unauthenticated")  # who failed is nobody we know
-            failed = SignInFailed(account_id=account.id, application=payload["application"], reason="credentials_wrong")
-            await tx.emit(failed)
 
     async def purge(self) -> None:
         async with self._db.transaction() as tx:

@@ -7,6 +7,7 @@ from latchkey_contracts.identity import (
     AccountFrozen,
     ActivationRequested,
     PasswordChanged,
+    PasswordGuessed,
     RegistrationRepeated,
     SignedIn,
     SignInNoticeRequested,
@@ -93,12 +94,18 @@ class Consumers:
         await self._fraud.returned(tx, event.account_id)
 
     async def sign_in_notice(self, tx: Tx, event: SignInNoticeRequested) -> None:
-        """By e-mail, to every verified address (E9, BRF-4)."""
+        await self._by_mail(tx, event, "new_sign_in")
+
+    async def password_guessed(self, tx: Tx, event: PasswordGuessed) -> None:
+        await self._by_mail(tx, event, "password_guessed")
+
+    async def _by_mail(self, tx: Tx, event: SignInNoticeRequested | PasswordGuessed, template: str) -> None:
+        """To every verified address (E9, BRF-1, BRF-4)."""
         for number, notice in enumerate(event.notices):
             await self._queue(
                 tx,
                 event,
-                template="new_sign_in",
+                template=template,
                 sealed=notice,
                 language=event.language,
                 application=event.application,
@@ -181,6 +188,7 @@ class Consumers:
                 AccountFrozen: self.account_frozen,
                 AccountDisabled: self.account_disabled,
                 SignInNoticeRequested: self.sign_in_notice,
+                PasswordGuessed: self.password_guessed,
                 SignedIn: Only(lambda _event: self._intake.sends_paid, self.signed_in),
             },
             "recovery": {

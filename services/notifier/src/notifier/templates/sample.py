@@ -19,6 +19,7 @@ TO_SECURITY = frozenset(
         "factor_failed",
         "device_trusted",
         "factor_guessed",
+        "password_guessed",
         "assisted",
         "passkey_copied",
     }
