@@ -355,7 +355,7 @@ class TestEnrolment:
 
     @pytest.mark.parametrize(
         ("kind", "target", "code"),
-        [("email", None, "required"), ("email", "no address", "email_not_valid"), ("phone", "12", "phone_not_valid"),
+        [("phone", None, "required"), ("email", "no address", "email_not_valid"), ("phone", "12", "phone_not_valid"),
          ("phone", "+33612345678", "phone_country_closed"), ("phone", "+49900123456", "phone_class_closed")],
     )  # fmt: skip
     async def test_what_is_none(self, desk, kind, target, code):
