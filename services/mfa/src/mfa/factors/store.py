@@ -16,7 +16,8 @@ _HOLD = """
 INSERT INTO holder (account_id, store_id) VALUES ($1, $2) ON CONFLICT (account_id) DO UPDATE SET store_id = excluded.store_id
 RETURNING version
 """
-_LOCK_HOLDER = "SELECT store_id, version FROM holder WHERE account_id = $1 FOR UPDATE"
+# Not FOR UPDATE: a factor that one transaction changes twice has its reference to the holder checked, and whoever holds that waits for the factor.
+_LOCK_HOLDER = "SELECT store_id, version FROM holder WHERE account_id = $1 FOR NO KEY UPDATE"
 _HOLDER = "SELECT store_id, version FROM holder WHERE account_id = $1"
 _NEXT_VERSION = "UPDATE holder SET version = version + 1 WHERE account_id = $1 RETURNING version"
 _INSERT = """
