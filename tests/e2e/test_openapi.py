@@ -17,7 +17,7 @@ from gateway.api import openapi
 from gateway.api.operations import OPERATIONS
 from jsonschema import Draft202012Validator
 from testkit.authenticator import Authenticator
-from testkit.stack import CODE, LINK, PASSWORD, Product
+from testkit.stack import CODE, LINK, PASSWORD, Product, eventually
 
 from .phones import new_number
 
@@ -126,6 +126,7 @@ def ended_elsewhere(client: Client) -> None:
         client.flow = {"id": other}
         client.do(operation, grant=grant)
     client.flow = flow
+    eventually(lambda: "session_ended" in [one["kind"] for one in client.do("listActivity")["items"]])
 
 
 def recovered(client: Client) -> None:

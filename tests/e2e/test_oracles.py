@@ -74,10 +74,10 @@ def seen(answer: httpx.Response) -> tuple[object, ...]:
     return status, headers, masked, sorted(answer.cookies)
 
 
-# Flows whose message has left without their service having heard so.
+# Flows whose message has left, or never will, without their service having heard so.
 UNHEARD = """
-SELECT FROM flow_asked AS a WHERE flow_id = ANY(%s::uuid[]) AND cause IS NOT NULL
-AND NOT EXISTS (SELECT FROM flow_message AS m WHERE m.flow_id = a.flow_id AND m.cause = a.cause AND m.left_at IS NOT NULL)
+SELECT FROM flow_asked AS a WHERE flow_id = ANY(%s::uuid[]) AND cause IS NOT NULL AND state <> 'suppressed'
+AND NOT EXISTS (SELECT FROM flow_message AS m WHERE m.flow_id = a.flow_id AND m.cause = a.cause AND m.state <> 'queued')
 """
 
 

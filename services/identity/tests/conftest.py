@@ -126,6 +126,7 @@ class Customers:
         self.step_ups = made.step_ups
         self.endings = made.endings
         self.profiles = made.profiles
+        self.activity = made.activity
         self.second_factors = made.second_factors
         self._messages = Messages(made.tools)
         self._opener = Opener(keys, db.clock)  # type: ignore[arg-type]  # a whole clock, in every test

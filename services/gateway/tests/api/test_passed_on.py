@@ -78,7 +78,14 @@ def told(answer: httpx.Response) -> tuple[Any, ...]:
 
 
 def test_which_they_are():
-    assert set(READS) == {"/v1/me", "/v1/me/sessions", "/v1/me/factors", "/v1/me/trusted-devices", "/v1/me/passkey-offer"}
+    assert set(READS) == {
+        "/v1/me",
+        "/v1/me/sessions",
+        "/v1/me/factors",
+        "/v1/me/trusted-devices",
+        "/v1/me/passkey-offer",
+        "/v1/me/activity",
+    }
 
 
 @pytest.mark.parametrize("path", sorted(READS))

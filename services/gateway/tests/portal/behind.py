@@ -24,6 +24,10 @@ TOKEN = "a" * 43
 OURS = {"origin": "https://id.example", "sec-fetch-site": "same-origin"}
 
 
+# What pages show beside their own matter, where a test says nothing of it.
+BESIDE = {"GET /v1/me/activity": {"items": [], "sign_in_days": 90, "security_days": 365}}
+
+
 @dataclass(frozen=True)
 class Asked:
     peer: str
@@ -39,8 +43,9 @@ class Behind:
 
     clock: ManualClock
     keys: Keys
-    answers: dict[str, list[Any]] = field(default_factory=dict)
+    answers: dict[str, list[Any]] = field(default_factory=lambda: {call: [answer] for call, answer in BESIDE.items()})
     asked: list[Asked] = field(default_factory=list)
+    params: list[Mapping[str, str] | None] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
     sessions: dict[str, UUID] = field(default_factory=lambda: {TOKEN: uuid4()})
     account_id: UUID = field(default_factory=uuid4)
@@ -53,7 +58,7 @@ class Behind:
         return [(one.peer, one.path, one.body) for one in self.asked if one.method == method]
 
     async def send(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, _params: Mapping[str, str] | None
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, params: Mapping[str, str] | None
     ) -> Answer:
         parts = httpx.URL(url)
         peer = PEERS[int(parts.host.rsplit(".", 1)[1]) - 1]
@@ -64,6 +69,7 @@ class Behind:
             return Answer(200, orjson.dumps({"email": "ok", "sms": "ok", "voice": "ok"}))
         if peer in self.away:
             raise Unanswered
+        self.params.append(params)
         self.asked.append(Asked(peer, method, parts.path, body, verify(headers[HEADER], peer, self.keys, self.clock)))
         return self._answer(f"{method} {parts.path}")
 

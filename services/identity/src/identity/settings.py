@@ -14,6 +14,12 @@ class IdentitySettings(ServiceSettings):
     argon2_passes: int = Field(2, ge=2)
     breach_file: Path | None = Field(None, description="Sorted SHA-1 list of breached passwords; unreadable refuses the start")
     keep_pending: timedelta = Field(timedelta(days=30), description="Never-activated accounts are deleted after this (REG-8)")
+    activity_sign_in_days: int = Field(
+        90, ge=1, le=3650, description="How long customers see their sign-ins and failed tries (E21)"
+    )
+    activity_security_days: int = Field(
+        365, ge=1, le=3650, description="How long they see all else that happened with the account"
+    )
     sweep_seconds: float = Field(60, gt=0, description="How often purges look for what is due")
 
     @field_validator("breach_file")

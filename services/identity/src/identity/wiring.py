@@ -29,6 +29,10 @@ from identity.access import routes as access_routes
 from identity.access.service import Access, MfaAccess, SecondFactors
 from identity.activation import routes as activation_routes
 from identity.activation.service import Activations
+from identity.activity import consumers as activity_consumers
+from identity.activity import routes as activity_routes
+from identity.activity.rules import Kept
+from identity.activity.service import Activity
 from identity.budgets.service import Budgets
 from identity.configuration import routes as configuration_routes
 from identity.configuration.service import ConfigurationService
@@ -84,6 +88,7 @@ class Features:
     contacts: Contacts
     owners: Owners
     profiles: Profiles
+    activity: Activity
     links: Links
 
     @property
@@ -99,6 +104,7 @@ class Features:
             contact_routes.router(self.contacts, self.owners),
             step_up_routes.router(self.step_ups),
             profile_routes.router(self.profiles),
+            activity_routes.router(self.activity),
             access_routes.router(self.second_factors),
         ]
 
@@ -119,6 +125,7 @@ class Features:
             "password_change.purge": self.changes.purge,
             "notices.purge": self.notices.purge,
             "sessions.purge": self.tools.sessions.purge,
+            "activity.purge": self.activity.purge,
             "configuration.republish": self.configuration.republish,
         }
 
@@ -131,6 +138,7 @@ def features(
     access: Access,
     *,
     keep_pending: timedelta,
+    kept: Kept = Kept(),  # noqa: B008 - frozen
 ) -> Features:
     """`keep_pending`: how long an account that nobody activates is kept."""
     tools = _tools(db, keys, configuration, passwords, keep_pending)
@@ -159,6 +167,7 @@ def features(
         owners=Owners(db, configuration, tools.sealer),
         contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
         profiles=Profiles(db, configuration, idempotency),
+        activity=Activity(db, kept),
         links=Links(db, onetime, idempotency, [activations, freezes]),
     )
 
@@ -214,13 +223,24 @@ async def build(r: Resources) -> Wired:
     passwords = Passwords(
         memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, breaches=open_breaches(settings.breach_file)
     )
-    made = features(r.db, r.keys, configuration, passwords, access, keep_pending=settings.keep_pending)
+    made = features(
+        r.db,
+        r.keys,
+        configuration,
+        passwords,
+        access,
+        keep_pending=settings.keep_pending,
+        kept=Kept(timedelta(days=settings.activity_sign_in_days), timedelta(days=settings.activity_security_days)),
+    )
     return Wired(
         app=create_internal_app(
             "identity", made.routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS, reads=made.reads
         ),
-        consumes={"notifier": registration_consumers.HANDLERS},
-        urgent=True,  # the waiting page tells what became of its mail
+        consumes={
+            "notifier": registration_consumers.HANDLERS,
+            **{publisher: activity_consumers.handlers(publisher) for publisher in ("identity", "mfa", "recovery")},
+        },
+        urgent=("notifier",),  # the waiting page tells what became of its mail
         work=made.work,
         sweeps=[(name, settings.sweep_seconds, sweep) for name, sweep in made.sweeps.items()],
         loops=[configuration.run, made.tools.guesses.run],

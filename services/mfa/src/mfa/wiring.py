@@ -157,7 +157,7 @@ async def build(r: Resources) -> Wired:
     return Wired(
         app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
         consumes={"identity": {**configuration.handlers, **consumers.HANDLERS}, "notifier": consumers.MESSAGES},
-        urgent=True,  # the page that waits for a code tells what became of it
+        urgent=("identity", "notifier"),  # the page that waits for a code tells what became of it
         work=made.work,
         sweeps=[
             ("factors.purge", settings.sweep_seconds, made.factors.purge),

@@ -148,7 +148,7 @@ async def build(r: Resources) -> Wired:
     return Wired(
         app=create_internal_app("notifier", routers, keys=r.keys, clock=r.clock),
         consumes={**consumers, "identity": {**configuration.handlers, **consumers["identity"]}},
-        urgent=True,
+        urgent=tuple(consumers),
         sweeps=[("delivery.purge", 3600, delivery.purge)],
         loops=[configuration.run],
         worker_loops=[delivery.run],

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +76,9 @@ class Wired:
     on_start: Sequence[Callable[[], Awaitable[None]]] = ()
     on_stop: Sequence[Callable[[], Awaitable[None]]] = ()
     crowd: Crowd | None = None  # how many connections an address may have
-    urgent: bool = False  # a person waits for what follows from the events (servicekit.events.inbox.Subscription)
+    urgent: Collection[
+        str
+    ] = ()  # publishers: a person waits for what follows from their events (servicekit.events.inbox.Subscription)
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class Process:
         r, wired = self._r, self._wired
         poll = r.settings.poll_seconds
         inboxes = [
-            Inbox(r.db, Subscription(r.settings.service_name, publisher, handlers, urgent=wired.urgent))
+            Inbox(r.db, Subscription(r.settings.service_name, publisher, handlers, urgent=publisher in wired.urgent))
             for publisher, handlers in wired.consumes.items()
         ]
         self._spawn(Relay(r.db, r.kafka, r.wakeups, poll_seconds=poll).run)

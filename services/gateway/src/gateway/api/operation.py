@@ -42,6 +42,7 @@ class Operation:
     counts: Kind | None = None
     problems: Problems = ()
     description: str = ""
+    paged: bool = False  # takes the cursor that its answer names as `next`
 
     @property
     def writes(self) -> bool:

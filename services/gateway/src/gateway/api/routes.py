@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from latchkey_contracts.http.callbacks import PassedOn, ProviderAnswer
 from pydantic import BaseModel
 from servicekit.errors import BodyTooLarge, SessionRequired
@@ -23,6 +23,7 @@ Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="Th
 FlowId = Annotated[UUID, Path(description="The flow's `id`")]
 Provider = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="The provider's name in the notifier's settings")]
 FactorId = Annotated[UUID, Path(description="The factor's `id`")]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before; left out for the first")]
 IN_PATH: dict[str, Any] = {"app": Slug, "id": FlowId, "factor": FactorId, "provider": Provider}
 # What a provider's signature may cover; nothing else of a callback is of use to anybody.
 SIGNED_HEADERS = ("content-type", "x-twilio-signature", "webhook-id", "webhook-timestamp", "webhook-signature")
@@ -47,6 +48,7 @@ class Call:
     visitor: Visitor
     path: str
     body: BaseModel | None = None
+    cursor: str | None = None
 
     @property
     def json(self) -> Any:
@@ -70,7 +72,9 @@ async def go_on(call: Call) -> Any:
 
 
 async def read(call: Call) -> Any:
-    return await call.gateway.call(call.request, call.visitor, call.operation.method, call.path, peer=call.peer)
+    return await call.gateway.call(
+        call.request, call.visitor, call.operation.method, call.path, peer=call.peer, cursor=call.cursor
+    )
 
 
 async def _signed_in(call: Call) -> None:
@@ -149,15 +153,19 @@ def _endpoint(gateway: Gateway, operation: Operation) -> Callable[..., Awaitable
     if operation.path.startswith("/v1/me/factors/"):
         in_path["id"] = FactorId
 
-    async def endpoint(request: Request, visitor: Visitor, body: BaseModel | None = None, **values: Any) -> Response:
-        return await handler(Call(gateway, operation, request, visitor, operation.path.format(**values), body))
+    async def endpoint(
+        request: Request, visitor: Visitor, body: BaseModel | None = None, cursor: str | None = None, **values: Any
+    ) -> Response:
+        return await handler(Call(gateway, operation, request, visitor, operation.path.format(**values), body, cursor))
 
     kinds: dict[str, Any] = {"request": Request, "visitor": VisitorDep, **in_path}
     if operation.request is not None:
         kinds["body"] = operation.request
+    optional = {"cursor": Cursor} if operation.paged else {}
     only = inspect.Parameter.KEYWORD_ONLY
     endpoint.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(name, only, annotation=kind) for name, kind in kinds.items()]
+        + [inspect.Parameter(name, only, annotation=kind, default=None) for name, kind in optional.items()]
     )
     return endpoint
 

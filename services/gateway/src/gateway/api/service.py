@@ -145,8 +145,9 @@ class Gateway:
         *,
         idempotent: bool = True,
         peer: str = "identity",
+        cursor: str | None = None,
     ) -> Any:
-        """The answer of identity, or of another service; its errors come as the same classes."""
+        """The answer of identity, or of another service; its errors come as the same classes. `cursor`: which page of a list."""
         key = fingerprint = None
         visitor.app = request.path_params.get("app", "")
         given = request.headers.get("idempotency-key")
@@ -159,7 +160,8 @@ class Gateway:
         if visitor.flow_token is not None and visitor.new_device is None and path.endswith(("/code", "/passkey")):
             visitor.new_device = device.named(self.keys.secret("device"), visitor.flow_token)
         caller = visitor.caller(idempotency_key=key, fingerprint=fingerprint)
-        return await self.peers[peer].request(method, path, caller=caller, json=json)
+        params = {"cursor": cursor} if cursor is not None else None
+        return await self.peers[peer].request(method, path, caller=caller, json=json, params=params)
 
     def _speak(self, request: Request, visitor: Visitor) -> None:
         """The language of whoever asks, for what will be written to them: the page's, else by Accept-Language."""

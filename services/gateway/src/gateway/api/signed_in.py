@@ -1,6 +1,6 @@
 """Operations of a signed-in customer, below /v1/session and /v1/me; part of the one list in operations.py."""
 
-from latchkey_contracts.http import account, factors, passkeys, sign_in, step_up, trusted_devices
+from latchkey_contracts.http import account, activity, factors, passkeys, sign_in, step_up, trusted_devices
 from servicekit import errors
 
 from .operation import BY_CODE, BY_PASSKEY, Operation
@@ -37,6 +37,11 @@ SIGNED_IN: tuple[Operation, ...] = (
     Operation(
         "endOtherSessions", "DELETE", _SESSIONS, "signed in", "End all sessions but this one", "identity", "session", None, 204, None, "try",
         (errors.StepUpRequired,), "Fresh authentication first (`sessions.end`).",
+    ),
+    Operation(
+        "listActivity", "GET", "/v1/me/activity", "signed in", "What happened with the account", "identity", "session", activity.Activities,
+        problems=(errors.NotFound,), paged=True,
+        description="Newest first. Sign-ins and failed tries are kept for `sign_in_days`, all else for `security_days`.",
     ),
     Operation(
         "listFactors", "GET", _FACTORS, "signed in", "What beside the password proves the customer", "mfa", "session", factors.Factors

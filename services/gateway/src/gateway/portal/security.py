@@ -1,5 +1,6 @@
 """How the customer gets in and who is in: the list of ways to confirm, adding, naming and removing one (R22, R39, D29)."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Collection
 from contextlib import suppress
@@ -13,6 +14,7 @@ from latchkey_contracts.http.trusted_devices import TrustedDevices
 from servicekit import errors
 from starlette.responses import PlainTextResponse, Response
 
+from .activity import ALARMING, recent
 from .acts import ADDED, END, NOTHING, REMOVE, Act, acting, can_change, inside, perform, security, way
 from .fields import credential_of, required
 from .visit import Instead, Visit, VisitDep
@@ -25,10 +27,13 @@ _OVER = (errors.FlowEnded, errors.CodeBurned)
 @routes.get("/{app}/account/security")
 async def overview(visit: VisitDep) -> Response:
     inside(visit)
-    me = await visit.read("/v1/me", Me)
-    factors = await _factors(visit)
-    trusted = await visit.read("/v1/me/trusted-devices", TrustedDevices, peer="mfa")
-    sessions = await visit.read("/v1/me/sessions", OpenSessions)
+    me, factors, trusted, sessions, latest = await asyncio.gather(
+        visit.read("/v1/me", Me),
+        _factors(visit),
+        visit.read("/v1/me/trusted-devices", TrustedDevices, peer="mfa"),
+        visit.read("/v1/me/sessions", OpenSessions),
+        recent(visit),
+    )
     return visit.page(
         "security.html",
         me=me,
@@ -36,6 +41,8 @@ async def overview(visit: VisitDep) -> Response:
         offered=offered_of(factors.offered),
         trusted=trusted.items,
         sessions=sorted(sessions.items, key=lambda one: (one.current, one.seen_at), reverse=True),
+        recent=latest,
+        alarming=ALARMING,
         can_change=can_change(visit),
         passwordless=visit.app.access.passwordless,
     )

@@ -170,8 +170,9 @@ class Visit:
         found = await self.gateway.go_on(self.request, self.visitor, path, body, method=method, peer=peer)
         return await self._taken(found, answer)
 
-    async def read(self, path: str, answer: Answer[T], *, peer: str = "identity") -> T:
-        return await self._taken(await self.gateway.call(self.request, self.visitor, "GET", path, peer=peer), answer)
+    async def read(self, path: str, answer: Answer[T], *, peer: str = "identity", cursor: str | None = None) -> T:
+        found = await self.gateway.call(self.request, self.visitor, "GET", path, peer=peer, cursor=cursor)
+        return await self._taken(found, answer)
 
     async def flow(self, path: str, answer: Answer[T], *, peer: str = "identity") -> T | None:
         """None: not one of this browser's, or there never was one; nobody is told which (ENU-1)."""
