@@ -192,6 +192,15 @@ def changed(product: Product, http: httpx.Client) -> Write:
     )
 
 
+@write("patch", "/v1/me/notification-preferences")
+def chosen(product: Product, http: httpx.Client) -> Write:
+    mira = person(product, http).activate()
+    mira.sign_in()
+    path = "/v1/me/notification-preferences"
+    off, on = ({"items": [{"kind": "account", "channel": "email", "wanted": wanted}]} for wanted in (False, True))
+    return (lambda body, **headers: http.patch(path, json=body, headers={**mira.bearer, **headers})), off, on
+
+
 def member(product: Product, http: httpx.Client) -> Member:
     mira = person(product, http).activate()
     mira.sign_in()

@@ -105,6 +105,8 @@ def signed_in(client: Client) -> None:
     client.do("readSession")
     version = client.do("readMe")["version"]
     client.do("changeMe", {"profile": {"family_name": "Hopper"}, "language": "de"}, **{"If-Match": f'"{version}"'})
+    client.do("readPreferences")
+    client.do("changePreferences", {"items": [{"kind": "account", "channel": "email", "wanted": False}]})
     ended_elsewhere(client)
     client.do("changePassword", {"current_password": PASSWORD, "password": NEW})
     client.do("signOut")

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from testkit.stack import Person, Product, person
+from testkit.stack import Person, Product, eventually, person
 
 from .window import NARROW, PHONE, WIDE, Visitor, heading, narrow_enough, violations
 
@@ -26,6 +26,13 @@ def at(page: Page, title: str, *, script: bool = True) -> None:
     assert not script or not violations(page), title
 
 
+def sign_in(page: Page, mira: Person) -> None:
+    page.get_by_label("E-mail or username").fill(mira.email)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Password", exact=True).fill(mira.password)
+    page.get_by_role("button", name="Sign in").click()
+
+
 def to_name(window: Visitor) -> Page:
     page = window.open("/demo/account/personal")
     page.get_by_role("link", name="Change your name").click()
@@ -37,10 +44,7 @@ def to_name(window: Visitor) -> Page:
 def test_name_and_language(mira: Person, open_window, script: bool, size: tuple, dark: bool) -> None:
     window = open_window(size, script=script, dark=dark)
     page = window.open("/demo/account/personal")  # asks to sign in first, and leads back
-    page.get_by_label("E-mail or username").fill(mira.email)
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_label("Password", exact=True).fill(mira.password)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, mira)
     at(page, "Personal information", script=script)
     expect(page.locator("main")).to_contain_text(mira.email)
     page.get_by_role("link", name="Change your name").click()
@@ -84,3 +88,32 @@ def test_two_windows(mira: Person, open_window, script: bool) -> None:
     expect(first.page.locator("main")).to_contain_text("Bea")
     other.page.get_by_role("button", name="Save").click()
     expect(other.page.locator("main")).to_contain_text("Mia")
+
+
+def test_which_messages(product: Product, mira: Person, open_window) -> None:
+    """D27: a mail tells of the change; switched off on its page, it comes no more. Without script, on a phone."""
+    window = open_window(PHONE, script=False)
+    page = window.open("/demo/account/personal")
+    sign_in(page, mira)
+    saved(page, "Adaeze")
+    product.wait_mails(mira.email, subject="information was changed")
+    page.get_by_role("link", name="Change what we write to you about").click()
+    at(page, "What we write to you about", script=False)
+    page.get_by_label("By e-mail").uncheck()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Your change is saved")).to_be_visible()
+    assert not page.get_by_label("By e-mail").is_checked()
+    product.move_clock(3601)  # it isn't told more often
+    page.goto(f"{product.origin}/demo/account/personal")  # the session was idle for too long
+    sign_in(page, mira)
+    saved(page, "Bea")
+    told = "SELECT count(*) FROM delivery WHERE template = 'account_updated' AND state = 'suppressed' AND reason = 'unwanted'"
+    eventually(lambda: product.rows("notifier", told)[0][0] == 1)
+    assert len([one for one in product.mails(mira.email) if "information was changed" in one["subject"]]) == 1
+
+
+def saved(page: Page, name: str) -> None:
+    page.get_by_role("link", name="Change your name").click()
+    page.get_by_label("First name").fill(name)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Your change is saved")).to_be_visible()

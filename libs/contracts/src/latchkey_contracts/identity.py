@@ -157,6 +157,8 @@ class ProfileChanged(AccountEvent):
     event_type = "latchkey.identity.profile_changed.v1"
     application: str
     changed: list[str]
+    language: str = "en"
+    notices: list[Sealed] = Field(default_factory=list, description="By e-mail")
 
 
 class PasswordChanged(AccountEvent):

@@ -12,6 +12,9 @@ from .notifier import Channel
 Lane = Literal["security", "code", "activation", "other", "bulk"]
 LANES: tuple[Lane, ...] = ("security", "code", "activation", "other", "bulk")
 # The parts of a text, and the channel that each is for.
+# What a message is about, for whoever chooses what to get: only the last can be switched off (D27).
+Kind = Literal["security", "requested", "account"]
+CHOSEN: frozenset[Kind] = frozenset({"account"})
 PARTS: dict[str, Channel] = {"subject": "email", "text": "email", "html": "email", "sms": "sms", "voice": "voice"}
 
 _ALWAYS = frozenset({"brand", "short", "name", "support_phone"})
@@ -34,6 +37,11 @@ class Template:
     def security(self) -> bool:
         """Can't be switched off (NOT-3, D27)."""
         return self.lane == "security"
+
+    @property
+    def kind(self) -> Kind:
+        """`requested`: codes and links that somebody waits for."""
+        return "security" if self.security else "requested" if self.essential else "account"
 
     @property
     def essential(self) -> bool:
@@ -106,6 +114,8 @@ TEMPLATES: dict[str, Template] = {
     "assisted": _template(
         "security", ("email", "sms"), _LINK | _DONE | {"assistance", "assistance_short"}, text="link", html="link", sms="link"
     ),
+    # Personal information was changed; what it is now isn't said.
+    "account_updated": _template("other", ("email",), _LINK | _DONE, text="link", html="link"),
     # From a new device, or a success that looks odd (E9, BRF-4).
     "new_sign_in": _template("security", ("email",), _LINK | _DONE | {"why"}, text="link", html="link"),
 }

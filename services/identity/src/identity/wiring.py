@@ -166,7 +166,7 @@ def features(
         second_factors=SecondFactors(db),
         owners=Owners(db, configuration, tools.sealer),
         contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
-        profiles=Profiles(db, configuration, idempotency),
+        profiles=Profiles(db, configuration, idempotency, notices, tools.throttle),
         activity=Activity(db, kept),
         links=Links(db, onetime, idempotency, [activations, freezes]),
     )

@@ -45,6 +45,14 @@ class TestChange:
         assert (told["changed"], told["application"]) == (["given_name", "language"], "demo")
         assert "Bea" not in str(told)
 
+    async def test_the_owner_is_told_once_an_hour(self, customers, mira, clock):
+        """D27's own kind of message: one for an evening of changes."""
+        for name in ("Bea", "Ada"):
+            await change(customers, mira, profile={"given_name": name})
+        clock.move(3601)
+        await change(customers, mira, profile={"given_name": "Mira"})
+        assert [len(one["notices"]) for one in await customers.told("profile_changed")] == [1, 0, 1]
+
     async def test_nothing_changed_is_nothing_told(self, customers, mira):
         before = await customers.profiles.read(mira)
         assert await change(customers, mira, profile={"given_name": "Mira"}) == before

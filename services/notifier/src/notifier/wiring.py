@@ -11,6 +11,7 @@ from servicekit.process.run import Resources, Service, Wired
 from servicekit.sealing import Opener
 from servicekit.throttle import Throttle
 from servicekit.web.http import create_internal_app
+from servicekit.web.idempotency import Idempotency
 
 from notifier.channels.chain import Chain
 from notifier.delivery import routes as delivery_routes
@@ -25,6 +26,8 @@ from notifier.fraud.traffic import Traffic
 from notifier.fraud.watch import Watch
 from notifier.intake.consumers import Consumers
 from notifier.intake.service import Intake
+from notifier.preferences import routes as preferences_routes
+from notifier.preferences.service import PreferencesOf
 from notifier.receipts import routes as receipts_routes
 from notifier.receipts.service import Receipts
 from notifier.settings import NotifierSettings
@@ -142,6 +145,7 @@ async def build(r: Resources) -> Wired:
         receipts_routes.router(made.receipts),
         fraud_routes.router(made.watch),
         switches_routes.router(Switchboard(r.db)),
+        preferences_routes.router(PreferencesOf(r.db, configuration, Idempotency(r.keys))),
         suppression_routes.router(Suppression(r.db, r.keys)),
         templates_routes.router(Templates(renderer, configuration, chain, r.clock, settings.origin)),
     ]

@@ -14,6 +14,7 @@ from latchkey_contracts.identity import (
     ActivationRequested,
     PasswordChanged,
     PasswordGuessed,
+    ProfileChanged,
     RegistrationRepeated,
     SignedIn,
     SignInNoticeRequested,
@@ -24,6 +25,7 @@ from latchkey_contracts.recovery import ResetProven, ResetRequested, TotalLossRe
 from latchkey_contracts.sealed import Sealed
 from notifier.channels.base import Transient
 from notifier.channels.chain import Chain
+from notifier.preferences import store as preferences
 
 from ..conftest import Notifier, Provider, received
 
@@ -76,6 +78,7 @@ EVENTS = [
         ["new_sign_in"] * 2,
     ),
     (PasswordGuessed(account_id=ACCOUNT, application="demo", language="en", notices=[sealed()] * 2), ["password_guessed"] * 2),
+    (ProfileChanged(account_id=ACCOUNT, application="demo", changed=["given_name"], notices=[sealed()]), ["account_updated"]),
     (ResetRequested(**MESSAGE, contact=sealed(LATER)), ["password_reset"]),
     (ResetProven(account_id=ACCOUNT, flow_id=FLOW, application="demo"), []),
     (UsernameReminderRequested(**MESSAGE, contact=sealed(LATER)), ["username_reminder"]),
@@ -141,6 +144,20 @@ class TestEveryEvent:
 
 
 class TestNotNow:
+    async def test_what_nobody_wants(self, notifier: Notifier):
+        """D27: told as suppressed; whoever is safe by it isn't asked."""
+        async with notifier.db.transaction() as tx:
+            for kind in ("account", "security"):
+                await preferences.put(tx, ACCOUNT, preferences.Chosen(kind, "email", wanted=False))
+        await notifier.handle(
+            received(ProfileChanged(account_id=ACCOUNT, application="demo", changed=["name"], notices=[sealed()]))
+        )
+        await notifier.handle(
+            received(PasswordChanged(account_id=ACCOUNT, reason="change", application="demo", notices=[sealed()]))
+        )
+        rows = {row["template"]: (row["state"], row["reason"]) for row in await notifier.rows()}
+        assert rows == {"account_updated": ("suppressed", "unwanted"), "password_changed": ("queued", None)}
+
     async def test_a_channel_without_a_provider_is_told(self, notifier: Notifier, clock, provider: Provider):
         """An honest state instead of a message that waits for ever."""
         alone = Notifier(notifier.db, notifier.keys, clock, notifier.configuration, Chain([provider], clock))

@@ -1,6 +1,6 @@
 """Operations of a signed-in customer, below /v1/session and /v1/me; part of the one list in operations.py."""
 
-from latchkey_contracts.http import account, activity, factors, passkeys, sign_in, step_up, trusted_devices
+from latchkey_contracts.http import account, activity, factors, passkeys, preferences, sign_in, step_up, trusted_devices
 from servicekit import errors
 
 from .operation import BY_CODE, BY_PASSKEY, Operation
@@ -8,6 +8,7 @@ from .operation import BY_CODE, BY_PASSKEY, Operation
 _FACTORS, _STEP_UPS, _TRUSTED = "/v1/me/factors", "/v1/me/step-ups", "/v1/me/trusted-devices"
 _SESSIONS = "/v1/me/sessions"
 _OFFER = "/v1/me/passkey-offer"
+_PREFERENCES = "/v1/me/notification-preferences"
 
 SIGNED_IN: tuple[Operation, ...] = (
     Operation(
@@ -42,6 +43,15 @@ SIGNED_IN: tuple[Operation, ...] = (
         "listActivity", "GET", "/v1/me/activity", "signed in", "What happened with the account", "identity", "session", activity.Activities,
         problems=(errors.NotFound,), paged=True,
         description="Newest first. Sign-ins and failed tries are kept for `sign_in_days`, all else for `security_days`.",
+    ),
+    Operation(
+        "readPreferences", "GET", _PREFERENCES, "signed in", "Which messages the customer gets", "notifier", "session",
+        preferences.Preferences, problems=(errors.FeatureDisabled,),
+    ),
+    Operation(
+        "changePreferences", "PATCH", _PREFERENCES, "signed in", "Choose which messages to get", "notifier", "session",
+        preferences.Preferences, 200, preferences.PreferenceChange, "try", (errors.FeatureDisabled,),
+        "What isn't named stays as it is. Security notices, codes and links are always sent.",
     ),
     Operation(
         "listFactors", "GET", _FACTORS, "signed in", "What beside the password proves the customer", "mfa", "session", factors.Factors

@@ -50,7 +50,13 @@ class Part:
 async def overview(visit: VisitDep) -> Response:
     _inside(visit)
     me = await visit.read("/v1/me", Me)
-    return visit.page("personal.html", me=me, parts_of=_parts(visit, me), language_name=i18n.NAMES.get(me.language or ""))
+    return visit.page(
+        "personal.html",
+        me=me,
+        parts_of=_parts(visit, me),
+        language_name=i18n.NAMES.get(me.language or ""),
+        chooses=visit.app.policy.notification_preferences.enabled,
+    )
 
 
 @routes.get("/{app}/account/personal/{part}")

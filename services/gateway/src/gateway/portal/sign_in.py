@@ -18,7 +18,13 @@ from .visit import Visit, VisitDep
 routes = APIRouter()
 # Where the customer wanted to go, kept over the steps.
 CARRIED = ("return_to", "to")
-_TO = {"password": "/security/password", "security": "/security", "add": "/security/add", "personal": "/personal"}
+_TO = {
+    "password": "/security/password",
+    "security": "/security",
+    "add": "/security/add",
+    "personal": "/personal",
+    "notifications": "/notifications",
+}
 # Why it is over, where nothing else says it.
 ENDINGS = ("attempt_over", "tries_over", "denied")
 WRONG_PASSKEY = (errors.PasskeyWrong, errors.MoreProofRequired)

@@ -23,7 +23,7 @@ from .store import What
 PURPOSE = "freeze"
 LIFETIME = timedelta(days=3)  # a notice that couldn't be delivered by then is old news; its link's life is the policy's
 KEEP = timedelta(days=60)
-BY_MAIL: frozenset[What] = frozenset({"signed_in", "password_guessed"})
+BY_MAIL: frozenset[What] = frozenset({"signed_in", "password_guessed", "profile_changed"})
 
 
 class Told(TypedDict):
@@ -75,6 +75,8 @@ class Notices:
             link = f"{self._db.origin}/{app.application.slug}/reset"
         elif what == "password_guessed":
             link = f"{self._db.origin}/{app.application.slug}/account/security"
+        elif what == "profile_changed":
+            link = f"{self._db.origin}/{app.application.slug}/account/personal"
         else:
             link = await self._freezing(tx, app, account, what, to, device)
         content = MessageContent(

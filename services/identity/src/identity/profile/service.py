@@ -4,8 +4,9 @@ from uuid import UUID
 
 from latchkey_contracts.http.account import Me, MeChange
 from latchkey_contracts.identity import ProfileChanged
+from latchkey_contracts.sealed import Sealed
 from servicekit.context import set_tenant
-from servicekit.db import Conn, Database
+from servicekit.db import Conn, Database, Tx
 from servicekit.errors import (
     FeatureDisabled,
     NotFound,
@@ -16,18 +17,27 @@ from servicekit.errors import (
 )
 from servicekit.logging import security_event
 from servicekit.process.configuration import Configuration, Resolved
+from servicekit.throttle import Limit, Throttle
 from servicekit.web.caller import Caller
 from servicekit.web.idempotency import Idempotency
 
 from identity.accounts import store as accounts
+from identity.accounts.rules import Account
+from identity.notices.service import Notices
 from identity.registration.rules import clean_profile
 
 from . import rules, store
 
+TOLD = (Limit(1, 3600),)
+
 
 class Profiles:
-    def __init__(self, db: Database, configuration: Configuration, idempotency: Idempotency) -> None:
+    def __init__(
+        self, db: Database, configuration: Configuration, idempotency: Idempotency, notices: Notices, throttle: Throttle
+    ) -> None:
         self._db = db
+        self._notices = notices
+        self._throttle = throttle
         self._configuration = configuration
         self._idempotency = idempotency
 
@@ -59,7 +69,7 @@ class Profiles:
             names = rules.changed(found.profile, profile) + (["language"] if language != found.language else [])
             if names:
                 await store.put(tx, account_id, profile, language)
-                await tx.emit(ProfileChanged(account_id=account_id, application=app.application.slug, changed=names))
+                await tx.emit(await self._told(tx, app, account, names, language, caller))
                 security_event("user_updated", "success", account_id=str(account_id), change="profile", attributes=names)
             answer = await self._me(tx, app, account_id)
             await self._idempotency.store(tx, caller, 200, answer)
@@ -80,6 +90,21 @@ class Profiles:
             password_changed_at=found.changed_at,
             version=str(found.version),
             second_factor=found.second_factor,
+        )
+
+    async def _told(
+        self, tx: Tx, app: Resolved, account: Account, names: list[str], language: str | None, caller: Caller
+    ) -> ProfileChanged:
+        """With a notice for its owner, who isn't told of every field of an evening by itself."""
+        notices: list[Sealed] = []
+        if (await self._throttle.take(tx, [(self._throttle.key("profile_changed", str(account.id)), TOLD)])).allowed:
+            notices = (await self._notices.make(tx, app, account, "profile_changed", caller))["notices"]
+        return ProfileChanged(
+            account_id=account.id,
+            application=app.application.slug,
+            changed=names,
+            language=language or app.application.default_language,
+            notices=notices,
         )
 
     def _of_session(self, caller: Caller) -> Resolved:

@@ -8,6 +8,7 @@ from latchkey_contracts.identity import (
     ActivationRequested,
     PasswordChanged,
     PasswordGuessed,
+    ProfileChanged,
     RegistrationRepeated,
     SignedIn,
     SignInNoticeRequested,
@@ -99,8 +100,11 @@ class Consumers:
     async def password_guessed(self, tx: Tx, event: PasswordGuessed) -> None:
         await self._by_mail(tx, event, "password_guessed")
 
-    async def _by_mail(self, tx: Tx, event: SignInNoticeRequested | PasswordGuessed, template: str) -> None:
-        """To every verified address (E9, BRF-1, BRF-4)."""
+    async def profile_changed(self, tx: Tx, event: ProfileChanged) -> None:
+        await self._by_mail(tx, event, "account_updated")
+
+    async def _by_mail(self, tx: Tx, event: SignInNoticeRequested | PasswordGuessed | ProfileChanged, template: str) -> None:
+        """To every address that the event brings (E9, BRF-1, BRF-4)."""
         for number, notice in enumerate(event.notices):
             await self._queue(
                 tx,
@@ -189,6 +193,7 @@ class Consumers:
                 AccountDisabled: self.account_disabled,
                 SignInNoticeRequested: self.sign_in_notice,
                 PasswordGuessed: self.password_guessed,
+                ProfileChanged: self.profile_changed,
                 SignedIn: Only(lambda _event: self._intake.sends_paid, self.signed_in),
             },
             "recovery": {

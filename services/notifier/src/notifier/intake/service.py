@@ -7,16 +7,17 @@ from uuid import UUID, uuid5
 from latchkey_contracts.event import AccountEvent
 from latchkey_contracts.notifier import Channel, MessageQueued
 from latchkey_contracts.sealed import Sealed
-from latchkey_contracts.templates import LANES, TEMPLATES, in_turn
+from latchkey_contracts.templates import CHOSEN, LANES, TEMPLATES, in_turn
 from servicekit.context import current_trace
 from servicekit.db import Tx
 
 from notifier.channels.chain import Chain
 from notifier.delivery import ending_store, rules, showing_store, store
 from notifier.delivery.outcomes import head, tell_end
+from notifier.preferences import store as preferences
 
 COUNT_EVERY = timedelta(seconds=0.2)
-OVERLOADED, SUPERSEDED = "overloaded", "superseded"
+OVERLOADED, SUPERSEDED, UNWANTED = "overloaded", "superseded", "unwanted"
 _NAMESPACE = UUID("6f0f6a51-8f1e-4f6d-9f43-2f2b7a0c9d11")
 
 
@@ -106,6 +107,9 @@ class Intake:
         """Why it is told as suppressed at once and never waits."""
         if new.channel not in self._chain.channels():
             return "no_provider"
+        kind = TEMPLATES[new.template].kind
+        if kind in CHOSEN and await preferences.unwanted(tx, new.account_id, kind, new.channel):
+            return UNWANTED
         return OVERLOADED if new.short and await self._too_many(tx, new.channel) else None
 
     async def _too_many(self, tx: Tx, channel: Channel) -> bool:

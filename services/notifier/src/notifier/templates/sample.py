@@ -20,6 +20,7 @@ TO_SECURITY = frozenset(
         "device_trusted",
         "factor_guessed",
         "password_guessed",
+        "account_updated",
         "assisted",
         "passkey_copied",
     }
