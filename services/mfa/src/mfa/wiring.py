@@ -1,5 +1,6 @@
 """What the mfa service is made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latchkey_contracts.mfa import CodeGuessingSuspected
@@ -16,7 +17,7 @@ from servicekit.proof.guessing import Guesses
 from servicekit.proof.links import Links
 from servicekit.sealing import Sealer
 from servicekit.throttle import Throttle
-from servicekit.web.caller import Signer
+from servicekit.web.caller import Caller, Signer
 from servicekit.web.client import InternalClient
 from servicekit.web.http import create_internal_app
 from servicekit.web.idempotency import Idempotency
@@ -154,8 +155,12 @@ async def build(r: Resources) -> Wired:
         required_routes.router(made.required),
         assistance_routes.router(made.assistances),
     ]
+
+    async def step_up_methods(caller: Caller) -> Sequence[str]:
+        return (await made.decisions.step_up_methods(caller)).methods
+
     return Wired(
-        app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
+        app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock, step_up_methods=step_up_methods),
         consumes={"identity": {**configuration.handlers, **consumers.HANDLERS}, "notifier": consumers.MESSAGES},
         urgent=True,  # the page that waits for a code tells what became of it
         work=made.work,

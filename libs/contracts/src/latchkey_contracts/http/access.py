@@ -80,6 +80,12 @@ class Abilities(Response):
     coordinates: bool
 
 
+class StepUpMethods(Response):
+    """By what the step-up of an account can be done, best first: kinds of its factors, else its password."""
+
+    methods: list[FactorKind | Literal["password"]]
+
+
 class RuleLooked(Response):
     """`lacked`: which of its conditions didn't hold; none: the rule held."""
 
