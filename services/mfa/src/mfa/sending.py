@@ -22,9 +22,10 @@ from servicekit.throttle import Decision, Limit
 
 from mfa.tools import Tools
 
-Purpose = Literal["sign_in", "step_up", "enrolment"]
-# One-time secrets of sign-ins and step-ups, whose flows differ; and of what is to become a factor.
-SIGN_IN, ENROLMENT = "sign_in", "factor_enrolment"
+Purpose = Literal["sign_in", "step_up", "enrolment", "caller"]
+# One-time secrets of sign-ins and step-ups, whose flows differ; of what is to become a factor; of whoever calls the help desk.
+SIGN_IN, ENROLMENT, CALLER = "sign_in", "factor_enrolment", "caller_check"
+_SECRETS: dict[Purpose, str] = {"sign_in": SIGN_IN, "step_up": SIGN_IN, "enrolment": ENROLMENT, "caller": CALLER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Sending:
         issued = await self._t.onetime.issue(
             tx,
             ToIssue(
-                purpose=ENROLMENT if one.purpose == "enrolment" else SIGN_IN,
+                purpose=_SECRETS[one.purpose],
                 flow_id=one.flow_id,
                 subject=str(one.account_id),
                 tenant=str(app.store.id),

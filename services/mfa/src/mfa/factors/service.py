@@ -68,7 +68,7 @@ class FactorService:
         own = flow_id is None and body.kind in rules.CHANNELS and body.target is None
         wanted = added(body.kind, body.target)
         if own:
-            body = body.model_copy(update={"target": await self._own(account_id, body.kind)})
+            body = body.model_copy(update={"target": await self.own(account_id, body.kind)})
         codes.read(app, body)
         owner = await self._passkeys.owner(account_id) if body.kind == "passkey" else ""
         async with self._t.db.transaction() as tx:
@@ -88,7 +88,7 @@ class FactorService:
             await self._t.idempotency.store(tx, caller, 201, answer)
         return answer
 
-    async def _own(self, account_id: UUID, kind: FactorKind) -> str:
+    async def own(self, account_id: UUID, kind: FactorKind) -> str:
         """The account's own, which an activation or a reset has proven (R22). Raises ValidationFailed where it has none, Overloaded."""
         path = f"/internal/accounts/{account_id}/proven/{kind}"
         try:
