@@ -59,6 +59,13 @@ class TestCode:
         assert browser.at == "/demo/account"
         assert browser.portal.cookies["__Host-latchkey_session"] == "s" * 43
 
+    async def test_as_long_as_it_was_sent(self, behind: Behind, browser: Browser) -> None:
+        """OTP-5: where somebody guesses it has 8 digits; where nobody may know, the page says nothing of it (ENU-1)."""
+        for digits, label in ((6, "6-digit code"), (8, "8-digit code"), (None, "Code")):
+            behind.says(READ, flow(behind, MAIL, **sent(behind, "email", "m•••@p•••"), code_digits=digits))
+            await browser.open(PAGE)
+            assert f'<label for="code">{label}</label>' in browser.page.text
+
     async def test_where_the_password_leads(self, behind: Behind, browser: Browser) -> None:
         behind.says(READ, flow(behind, status="password", next=["password"]), flow(behind, APP))
         await browser.open(f"/demo/sign-in/{FLOW}/password?to=security")

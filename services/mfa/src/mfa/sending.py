@@ -64,8 +64,8 @@ class Sending:
             (key("caps", purpose, str(account_id)), [Limit(resend.per_hour, 3600), Limit(resend.per_day, 86400)]),
         ]
 
-    async def send(self, tx: Tx, app: Resolved, one: Message) -> None:
-        """Whatever was sent before in this flow is dead with it (D16)."""
+    async def send(self, tx: Tx, app: Resolved, one: Message) -> int | None:
+        """Whatever was sent before in this flow is dead with it (D16). Answers how many digits its code has, if it is one."""
         policy, by_link = app.access, one.form == "link"
         issued = await self._t.onetime.issue(
             tx,
@@ -98,6 +98,7 @@ class Sending:
             expires_at=expires_at,
         )
         await messages.left(tx, one.flow_id, await tx.emit(event, expirytime=expires_at))
+        return len(issued.code) if issued.code else None
 
     async def delivery(self, conn: Conn, flow_id: UUID, channel: Channel, masked: str | None) -> Delivery | None:
         told = await messages.told(conn, flow_id)

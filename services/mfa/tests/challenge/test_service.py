@@ -229,7 +229,8 @@ class TestGuessing:
             for _ in range(wrong):
                 with pytest.raises(CodeWrong):
                     await desk.code(flow, "000000")
-            await desk.send(flow)
+            assert (await desk.send(flow)).code_digits == digits, "and the page is told so"
+            assert (await desk.made.decisions.state(flow, desk.here)).code_digits == digits
             assert len((await desk.sent()).code) == digits
             desk.db.clock.move(20)
 

@@ -75,7 +75,7 @@ async def set_up(visit: VisitDep, flow: UUID, factor: UUID) -> Response:
         "confirm_target.html",
         channels=await visit.gateway.channels.states(visit.application.slug, strangers=False),
         sent="sent" in visit.request.query_params,
-        digits=policy.passcode_length,
+        digits=found.code_digits,
         code_minutes=int(policy.passcode_lifetime.total_seconds() // 60),
         poll=visit.api(f"sign-ins/{flow}/factors/{factor}"),
         **pressed(visit, found),

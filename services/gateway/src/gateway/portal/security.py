@@ -159,7 +159,7 @@ async def _ask_code(visit: Visit, factor: Factor) -> Response:
         factor=factor,
         channels=await visit.gateway.channels.states(visit.application.slug, strangers=False),
         sent="sent" in visit.request.query_params,
-        digits=policy.passcode_length,
+        digits=factor.code_digits,
         code_minutes=int(policy.passcode_lifetime.total_seconds() // 60),
         **pressed(visit, factor),
     )

@@ -172,7 +172,13 @@ class AccessDecisions:
             return state.model_copy(update={"resend": resend})
         delivery = await self._sending.delivery(conn, found.id, found.channel, sent.masked)
         match = found.match if found.form == "link" and not found.link_ended else None
-        told = {"resend": resend, "delivery": delivery, "match": match, "link_ended": found.link_ended}
+        told = {
+            "resend": resend,
+            "delivery": delivery,
+            "match": match,
+            "link_ended": found.link_ended,
+            "code_digits": found.digits,
+        }
         return state.model_copy(update=told)
 
     async def check(self) -> None:

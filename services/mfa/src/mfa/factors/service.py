@@ -136,7 +136,7 @@ class FactorService:
         assert found is not None  # noqa: S101 - written above
         if target is not None and sends:
             await self._codes.allow(tx, target)
-            await self._codes.send(tx, app, found, target, caller)
+            return await self._codes.send(tx, app, found, target, caller)
         return found
 
     async def send_again(self, factor_id: UUID, caller: Caller) -> Shown:
@@ -151,8 +151,7 @@ class FactorService:
 
     async def send_code(self, tx: Tx, app: Resolved, factor_id: UUID, account_id: UUID, caller: Caller) -> Factor:
         found = await self._codes.pending(tx, factor_id, account_id)
-        await self._codes.send(tx, app, found, self.target(found), caller)
-        return found
+        return await self._codes.send(tx, app, found, self.target(found), caller)
 
     async def rename(self, factor_id: UUID, name: str, caller: Caller) -> Shown:
         account_id, _ = caller.account()
@@ -245,7 +244,7 @@ class FactorService:
         if one.status != "pending" or one.target is None:
             return shown
         delivery, resend = await self._codes.told(conn, app, one)
-        return shown.model_copy(update={"delivery": delivery, "resend": resend})
+        return shown.model_copy(update={"delivery": delivery, "resend": resend, "code_digits": one.digits})
 
     def shown(self, one: Factor, app: Resolved, *, secrets: bool = True) -> Shown:
         """While it is pending, with its secret (D29)."""
