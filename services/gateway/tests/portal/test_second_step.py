@@ -124,6 +124,16 @@ class TestCode:
         assert "That took a while" in await browser.open(PAGE)
         assert browser.page.status_code == 410
 
+    @pytest.mark.parametrize("step", ["code", "methods", "password", "action", "factors/add"])
+    async def test_refused_by_a_rule(self, behind: Behind, browser: Browser, step: str) -> None:
+        """Once a link was pressed elsewhere: the window that waited says that it was refused, and what may help."""
+        behind.says(READ, errors.NotAllowedByPolicy())
+        said = await browser.open(f"/demo/sign-in/{FLOW}/{step}")
+        assert browser.at.split("?")[0] == "/demo/sign-in"
+        assert "We can’t let you sign in from here" in said
+        assert "Our service team can help you" in said
+        assert "That took a while" not in said
+
     async def test_mfa_is_away(self, behind: Behind, browser: Browser) -> None:
         """E33: nothing is lost; the same page comes again once it is back."""
         behind.says(READ, flow(behind, APP))
