@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 import bench_costs
+import bench_mfa
 import bench_notifier
 import httpx
 from bench_tools import Row, Wire, members, memory, milliseconds, quantile, requests_per_second
@@ -181,6 +182,8 @@ def measure(folder: Path, quick: bool, only: str | None) -> tuple[list[Row], str
 
     if only == "notifier":
         return bench_notifier.measure(stack, factor), ""
+    if only == "mfa":
+        return bench_mfa.measure(stack, factor), ""
     if only == "resets":
         return reset_latencies(stack, factor), ""
     if only == "costs":
@@ -237,6 +240,7 @@ def measure(folder: Path, quick: bool, only: str | None) -> tuple[list[Row], str
     first.stop()
     rows += reset_latencies(stack, factor)
     rows += bench_notifier.measure(stack, factor)
+    rows += bench_mfa.measure(stack, factor)
     costs, tables = bench_costs.alone(stack, factor)
     return rows + costs, tables
 
@@ -289,7 +293,7 @@ def table(rows: list[Row]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["costs", "notifier", "resets", "timing"], help="this part alone")
+    parser.add_argument("--only", choices=["costs", "mfa", "notifier", "resets", "timing"], help="this part alone")
     parser.add_argument("--quick", action="store_true", help="a third of the counts")
     parser.add_argument("--write", action="store_true", help="replace the table in docs/benchmarks.md")
     arguments = parser.parse_args()

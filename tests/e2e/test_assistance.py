@@ -7,7 +7,7 @@ import pytest
 from servicekit.clock import FileClock
 from servicekit.keys import Keys
 from servicekit.web.caller import HEADER, Caller, Signer
-from testkit.stack import Person, Product, eventually
+from testkit.stack import CODE, Person, Product, eventually
 
 from .factors import Member
 
@@ -57,6 +57,24 @@ def test_back_in_without_the_lost_app(product: Product, member: Member) -> None:
     product.wait_mails(member.one.email, 2, subject="Our help desk")
     acts = [(one["act"], one["actor"]) for one in desk.call("GET").json()["acts"]]
     assert acts == [("factor_removed", "rep-1"), ("bypass_granted", "rep-2"), ("bypass_requested", "rep-1")]
+
+
+def test_who_calls_is_checked(product: Product, member: Member) -> None:
+    """By a code in the account's own mailbox, which the caller reads out; then the last notice once more (E24)."""
+    account = product.rows("identity", "SELECT account_id FROM identifier WHERE canonical = %s", member.one.email)[0][0]
+    desk = Desk(product, account)
+    check = desk.call("POST", "/caller-checks").json()
+    assert (check["state"], check["channel"]) == ("waiting", "email")
+    mail = product.wait_mails(member.one.email, subject="code for the call")[0]["text"]
+    assert "You didn’t call us?" in mail
+    wrong = desk.call("POST", f"/caller-checks/{check['id']}/code", code="000000x")
+    assert (wrong.status_code, wrong.json()["code"], wrong.json()["tries_left"]) == (403, "code_wrong", 4)
+    done = desk.call("POST", f"/caller-checks/{check['id']}/code", who="rep-2", code=CODE.findall(mail)[0]).json()
+    assert (done["state"], done["verified_by"]) == ("verified", "rep-2")
+    eventually(lambda: desk.call("GET").json()["caller_checks"][0]["delivery"]["state"] == "handed_over")
+    product.wait_mails(member.one.email, subject="Our help desk")
+    assert desk.call("POST", "/notices/resend").status_code == 204
+    product.wait_mails(member.one.email, 2, subject="was added")
 
 
 def test_nobody_else_may(product: Product, member: Member) -> None:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import quote
 
 import httpx
 import pytest
+from gateway.portal import pages as portal_pages
 from playwright.sync_api import Error, Page, Route, expect
 from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, person
 
@@ -17,6 +19,7 @@ from .window import Visitor, heading
 NEW = "a wholly new password for it"
 ONCE_MORE = "Please press once more"
 BEGUN_ELSEWHERE = "This can’t be opened here"
+GONE = "There’s nothing here"
 NOBODYS = "This way isn’t there any more"  # for somebody else
 
 
@@ -34,6 +37,25 @@ def member(product: Product) -> Person:
 def guarded(product: Product, member: Person) -> Member:
     """Who has an app and an address as well; signed in by the API."""
     return guarded_person(product, member.http, app=True)
+
+
+@pytest.fixture(scope="module")
+def keyed(product: Product, member: Person) -> Member:
+    """Who has a passkey; at an application without activation, so the session is there at once."""
+    found = at_once(product, member.http)
+    found.add_passkey()
+    return found
+
+
+@pytest.fixture(scope="module")
+def late(product: Product, member: Person) -> Person:
+    """Whose username was taken meanwhile, so another one is asked for at each sign-in (D32)."""
+    name = f"okafor.{new_email()[7:13]}"
+    early, found = person(product, member.http), person(product, member.http)
+    for one in (early, found):
+        one.register(identifiers={"email": one.email, "username": name})
+        one.confirm()
+    return found
 
 
 @pytest.fixture
@@ -55,10 +77,11 @@ def signed_in(tab: Tab, member: Person, password: str = PASSWORD) -> Shown:
 class Case:
     """`open`: leads to the page. `typed`: what is filled in. `kept`: the field that must come again. `arrived`: where a press leads.
 
-    `flow`: it belongs to a flow, so without the cookie of that flow the page says how to go on. `button`: which press says what it
-    does. `second`: of who has a second step.
+    `route`: of the gateway, that its press comes to. `flow`: it belongs to a flow, so without the cookie of that flow the page says how to
+    go on. `button`: which press says what it does. `of`: the fixture whose pages these are.
     """
 
+    route: str
     open: Callable[[Tab, Person], Shown]
     typed: dict[str, str]
     arrived: tuple[str, ...]
@@ -67,7 +90,12 @@ class Case:
     flow: bool = False
     personal: bool = False
     button: str | None = None
-    second: bool = False
+    of: Literal["member", "guarded", "keyed", "late"] = "member"
+
+    def leads(self, page: Shown) -> bool:
+        """Whether what is pressed on this page comes to its route."""
+        path = page.form(self.action).action.split("?")[0]
+        return re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(self.route)), path) is not None
 
     def filled(self, page: Shown) -> dict[str, str]:
         found = re.search(rf'<button[^>]* name="{self.button}" value="([^"]+)"', page.main) if self.button else None
@@ -78,8 +106,8 @@ def registered(tab: Tab, member: Person) -> Shown:
     return tab.press(tab.open("/demo/sign-up"), email=new_email(), given_name="Mira", password=PASSWORD)
 
 
-def named(tab: Tab, member: Person) -> Shown:
-    return tab.press(tab.open("/demo/sign-in"), identifier=member.email)
+def named(tab: Tab, member: Person, app: str = "") -> Shown:
+    return tab.press(tab.open(f"/{app or member.app}/sign-in"), identifier=member.email)
 
 
 def asked_reset(tab: Tab, member: Person) -> Shown:
@@ -114,8 +142,17 @@ def guarded_person(product: Product, http: httpx.Client, *, app: bool = False) -
     return found
 
 
-def second_step(tab: Tab, one: Person) -> Shown:
-    return tab.press(named(tab, one), "/password", password=PASSWORD)
+def at_once(product: Product, http: httpx.Client) -> Member:
+    found = Member(Person(product, http, new_email(), app="open"))
+    assert found.one.register().json()["status"] == "complete"
+    return found
+
+
+def named_with_password(tab: Tab, one: Person) -> Shown:
+    return tab.press(named(tab, one), "/password", password=one.password)
+
+
+second_step = named_with_password
 
 
 def methods(tab: Tab, one: Person) -> Shown:
@@ -132,15 +169,69 @@ def sign_in_link(tab: Tab, member: Person) -> Shown:
     return tab.open(f"/demo/l/{LINK.findall(tab.product.wait_mails(one.email, subject='link to sign in')[0]['text'])[0]}")
 
 
-def held(path: str) -> Callable[[Tab, Person], Shown]:
-    """A page of the first of the ways, of who is signed in already."""
+def inside(path: str) -> Callable[[Tab, Person], Shown]:
+    """A page of who is signed in already."""
 
     def open_it(tab: Tab, one: Person) -> Shown:
         tab.open("/demo/sign-in")
         tab.set("latchkey_session", one.session_token)
-        return tab.open(f"/demo/account/security/ways/{Member(one).call('GET', 'factors').json()['items'][0]['id']}/{path}")
+        return tab.open(path)
 
     return open_it
+
+
+def held(path: str) -> Callable[[Tab, Person], Shown]:
+    """A page of the first of the ways."""
+
+    def open_it(tab: Tab, one: Person) -> Shown:
+        first = Member(one).call("GET", "factors").json()["items"][0]["id"]
+        return inside(f"/{one.app}/account/security/ways/{first}/{path}")(tab, one)
+
+    return open_it
+
+
+def offered(tab: Tab, member: Person) -> Shown:
+    """To somebody new: whoever has said "don't ask again" once isn't asked again."""
+    return inside("/open/account/passkey-offer")(tab, at_once(tab.product, member.http).one)
+
+
+def begun_way(tab: Tab, member: Person) -> Shown:
+    one = at_once(tab.product, member.http)
+    one.add("totp")
+    return inside("/open/account/security")(tab, one.one)
+
+
+def trusting(tab: Tab, member: Person) -> Shown:
+    one = at_once(tab.product, member.http)
+    one.add_app()
+    one.trust_here()
+    return inside("/open/account/security")(tab, one.one)
+
+
+def two_sessions(tab: Tab, member: Person) -> Shown:
+    one = at_once(tab.product, member.http).one
+    one.sign_in()
+    return inside("/open/account/security")(tab, one)
+
+
+def must_add(kind: str = "") -> Callable[[Tab, Person], Shown]:
+    """Where a second factor is required: signing in leads to adding one."""
+
+    def open_it(tab: Tab, one: Person) -> Shown:
+        page = tab.press(named(tab, one, "required"), "/password", password=PASSWORD)
+        return tab.open(f"{page.url}/{kind}") if kind else page
+
+    return open_it
+
+
+def required_app(tab: Tab, one: Person) -> Shown:
+    return tab.press(must_add()(tab, one), "/factors/add", kind="totp")
+
+
+def link_to_renew(tab: Tab, member: Person) -> Shown:
+    page = link_elsewhere(tab, member)
+    tab.product.move_clock(21)  # the spacing of two mails
+    return page
 
 
 def stepping_up(tab: Tab, member: Person) -> Shown:
@@ -166,51 +257,89 @@ def portal(path: str) -> Callable[[Tab, Person], Shown]:
 
 SOMEBODY = "somebody@posteo.example"
 PAGES = {
-    "sign-in": Case(opened("/demo/sign-in"), {"identifier": SOMEBODY}, ("Enter your password",), kept="identifier"),
-    "password": Case(named, {"password": PASSWORD}, ("Hello", "Sign in"), action="/password", flow=True),
-    "sign-up": Case(
-        opened("/demo/sign-up"), {"email": SOMEBODY, "given_name": "Mira", "password": "short"},
+    "sign-in": Case("/{app}/sign-in", opened("/demo/sign-in"), {"identifier": SOMEBODY}, ("Enter your password",), kept="identifier"),
+    "password": Case("/{app}/sign-in/{flow}/password", named, {"password": PASSWORD}, ("Hello", "Sign in"), action="/password", flow=True),
+    "sign-up": Case("/{app}/sign-up", opened("/demo/sign-up"), {"email": SOMEBODY, "given_name": "Mira", "password": "short"},
         ("Create your account",), kept="email",
     ),
-    "check your mail": Case(registered, {"code": "12345x"}, ("Check your mail",), flow=True),
-    "reset": Case(opened("/demo/reset"), {"identifier": SOMEBODY}, ("Check your mail",), kept="identifier"),
-    "reset, waiting": Case(asked_reset, {"code": "12345x"}, ("Check your mail",), action="flow=", flow=True),
-    "username": Case(opened("/demo/help/username"), {"email": SOMEBODY}, ("Check your mail",), kept="email"),
-    "username, waiting": Case(asked_reminder, {"resend": "1"}, ("Check your mail",), action="flow=", flow=True),
-    "lost mailbox": Case(
-        opened("/lost/help/lost-mailbox"), {"identifier": SOMEBODY, "email": "now@posteo.example"}, ("Now we wait",), kept="email"
+    "check your mail": Case("/{app}/check-messages", registered, {"code": "12345x"}, ("Check your mail",), flow=True),
+    "reset": Case("/{app}/reset", opened("/demo/reset"), {"identifier": SOMEBODY}, ("Check your mail",), kept="identifier"),
+    "reset, waiting": Case("/{app}/reset", asked_reset, {"code": "12345x"}, ("Check your mail",), action="flow=", flow=True),
+    "username": Case("/{app}/help/username", opened("/demo/help/username"), {"email": SOMEBODY}, ("Check your mail",), kept="email"),
+    "username, waiting": Case("/{app}/help/username", asked_reminder, {"resend": "1"}, ("Check your mail",), action="flow=", flow=True),
+    "lost mailbox": Case("/{app}/help/lost-mailbox", opened("/lost/help/lost-mailbox"), {"identifier": SOMEBODY, "email": "now@posteo.example"}, ("Now we wait",), kept="email"
     ),
-    "activation": Case(
-        activation_link,
+    "activation": Case("/{app}/l", activation_link,
         {},
         ("Your account is ready", "Which number does your other window show?", "Activate your account?"),  # signed out first
     ),
-    "link elsewhere": Case(link_elsewhere, {"match": "1"}, ("Which number does your other window show?",)),
-    "change password": Case(
-        portal("/demo/account/security/password"), {"current_password": "not it at all, no", "password": NEW, "password_again": NEW},
+    "link elsewhere": Case("/{app}/l", link_elsewhere, {"match": "1"}, ("Which number does your other window show?",)),
+    "change password": Case("/{app}/account/security/password", portal("/demo/account/security/password"), {"current_password": "not it at all, no", "password": NEW, "password_again": NEW},
         ("Change your password", "Sign in"), action="/security/password", personal=True,
     ),
-    "second step": Case(second_step, {"code": ""}, ("Enter the code",), action="/code", flow=True, second=True),
-    "methods": Case(
-        methods, {}, ("Enter the code", "How shall we check it’s you?"), action="/methods", flow=True, button="send", second=True
+    "second step": Case("/{app}/sign-in/{flow}/code", second_step, {"code": ""}, ("Enter the code",), action="/code", flow=True, of="guarded"),
+    "methods": Case("/{app}/sign-in/{flow}/methods", methods, {}, ("Enter the code", "How shall we check it’s you?"), action="/methods", flow=True, button="send", of="guarded"
     ),
-    "sign-in link": Case(
-        sign_in_link, {}, ("Hello", "Which number does your other window show?", "Sign in here?")  # signed out first, as somebody else
+    "sign-in link": Case("/{app}/l", sign_in_link, {}, ("Hello", "Which number does your other window show?", "Sign in here?")  # signed out first, as somebody else
     ),
-    "add a way": Case(
-        portal("/demo/account/security/add"), {"kind": "totp"}, ("Confirm it’s you", "Sign in"), action="/security/add", personal=True
+    "add a way": Case("/{app}/account/security/add", portal("/demo/account/security/add"), {"kind": "totp"}, ("Confirm it’s you", "Sign in"), action="/security/add", personal=True
     ),
-    "add an address": Case(
-        portal("/demo/account/security/add/email"), {"target": SOMEBODY}, ("Confirm it’s you", "Sign in"), action="/add/email",
+    "add an address": Case("/{app}/account/security/add/{kind}", portal("/demo/account/security/add/email"), {"target": SOMEBODY}, ("Confirm it’s you", "Sign in"), action="/add/email",
         kept="target", personal=True,
     ),
-    "fresh authentication": Case(
-        stepping_up, {"password": ""}, ("Confirm it’s you", "Add a way", "Sign in"), action="/step-up/", personal=True
+    "fresh authentication": Case("/{app}/account/step-up/{flow}", stepping_up, {"password": ""}, ("Confirm it’s you", "Add a way", "Sign in"), action="/step-up/", personal=True
     ),
-    "new app": Case(new_app, {"code": ""}, ("Set up", "Sign in"), action="/ways/", personal=True),
-    "name a way": Case(held("name"), {"name": "Mine"}, ("Sign-in & security", NOBODYS, "Sign in"), action="/name", personal=True, second=True),
-    "remove a way": Case(held("remove"), {}, ("Confirm it’s you", NOBODYS, "Sign in"), action="/remove", personal=True, second=True),
-    "sign out": Case(portal("/demo/account"), {}, ("Sign in",), action="/sign-out", personal=True),
+    "new app": Case("/{app}/account/security/ways/{factor}", new_app, {"code": ""}, ("Set up", "Sign in"), action="/ways/", personal=True),
+    "name a way": Case("/{app}/account/security/ways/{factor}/name", held("name"), {"name": "Mine"}, ("Sign-in & security", NOBODYS, "Sign in"), action="/name", personal=True, of="guarded"),
+    "remove a way": Case("/{app}/account/security/ways/{factor}/remove", held("remove"), {}, ("Confirm it’s you", NOBODYS, "Sign in"), action="/remove", personal=True, of="guarded"),
+    "newly required": Case(
+        "/{app}/sign-in/{flow}/action", named_with_password, {"username": "no"}, ("Choose a username",), action="/action", kept="username",
+        flow=True, of="late",
+    ),
+    "passkey as second step": Case(
+        "/{app}/sign-in/{flow}/passkey", second_step, {"credential": "{}"}, ("One more step",), action="/passkey", flow=True, of="keyed"
+    ),
+    "a required way": Case(
+        "/{app}/sign-in/{flow}/factors/add", must_add(), {"kind": "totp"}, ("Set up your authenticator app",), action="/factors/add", flow=True
+    ),
+    "a required address": Case(
+        "/{app}/sign-in/{flow}/factors/add/{kind}", must_add("email"), {"target": "nowhere"}, ("Add an e-mail address",),
+        action="/add/email", kept="target", flow=True,
+    ),
+    "a required app": Case(
+        "/{app}/sign-in/{flow}/factors/ways/{factor}", required_app, {"code": ""}, ("Set up your authenticator app",), action="/ways/", flow=True
+    ),
+    "link, renewed": Case("/{app}/l/renew", link_to_renew, {}, ("Check your mail",), action="/l/renew"),
+    "its own address": Case(
+        "/{app}/account/security/add/{kind}", portal("/demo/account/security/add/email"), {}, ("Confirm it’s you", "Sign in"),
+        action="/add/email", personal=True, button="own",
+    ),
+    "passkey's name": Case(
+        "/{app}/account/security/ways/{factor}/passkey", held("passkey"), {"name": "Mira’s laptop"}, ("Your passkey is ready", GONE, "Sign in"),
+        action="/passkey", kept="name", personal=True, of="keyed",
+    ),
+    "passkey's offer": Case(
+        "/{app}/account/passkey-offer", offered, {}, ("Hello", "Sign in"), action="/passkey-offer", personal=True
+    ),
+    "cancel a way": Case(
+        "/{app}/account/security/ways/{factor}/cancel", begun_way, {}, ("Sign-in & security", "Sign in"), action="/cancel", personal=True
+    ),
+    "trust no more": Case(
+        "/{app}/account/security/devices", trusting, {}, ("Sign-in & security", "Sign in"), action="/security/devices", personal=True
+    ),
+    "end a session": Case(
+        "/{app}/account/security/sessions", two_sessions, {}, ("Confirm it’s you", "Sign-in & security", "Sign in"), action="/security/sessions",
+        personal=True,
+    ),
+    "own name": Case(
+        "/{app}/account/personal/{part}", inside("/open/account/personal/name"), {"given_name": "Mira"}, ("Personal information", "Sign in"),
+        action="/personal/name", kept="given_name", personal=True, of="keyed",
+    ),
+    "own language": Case(
+        "/{app}/account/personal/{part}", inside("/open/account/personal/language"), {"language": "en"}, ("Personal information", "Sign in"),
+        action="/personal/language", personal=True, of="keyed",
+    ),
+    "sign out": Case("/{app}/sign-out", portal("/demo/account"), {}, ("Sign in",), action="/sign-out", personal=True),
 }  # fmt: skip
 
 
@@ -266,12 +395,21 @@ def spoilt(page: Shown, state: object) -> Shown:
     return Shown(page.status, page.url, html)
 
 
+def test_every_form_is_in_the_table() -> None:
+    """What a page's press may come to stands above, with what becomes of it in every state."""
+    pressed = {one.path for pages in portal_pages.PAGES for one in pages.routes.routes if "POST" in getattr(one, "methods", ())}
+    assert pressed == {case.route for case in PAGES.values()}
+
+
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("state", STATES, ids=lambda one: one.__name__)
-def test_every_page_in_every_state(tab: Tab, member: Person, guarded: Member, http: httpx.Client, name: str, state) -> None:
+def test_every_page_in_every_state(
+    tab: Tab, member: Person, guarded: Member, keyed: Member, late: Person, http: httpx.Client, name: str, state
+) -> None:
     """SES-8, E4, WEB-5: what was pressed happens, or nothing happens and the page comes again, and then it works."""
     case = PAGES[name]
-    page = case.open(tab, guarded.one if case.second else member)
+    page = case.open(tab, {"member": member, "guarded": guarded.one, "keyed": keyed.one, "late": late}[case.of])
+    assert case.leads(page), (page.url, page.title)
     state(tab, member)
     page = spoilt(page, state)
     for _ in range(3):

@@ -27,7 +27,10 @@ class TestEnrolment:
         refused = member.call("POST", "factors", {"kind": "totp"})
         assert (refused.status_code, refused.json()["code"]) == (403, "step_up_required")
         assert (refused.json()["action"], refused.json()["payload"]) == ("factor.add", {"kind": "totp"})
+        assert refused.json()["methods"] == ["password"]
         member.add_app()
+        assert member.call("POST", "factors", {"kind": "totp"}).json()["methods"] == ["totp"]
+        assert member.call("DELETE", "sessions").json()["methods"] == ["totp"], "identity says the same"
         answer = member.one.sign_in()
         assert (answer.json()["status"], answer.json().get("session")) == ("needs_factor", None)
         assert [one["kind"] for one in answer.json()["factors"]] == ["totp"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote_from_bytes
 from uuid import UUID, uuid4
@@ -23,7 +23,7 @@ from servicekit.context import current_trace
 from servicekit.keys import Keys
 from servicekit.web.caller import HEADER, Caller, CallerDep, Signer, allow
 from servicekit.web.guard import BODY_SECONDS, MAX_BODY
-from servicekit.web.http import Guard, create_internal_app, problem_response
+from servicekit.web.http import Guard, Methods, create_internal_app, problem_response
 from servicekit.web.idempotency import Replay
 from servicekit.web.problems import from_problem, problem
 
@@ -664,6 +664,42 @@ class TestReads:
 
     async def test_without_a_database(self, ask) -> None:
         problem_of(await ask("/v1/broken", Caller("gateway")), 503, "overloaded")
+
+
+class TestStepUpRequired:
+    """STP-1: whoever is refused is told by what it can be done."""
+
+    async def refused(self, keys: Keys, clock: ManualClock, methods: Methods) -> httpx.Response:
+        router = APIRouter()
+
+        @router.get("/v1/refuses")
+        async def refuse() -> None:
+            raise errors.StepUpRequired(action="factor.add", payload={"kind": "totp"})
+
+        app = create_internal_app("identity", [router], keys=keys, clock=clock, step_up_methods=methods)
+        customer = Caller("gateway", account_id=uuid4(), session_id=uuid4())
+        token = Signer("gateway", keys, clock).sign(customer, "identity")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://identity") as client:
+            return await client.get("/v1/refuses", headers={HEADER: token})
+
+    async def test_says_by_what(self, keys: Keys, clock: ManualClock) -> None:
+        async def methods(caller: Caller) -> Sequence[str]:
+            caller.account()
+            return ("totp", "email")
+
+        document = problem_of(await self.refused(keys, clock, methods), 403, "step_up_required")
+        assert (document["action"], document["payload"]) == ("factor.add", {"kind": "totp"})
+        assert document["methods"] == ["totp", "email"]
+
+    async def test_nobody_knows(self, keys: Keys, clock: ManualClock) -> None:
+        """Who holds the factors is away: then no step-up could be made either."""
+
+        async def methods(_caller: Caller) -> Sequence[str]:
+            raise errors.Overloaded(2)
+
+        answer = await self.refused(keys, clock, methods)
+        problem_of(answer, 503, "overloaded")
+        assert answer.headers["retry-after"] == "2"
 
 
 class TestFromProblem:

@@ -18,7 +18,7 @@ from identity.registration.tools import MESSAGE
 from identity.sign_in.noticing import NOTICE
 from identity.sign_in.service import FAILED
 from identity.wiring import features
-from latchkey_contracts.http.access import AccessQuestion, AccessState
+from latchkey_contracts.http.access import AccessQuestion, AccessState, StepUpMethods
 from latchkey_contracts.http.factors import FactorChoice
 from latchkey_contracts.http.links import ConfirmRequest
 from latchkey_contracts.http.registration import Identifiers, RegistrationFlow, RegistrationRequest
@@ -90,6 +90,10 @@ class Mfa:
     async def check_reachable(self) -> None:
         if self.away:
             raise Overloaded
+
+    async def step_up_methods(self, caller: Caller) -> StepUpMethods:
+        await self.check_reachable()
+        return StepUpMethods(methods=["passkey", "totp"])
 
     def prove(self, flow_id: UUID, at: datetime) -> None:
         self.states[flow_id] = AccessState(decision="proven", methods=["otp"], proven_at=at)

@@ -44,15 +44,15 @@ class AccessDecided(AccountEvent):
 
 class ChallengeIssued(AccountEvent):
     """The notifier sends a code or a link, to the factor's own address or number; what was sent before in this flow is dead (D16).
-    `flow_id`: the sign-in or step-up, or with `enrolment` the factor that is to be confirmed. `factor_id` null: an address or number of the
-    account that is no factor, where the application asks for a factor first.
+    `flow_id`: the sign-in or step-up, or with `enrolment` the factor that is to be confirmed, with `caller` the help desk's check of who calls. `factor_id` null: an address or number of the
+    account that is no factor, where the application asks for a factor first or somebody calls.
     """
 
     event_type = "latchkey.mfa.challenge_issued.v1"
     may_expire = True
     flow_id: UUID
     factor_id: UUID | None
-    purpose: Literal["sign_in", "step_up", "enrolment"]
+    purpose: Literal["sign_in", "step_up", "enrolment", "caller"]
     form: Literal["code", "link"]
     application: str
     channel: Literal["email", "sms", "voice"]
@@ -110,6 +110,10 @@ Assistance = Literal[
     "bypass_requested",
     "bypass_granted",
     "bypass_ended",
+    "caller_code_sent",
+    "caller_verified",
+    "caller_refused",
+    "notice_sent",
 ]
 
 

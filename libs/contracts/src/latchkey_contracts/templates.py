@@ -100,6 +100,8 @@ TEMPLATES: dict[str, Template] = {
     "factor_code": _template(
         "code", ("email", "sms", "voice"), _CODE | _ASKED | {"digits"}, text="code", html="code", sms="code", voice="digits"
     ),
+    # To whoever calls the help desk, who reads it out there (E24).
+    "caller_code": _template("code", ("email", "sms"), _CODE | _ASKED, text="code", html="code", sms="code"),
     "factor_added": _template("security", ("email", "sms"), _LINK | _DONE | _FACTOR, text="link", html="link", sms="link"),
     "factor_removed": _template("security", ("email", "sms"), _LINK | _DONE | _FACTOR, text="link", html="link", sms="link"),
     "recovery_code_used": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),

@@ -59,6 +59,13 @@ class TestCode:
         assert browser.at == "/demo/account"
         assert browser.portal.cookies["__Host-latchkey_session"] == "s" * 43
 
+    async def test_as_long_as_it_was_sent(self, behind: Behind, browser: Browser) -> None:
+        """OTP-5: where somebody guesses it has 8 digits; where nobody may know, the page says nothing of it (ENU-1)."""
+        for digits, label in ((6, "6-digit code"), (8, "8-digit code"), (None, "Code")):
+            behind.says(READ, flow(behind, MAIL, **sent(behind, "email", "m•••@p•••"), code_digits=digits))
+            await browser.open(PAGE)
+            assert f'<label for="code">{label}</label>' in browser.page.text
+
     async def test_where_the_password_leads(self, behind: Behind, browser: Browser) -> None:
         behind.says(READ, flow(behind, status="password", next=["password"]), flow(behind, APP))
         await browser.open(f"/demo/sign-in/{FLOW}/password?to=security")
@@ -116,6 +123,16 @@ class TestCode:
     async def test_of_a_flow_of_nobody(self, behind: Behind, browser: Browser) -> None:
         assert "That took a while" in await browser.open(PAGE)
         assert browser.page.status_code == 410
+
+    @pytest.mark.parametrize("step", ["code", "methods", "password", "action", "factors/add"])
+    async def test_refused_by_a_rule(self, behind: Behind, browser: Browser, step: str) -> None:
+        """Once a link was pressed elsewhere: the window that waited says that it was refused, and what may help."""
+        behind.says(READ, errors.NotAllowedByPolicy())
+        said = await browser.open(f"/demo/sign-in/{FLOW}/{step}")
+        assert browser.at.split("?")[0] == "/demo/sign-in"
+        assert "We can’t let you sign in from here" in said
+        assert "Our service team can help you" in said
+        assert "That took a while" not in said
 
     async def test_mfa_is_away(self, behind: Behind, browser: Browser) -> None:
         """E33: nothing is lost; the same page comes again once it is back."""

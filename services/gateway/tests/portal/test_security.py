@@ -94,6 +94,16 @@ class TestList:
         await signed_in.press(f"{SECURITY}/devices", device=APP_ID)
         assert signed_in.at == SECURITY
 
+    async def test_nonsense_for_a_device(self, behind: Behind, signed_in: Browser) -> None:
+        """Told on the list's page, and nobody is asked."""
+        now = behind.clock.now()
+        one = {"id": APP_ID, "device": None, "created_at": now, "expires_at": now, "last_used_at": None, "current": False}
+        behind.says(DEVICES, {"items": [one]})
+        await signed_in.open(SECURITY)
+        await signed_in.press(f"{SECURITY}/devices", device="nonsense")
+        assert signed_in.at.split("?")[0] == SECURITY
+        assert behind.calls("DELETE") == []
+
     async def test_none(self, behind: Behind, signed_in: Browser) -> None:
         assert "the password alone opens your account" in await signed_in.open(SECURITY)
         held(behind, offered=())

@@ -234,7 +234,13 @@ async def build(r: Resources) -> Wired:
     )
     return Wired(
         app=create_internal_app(
-            "identity", made.routers, keys=r.keys, clock=r.clock, body_limits=configuration_routes.BODY_LIMITS, reads=made.reads
+            "identity",
+            made.routers,
+            keys=r.keys,
+            clock=r.clock,
+            body_limits=configuration_routes.BODY_LIMITS,
+            reads=made.reads,
+            step_up_methods=made.step_ups.methods,
         ),
         consumes={
             "notifier": registration_consumers.HANDLERS,

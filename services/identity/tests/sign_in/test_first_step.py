@@ -123,9 +123,9 @@ class TestFactorOnly:
         customers.mfa.always = AccessState(decision="deny")
         flow = await begin(customers)
         prove(customers, flow, mira)
-        with pytest.raises(NotAllowedByPolicy):
-            await read(customers, flow)
-        assert (await read(customers, flow)).status == "ended"
+        for _ in range(2):
+            with pytest.raises(NotAllowedByPolicy):  # the window's own look may have been the first
+                await read(customers, flow)
 
     async def test_what_is_required_comes_after_it(self, customers, mira):
         await customers.workflow("factor_only")

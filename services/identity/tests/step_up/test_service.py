@@ -40,6 +40,23 @@ async def granted(customers: Any, caller: Caller, body: StepUpRequest = ADD) -> 
     return str(done.grant)
 
 
+class TestMethods:
+    """What `step_up_required` says: by what it can be done now."""
+
+    async def test_the_password_where_there_is_no_factor(self, customers, mira):
+        """Nobody else is asked."""
+        customers.mfa.away = True
+        assert await customers.step_ups.methods(mira) == ["password"]
+
+    async def test_factors_where_there_are(self, customers, with_app):
+        assert await customers.step_ups.methods(with_app) == ["passkey", "totp"]
+
+    async def test_nobody_can_tell(self, customers, with_app):
+        customers.mfa.away = True
+        with pytest.raises(Overloaded):
+            await customers.step_ups.methods(with_app)
+
+
 class TestByPassword:
     async def test_where_there_is_no_factor(self, customers, mira):
         flow = await customers.step_ups.start(ADD, mira)

@@ -18,4 +18,4 @@ async def secured(tx: Tx, event: PasswordChanged | AccountFrozen | AccountDisabl
 
 HANDLERS: Handlers = {PasswordChanged: secured, AccountFrozen: secured, AccountDisabled: secured}
 # What became of codes and links (E33).
-MESSAGES: Handlers = messages.handlers({"sign_in_code", "sign_in_link", "step_up_code", "factor_code"})
+MESSAGES: Handlers = messages.handlers({"sign_in_code", "sign_in_link", "step_up_code", "factor_code", "caller_code"})

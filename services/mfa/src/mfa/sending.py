@@ -22,9 +22,10 @@ from servicekit.throttle import Decision, Limit
 
 from mfa.tools import Tools
 
-Purpose = Literal["sign_in", "step_up", "enrolment"]
-# One-time secrets of sign-ins and step-ups, whose flows differ; and of what is to become a factor.
-SIGN_IN, ENROLMENT = "sign_in", "factor_enrolment"
+Purpose = Literal["sign_in", "step_up", "enrolment", "caller"]
+# One-time secrets of sign-ins and step-ups, whose flows differ; of what is to become a factor; of whoever calls the help desk.
+SIGN_IN, ENROLMENT, CALLER = "sign_in", "factor_enrolment", "caller_check"
+_SECRETS: dict[Purpose, str] = {"sign_in": SIGN_IN, "step_up": SIGN_IN, "enrolment": ENROLMENT, "caller": CALLER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +64,13 @@ class Sending:
             (key("caps", purpose, str(account_id)), [Limit(resend.per_hour, 3600), Limit(resend.per_day, 86400)]),
         ]
 
-    async def send(self, tx: Tx, app: Resolved, one: Message) -> None:
-        """Whatever was sent before in this flow is dead with it (D16)."""
+    async def send(self, tx: Tx, app: Resolved, one: Message) -> int | None:
+        """Whatever was sent before in this flow is dead with it (D16). Answers how many digits its code has, if it is one."""
         policy, by_link = app.access, one.form == "link"
         issued = await self._t.onetime.issue(
             tx,
             ToIssue(
-                purpose=ENROLMENT if one.purpose == "enrolment" else SIGN_IN,
+                purpose=_SECRETS[one.purpose],
                 flow_id=one.flow_id,
                 subject=str(one.account_id),
                 tenant=str(app.store.id),
@@ -97,6 +98,7 @@ class Sending:
             expires_at=expires_at,
         )
         await messages.left(tx, one.flow_id, await tx.emit(event, expirytime=expires_at))
+        return len(issued.code) if issued.code else None
 
     async def delivery(self, conn: Conn, flow_id: UUID, channel: Channel, masked: str | None) -> Delivery | None:
         told = await messages.told(conn, flow_id)

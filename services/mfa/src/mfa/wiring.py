@@ -1,7 +1,9 @@
 """What the mfa service is made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fastapi import APIRouter
 from latchkey_contracts.mfa import CodeGuessingSuspected
 from servicekit.at_rest import AtRest
 from servicekit.db import Database
@@ -16,7 +18,7 @@ from servicekit.proof.guessing import Guesses
 from servicekit.proof.links import Links
 from servicekit.sealing import Sealer
 from servicekit.throttle import Throttle
-from servicekit.web.caller import Signer
+from servicekit.web.caller import Caller, Signer
 from servicekit.web.client import InternalClient
 from servicekit.web.http import create_internal_app
 from servicekit.web.idempotency import Idempotency
@@ -27,6 +29,8 @@ from mfa.access_rules import routes as access_routes
 from mfa.access_rules.places import Places, open_places
 from mfa.access_rules.service import AccessRules
 from mfa.assistance import routes as assistance_routes
+from mfa.assistance.acts import Acts
+from mfa.assistance.callers import CallerChecks
 from mfa.assistance.service import Assistances
 from mfa.challenge import routes as challenge_routes
 from mfa.challenge.access import AccessDecisions
@@ -75,6 +79,22 @@ class Features:
     by_passkey: PasskeyChallenges
     devices: TrustedDevices
     assistances: Assistances
+    callers: CallerChecks
+
+    @property
+    def routers(self) -> list[APIRouter]:
+        return [
+            factor_routes.router(self.factors, self.confirming),
+            challenge_routes.passkeys(self.by_passkey),
+            passkey_routes.router(self.passkeys),
+            challenge_routes.router(self.challenges, self.sending, self.decisions, self.first),
+            link_routes.router(self.links),
+            device_routes.router(self.devices),
+            access_routes.router(self.access_rules),
+            required_routes.router(self.required),
+            assistance_routes.router(self.assistances),
+            assistance_routes.callers(self.callers),
+        ]
 
     @property
     def work(self) -> dict[str, WorkHandler]:
@@ -102,6 +122,8 @@ def features(
     confirming = Confirming(tools, keys, factors, notices, passkeys)
     second = ChallengeSending(tools, factors, decisions, sending)
     by_passkey = Parts(tools, passkeys, challenges, notices, devices)
+    acts = Acts(tools, notices)
+    callers = CallerChecks(tools, factors, sending, acts)
     proofs = ProofKit(db, tools.onetime, tools.idempotency)
     return Features(
         tools=tools,
@@ -115,7 +137,8 @@ def features(
         sending=second,
         first=FirstSteps(tools, factors, sending, second, challenges),
         devices=devices,
-        assistances=Assistances(tools, factors, challenges, notices),
+        assistances=Assistances(acts, factors, challenges, callers),
+        callers=callers,
         passkeys=passkeys,
         by_passkey=PasskeyChallenges(by_passkey, PasskeyAlone(by_passkey, decisions)),
         links=Links(db, tools.onetime, tools.idempotency, [SignInLinks(proofs, challenges, tools)]),
@@ -143,19 +166,12 @@ async def build(r: Resources) -> Wired:
     signer = Signer("mfa", r.keys, r.clock)
     identity = InternalClient("identity", settings.identity_url or "http://identity:8080", signer, r.clock)
     made = features(r.db, r.keys, configuration, identity, open_places(settings.place_database))
-    routers = [
-        factor_routes.router(made.factors, made.confirming),
-        challenge_routes.passkeys(made.by_passkey),
-        passkey_routes.router(made.passkeys),
-        challenge_routes.router(made.challenges, made.sending, made.decisions, made.first),
-        link_routes.router(made.links),
-        device_routes.router(made.devices),
-        access_routes.router(made.access_rules),
-        required_routes.router(made.required),
-        assistance_routes.router(made.assistances),
-    ]
+
+    async def step_up_methods(caller: Caller) -> Sequence[str]:
+        return (await made.decisions.step_up_methods(caller)).methods
+
     return Wired(
-        app=create_internal_app("mfa", routers, keys=r.keys, clock=r.clock),
+        app=create_internal_app("mfa", made.routers, keys=r.keys, clock=r.clock, step_up_methods=step_up_methods),
         consumes={"identity": {**configuration.handlers, **consumers.HANDLERS}, "notifier": consumers.MESSAGES},
         urgent=("identity", "notifier"),  # the page that waits for a code tells what became of it
         work=made.work,
@@ -166,6 +182,7 @@ async def build(r: Resources) -> Wired:
             ("required_factors.purge", settings.sweep_seconds, made.required.purge),
             ("access_decisions.purge", settings.sweep_seconds, made.access_rules.purge),
             ("access_places.look", LOOK_SECONDS, made.access_rules.look),
+            ("notices.purge", settings.sweep_seconds, made.notices.purge),
             ("assistance.purge", settings.sweep_seconds, made.assistances.purge),
             ("trusted_devices.purge", settings.sweep_seconds, made.devices.purge),
         ],

@@ -1,13 +1,23 @@
 """R23, E23, E24: the help desk helps with factors; who did what and why is kept, the customer is told, and no secret is seen."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from mfa.assistance.schemas import Act, NewBypass, NewFactor
+from mfa.assistance.schemas import Act, CallerCode, NewBypass, NewCallerCheck, NewFactor, NoticeAgain
 from pydantic import ValidationError
-from servicekit.errors import CodeWrong, FlowEnded, NotAllowedByPolicy, NotFound, TooManyRequests
+from servicekit.errors import (
+    CodeBurned,
+    CodeExpired,
+    CodeWrong,
+    FlowEnded,
+    NotAllowedByPolicy,
+    NotFound,
+    TooManyRequests,
+    ValidationFailed,
+)
 
 MAIL = "mira.second@posteo.example"
 WHY = "She lost her phone; asked by call 4711"
@@ -156,6 +166,132 @@ class TestBypass:
         for hours in (0, 25):
             with pytest.raises(ValidationError):
                 NewBypass(**said(), hours=hours)
+
+
+class TestCaller:
+    """E24: whoever calls proves who they are by a code that goes to the account's own address or number."""
+
+    async def begin(self, desk, channel: Any = "email") -> Any:
+        return await desk.made.callers.begin(desk.identity.account_id, NewCallerCheck(**said(), channel=channel))
+
+    async def tell(self, desk, check: Any, code: str | None, actor: str = "rep-1") -> Any:
+        mine = desk.identity.account_id
+        return await desk.made.callers.code(mine, check.id, CallerCode(**said(actor), code=code or ""))
+
+    async def test_to_what_the_account_has_proven(self, desk):
+        """Also of who never had a factor; the helper sees where it went, masked, and never the code."""
+        check = await self.begin(desk)
+        assert (check.state, check.to, check.asked_by, check.verified_until) == ("waiting", "m•••@p•••", "rep-1", None)
+        issued = (await desk.told("challenge_issued"))[-1]
+        assert (issued["purpose"], issued["channel"], issued["factor_id"]) == ("caller", "email", None)
+        code = (await desk.sent()).code
+        assert code not in check.model_dump_json()
+        desk.db.clock.move(1)
+        done = await self.tell(desk, check, f" {code[:3]} {code[3:]} ", "rep-2")
+        assert (done.state, done.verified_by) == ("verified", "rep-2")
+        assert done.verified_until == desk.db.clock.now() + timedelta(minutes=15)
+        assert await told(desk) == [("caller_code_sent", "rep-1"), ("caller_verified", "rep-2")]
+        assert await desk.notices() == ["assisted"]
+        found = await desk.made.assistances.look(desk.identity.account_id, "demo")
+        assert [one.verified_until for one in found.caller_checks] == [done.verified_until]
+        assert [(one.act, one.reason) for one in found.acts] == [("caller_verified", WHY), ("caller_code_sent", WHY)]
+        assert await self.tell(desk, check, "000000") == done, "the lost answer comes again"
+
+    async def test_to_a_factor_where_there_is_one(self, desk):
+        factor = await desk.enrol("email", MAIL)
+        await self.begin(desk)
+        assert (await desk.told("challenge_issued"))[-1]["factor_id"] == str(factor.id)
+        flow, _ = await desk.ask()
+        code = (await desk.sent()).code
+        with pytest.raises(CodeWrong):
+            await desk.code(flow, code)  # it opens nothing else
+
+    async def test_wrong_ones_are_counted(self, desk):
+        check = await self.begin(desk)
+        right = (await desk.sent()).code
+        for left in (4, 3, 2, 1):
+            with pytest.raises(CodeWrong) as refused:
+                await self.tell(desk, check, "00000x")
+            assert refused.value.extra["tries_left"] == left
+        with pytest.raises(CodeBurned):
+            await self.tell(desk, check, "00000x")
+        with pytest.raises(FlowEnded):
+            await self.tell(desk, check, right)
+        assert await told(desk) == [("caller_code_sent", "rep-1"), ("caller_refused", "rep-1")]
+        assert await desk.notices() == ["assisted"], "the owner is told that somebody tried"
+
+    async def test_too_late(self, desk):
+        check = await self.begin(desk)
+        code = (await desk.sent()).code
+        desk.db.clock.move(360)
+        with pytest.raises(CodeExpired):
+            await self.tell(desk, check, code)
+        (shown,) = (await desk.made.assistances.look(desk.identity.account_id, "demo")).caller_checks
+        assert shown.state == "ended"
+
+    async def test_again_by_the_20_s_rule(self, desk):
+        """D18: and the code before is dead."""
+        check = await self.begin(desk)
+        first = (await desk.sent()).code
+        with pytest.raises(TooManyRequests):
+            await self.begin(desk)
+        desk.db.clock.move(20)
+        other = await self.begin(desk)
+        for one in (check, other):
+            with pytest.raises((CodeWrong, FlowEnded)):
+                await self.tell(desk, one, first)
+        assert (await self.tell(desk, other, (await desk.sent()).code)).state == "verified"
+
+    async def test_many_at_once(self, desk):
+        """One right one, said once."""
+        check = await self.begin(desk)
+        code = (await desk.sent()).code
+        found = await asyncio.gather(*(self.tell(desk, check, code) for _ in range(10)))
+        assert {one.state for one in found} == {"verified"}
+        assert [one for one, _ in await told(desk)].count("caller_verified") == 1
+
+    async def test_nothing_is_reached_that_way(self, desk):
+        with pytest.raises(ValidationFailed):
+            await self.begin(desk, "sms")
+        desk.identity.proven["phone"] = "+493415550141"
+        assert (await self.begin(desk, "sms")).to == "•••41"
+
+    async def test_of_another_person(self, desk):
+        check = await self.begin(desk)
+        with pytest.raises(NotFound):
+            await desk.made.callers.code(uuid4(), check.id, CallerCode(**said(), code="000000"))
+
+
+class TestToldAgain:
+    """E24: the last notice once more; never a code or a link that opens something."""
+
+    async def again(self, desk, what: str | None = None) -> None:
+        await desk.made.assistances.tell_again(desk.identity.account_id, NoticeAgain(**said(), what=what))
+
+    async def test_the_newest(self, desk, app):
+        await desk.made.assistances.lift(desk.identity.account_id, Act(**said()))
+        await desk.notices()
+        listed = (await desk.made.assistances.look(desk.identity.account_id, "demo")).notices
+        assert sorted(one.what for one in listed) == ["assisted", "factor_added"]
+        await self.again(desk)
+        assert await desk.notices() == ["assisted", "factor_added", "factor_added"]
+        first, second = [one for one in await desk.told("security_notice_requested") if one["what"] == "factor_added"]
+        assert first["at"] == second["at"], "of when it happened"
+        assert (await told(desk))[-1] == ("notice_sent", "rep-1")
+
+    async def test_by_its_kind_and_by_the_20_s_rule(self, desk, app):
+        await self.again(desk, "factor_added")
+        with pytest.raises(TooManyRequests):
+            await self.again(desk)
+        desk.db.clock.move(20)
+        with pytest.raises(NotFound):
+            await self.again(desk, "factor_removed")
+
+    async def test_forgotten_after_90_days(self, desk, app):
+        desk.db.clock.move(91 * 86400)
+        await desk.made.notices.purge()
+        with pytest.raises(NotFound):
+            await self.again(desk)
 
 
 async def test_what_was_done_is_kept_for_a_year(desk, app):

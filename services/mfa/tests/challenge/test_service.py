@@ -38,6 +38,18 @@ class TestDecision:
             await desk.made.decisions.state(flow, desk.elsewhere)
 
 
+class TestMethodsOfAStepUp:
+    """What `step_up_required` says: by what one begun now can be done."""
+
+    async def test_best_first_each_kind_once(self, desk, app):
+        for _ in range(2):
+            await desk.enrol("recovery_codes")
+        assert (await desk.made.decisions.step_up_methods(desk.mira)).methods == ["totp", "recovery_codes"]
+
+    async def test_the_password_where_there_is_none(self, desk):
+        assert (await desk.made.decisions.step_up_methods(desk.mira)).methods == ["password"]
+
+
 class TestApp:
     async def test_right(self, desk, app):
         flow, _ = await desk.ask()
@@ -217,7 +229,8 @@ class TestGuessing:
             for _ in range(wrong):
                 with pytest.raises(CodeWrong):
                     await desk.code(flow, "000000")
-            await desk.send(flow)
+            assert (await desk.send(flow)).code_digits == digits, "and the page is told so"
+            assert (await desk.made.decisions.state(flow, desk.here)).code_digits == digits
             assert len((await desk.sent()).code) == digits
             desk.db.clock.move(20)
 

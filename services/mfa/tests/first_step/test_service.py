@@ -52,6 +52,7 @@ class TestAlike:
             found.append(({**asked.model_dump(mode="json"), "id": 0, "match": asked.match is not None}, told))
         assert found[0] == found[1]
         assert found[0][0]["delivery"] is None
+        assert found[0][0]["code_digits"] is None
         assert [one["to"] for one in found[0][0]["factors"]] == [None, None]
         assert [one["id"] for one in found[0][0]["factors"]] == [str(EMAIL), str(PHONE)]
 

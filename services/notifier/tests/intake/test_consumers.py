@@ -97,6 +97,7 @@ EVENTS = [
     (challenge(form="link", channel="sms"), ["sign_in_link"]),
     (challenge("step_up", channel="voice"), ["step_up_code"]),
     (challenge("enrolment", channel="sms", flow_id=FACTOR), ["factor_code"]),
+    (challenge("caller"), ["caller_code"]),
     (ChallengeSucceeded(**PROVEN, flow_id=FLOW, methods=["sms"]), []),
     (FactorEnrolled(**PROVEN), []),
     *((notice(what), [what] * 3) for what in NOTICES),

@@ -12,13 +12,21 @@ from notifier.templates.segments import segments
 
 from .conftest import NOW
 
-CODES = ("activation", "password_reset", "sign_in_code", "step_up_code", "factor_code")
+CODES = ("activation", "password_reset", "sign_in_code", "step_up_code", "factor_code", "caller_code")
 NEVER = {
     "en": "We never ask",
     "de": "Wir fragen nie",
     "fr": "Nous ne le demandons jamais",
     "es": "Nunca se la pedimos",
     "ar": "لا نطلبه منك أبدًا",
+}
+# The one code that is told to somebody: to whom the customer has called (E24).
+TOLD = {
+    "en": "Tell it only if you called us",
+    "de": "Nennen Sie ihn nur, wenn Sie uns angerufen haben",
+    "fr": "Ne le dites que si vous nous avez appelés",
+    "es": "No la diga si no nos ha llamado usted",
+    "ar": "لا تقله إلا إذا كنت أنت من اتصل بنا",
 }
 LINKED = ("reset_succeeded", "password_changed", "account_frozen")
 
@@ -33,7 +41,7 @@ class TestCodes:
         assert "Elmstead" in said
         assert "482913" in said
         assert "13:06" in said
-        assert NEVER[language] in said
+        assert (TOLD if template == "caller_code" else NEVER)[language] in said
         assert not re.search(r"https?:|www\.", said)
 
     @pytest.mark.parametrize("template", CODES)

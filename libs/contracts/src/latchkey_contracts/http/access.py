@@ -46,18 +46,19 @@ class AccessState(Response):
     resend: Resend | None = None
     match: str | None = None
     link_ended: bool = False
+    code_digits: int | None = None
     enrol: list[FactorKind] = Field(default_factory=list)
     asked: Channel | None = None
 
     @property
     def told(self) -> dict[str, Any]:
         """What whoever asked is shown of it, by the names that a sign-in and a step-up have alike."""
-        return {name: getattr(self, name) for name in ("factors", "next", "delivery", "resend", "match")}
+        return {name: getattr(self, name) for name in ("factors", "next", "delivery", "resend", "match", "code_digits")}
 
     @property
     def told_to_anybody(self) -> dict[str, Any]:
         """The same of a sign-in that nothing is proven of; nothing of it depends on whether the name is known (ENU-1)."""
-        return {**self.told, "delivery": None, "asked": self.asked, "link_ended": self.link_ended}
+        return {**self.told, "delivery": None, "code_digits": None, "asked": self.asked, "link_ended": self.link_ended}
 
 
 class AccountName(Response):
@@ -78,6 +79,12 @@ class Abilities(Response):
 
     countries: bool
     coordinates: bool
+
+
+class StepUpMethods(Response):
+    """By what the step-up of an account can be done, best first: kinds of its factors, else its password."""
+
+    methods: list[FactorKind | Literal["password"]]
 
 
 class RuleLooked(Response):

@@ -65,6 +65,9 @@ class Factor(Response):
     resend: Resend | None = Field(
         default=None, description="While an address or number is pending: when its code can be sent again"
     )
+    code_digits: int | None = Field(
+        default=None, description="While an address or number is pending: how many digits the code has that was sent last"
+    )
     totp: TotpSetup | None = Field(default=None, description="While an authenticator app is pending: what it needs")
     passkey: dict[str, Any] | None = Field(
         default=None,

@@ -84,6 +84,10 @@ class SignInFlow(Flow):
     link_ended: bool = Field(
         default=False, description="A wrong number was typed elsewhere, so the link that was sent works no more"
     )
+    code_digits: int | None = Field(
+        default=None,
+        description="How many digits the code has that was sent last; null where none was, and where the application asks for a factor first (ENU-1)",
+    )
     return_to: str | None = Field(default=None, description="With `complete`: where the customer goes on")
     typed: str | None = Field(
         default=None, description="For the hosted pages: the name as it was typed", json_schema_extra=PAGES_ONLY

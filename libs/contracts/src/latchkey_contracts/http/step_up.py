@@ -28,6 +28,9 @@ class StepUpFlow(Flow):
     status: Literal["password", "needs_factor", "complete", "ended"] = Field(description="`complete`: there is a grant")
     action: StepUpAction = Field(description="What it is for")
     factors: list[FactorChoice] = Field(default_factory=list, description="With `needs_factor`: what may be used")
+    code_digits: int | None = Field(
+        default=None, description="How many digits the code has that was sent last; null where none was"
+    )
     grant: str | None = Field(
         default=None,
         description="A secret, once complete: for one call of this action within five minutes, as `Latchkey-Step-Up: <grant>` (STP-2)",

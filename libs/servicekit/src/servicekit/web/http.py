@@ -3,7 +3,7 @@
 `problems` makes the documents, `guard` refuses what no handler should see; their names are offered here too.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -58,6 +58,7 @@ class JSONResponse(Response):
 
 
 Read = Callable[[Caller], Awaitable[BaseModel]]
+Methods = Callable[[Caller], Awaitable[Sequence[str]]]
 
 
 def _answering(read: Read) -> Callable[[Request], Awaitable[Response]]:
@@ -72,6 +73,20 @@ def _answering(read: Read) -> Callable[[Request], Awaitable[Response]]:
 
 async def _as_problem(request: Request, error: ServiceError) -> Response:
     return problem_response(error, request_id(request.scope))
+
+
+def _saying_how(methods: Methods) -> Render:
+    """Behind the transaction that refused, for another service may have to be asked; where it can't be, the step-up couldn't be made either."""
+
+    async def render(request: Request, error: ServiceError) -> Response:
+        if isinstance(error, errors.StepUpRequired):
+            try:
+                error.extra["methods"] = list(await methods(request.scope["latchkey.caller"]))
+            except ServiceError as other:
+                error = other
+        return await _as_problem(request, error)
+
+    return render
 
 
 def install_handlers(app: FastAPI, render: Render = _as_problem) -> None:
@@ -141,14 +156,16 @@ def create_internal_app(
     clock: Clock,
     body_limits: Mapping[str, int] | None = None,
     reads: Mapping[str, Read] | None = None,
+    step_up_methods: Methods | None = None,
 ) -> ASGIApp:
     """The API of a service behind the gateway: every route wants a caller token (API-3); nothing is documented publicly.
 
     `reads`: what the gateway asks on behalf of a customer with every page, by path. It is answered by a plain route: FastAPI's
-    dependencies and its second look at the answer cost as much as all the rest of such a call.
+    dependencies and its second look at the answer cost as much as all the rest of such a call. `step_up_methods`: by what the caller can do the step-up
+    that was refused for, best first (STP-1).
     """
     app = FastAPI(title=service, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    install_handlers(app)
+    install_handlers(app, _saying_how(step_up_methods) if step_up_methods is not None else _as_problem)
     for path, read in (reads or {}).items():
         app.add_route(path, _answering(read), methods=["GET"])
     for router in routers:

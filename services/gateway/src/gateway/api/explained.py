@@ -68,9 +68,10 @@ EXPLAINED: dict[str, Explained] = {
     ),
     "step_up_required": Explained(
         "A session alone isn't enough for this: it needs a step-up made for this very action and these very things.",
-        "`POST /v1/me/step-ups` with the `action` and the `payload` of this answer. Once that flow is complete, repeat the call with its "
+        "`POST /v1/me/step-ups` with the `action` and the `payload` of this answer; `methods` says by what it can be done, best first: `password`, or the "
+        "`kind` of each factor that will do. Once that flow is complete, repeat the call with its "
         "`grant` as `Latchkey-Step-Up`: it is good for that one call, within five minutes.",
-        {"action": "factor.add", "payload": {"kind": "totp"}},
+        {"action": "factor.add", "payload": {"kind": "totp"}, "methods": ["passkey", "totp"]},
     ),
     "link_malformed": Explained(
         "The token is not one of ours or not whole, or belongs to another application. Mail programs sometimes cut links.",

@@ -27,7 +27,7 @@ now. Only whoever started a flow may go on with it.
 test) holds none: it starts flows with `"client": "api"`, sends their `flow_token` as `Latchkey-Flow`, and the session's token as
 `Authorization: Bearer`. After its first sign-in it sends the `device.token` of that as `Latchkey-Device`, too.
 
-**Fresh authentication.** What a session alone may not do answers 403 `step_up_required` with `action` and `payload`. A step-up
+**Fresh authentication.** What a session alone may not do answers 403 `step_up_required` with `action`, `payload` and `methods`. A step-up
 (`POST /v1/me/step-ups`) made for them ends with a `grant`, sent once as `Latchkey-Step-Up` with the very same call.
 
 **Errors** are problem documents (RFC 9457). `code` is stable and for programs; `title` and each `message` are for people, in the

@@ -79,9 +79,11 @@ def inside(visit: Visit, to: str = "security") -> None:
         raise Instead(visit.to(f"{visit.base}/sign-in?to={to}" + ("&ended=1" if visit.ended else "")))
 
 
-async def acting(visit: Visit, to: str = "security") -> dict[str, str]:
-    """The fields of a form, of the customer whom its page showed; raises Instead for anybody else."""
-    fields = await visit.form()
+async def acting(visit: Visit, to: str = "security", *, page: str | None = None) -> dict[str, str]:
+    """The fields of a form, of the customer whom its page showed; raises Instead for anybody else. `page`: where the form stands, if its
+    own address has none.
+    """
+    fields = await visit.form(None if page is None else lambda _fields: page)
     inside(visit, to)
     if not visit.as_shown:
         raise Instead(visit.again(errors.VersionConflict()))  # somebody else has signed in meanwhile, in another tab

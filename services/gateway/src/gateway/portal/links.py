@@ -26,7 +26,7 @@ from gateway.web.sealed import seal, unseal
 from gateway.web.visitor import LINK, cookie_name
 
 from . import purposes
-from .sign_in import arrived
+from .sign_in import arrived, refused
 from .visit import Visit, VisitDep
 
 routes = APIRouter()
@@ -113,6 +113,8 @@ async def press(visit: VisitDep) -> Response:
         answer = await visit.go_on(visit.api("links/confirm"), body, _ANSWER)
     except _STATE_ERRORS:
         return visit.to(visit.address)  # the page says what became of it
+    except errors.NotAllowedByPolicy as error:
+        return refused(visit, error)
     if isinstance(answer, ConfirmedElsewhere):
         info = await visit.go_on(visit.api("links/inspect"), {"token": token}, LinkInfo)
         return visit.again(done=answer.state, values={"from": info.requested_from or ""})

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from .acts import ADDED
 from .fields import required
 from .security import fours, kind_of, offered_of, proof_of, written
-from .sign_in import arrived, elsewhere, step
+from .sign_in import arrived, attempt, elsewhere, step
 from .visit import Visit, VisitDep
 from .ways import APP_DIGITS, pressed
 
@@ -26,7 +26,7 @@ _OVER = (errors.FlowEnded, errors.StepMissing, errors.NotFound)
 @routes.get("/{app}/sign-in/{flow}/factors/add")
 async def choose(visit: VisitDep, flow: UUID) -> Response:
     """With one way alone, and nothing to type for it, all the same: nobody is shown a key without having asked for one."""
-    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    found = await attempt(visit, flow)
     if found is None or "factor" not in found.actions:
         return elsewhere(visit, found)
     return visit.page("add_way.html", offered=offered_of(found.enrol), saved=None, required=True, root=_root(visit, flow))
@@ -40,7 +40,7 @@ async def add(visit: VisitDep, flow: UUID) -> Response:
 
 @routes.get("/{app}/sign-in/{flow}/factors/add/{kind}")
 async def ask_target(visit: VisitDep, flow: UUID, kind: str) -> Response:
-    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    found = await attempt(visit, flow)
     if found is None or kind not in found.enrol:
         return elsewhere(visit, found)
     if ADDED.get(kind) != f"add/{kind}":
@@ -75,7 +75,7 @@ async def set_up(visit: VisitDep, flow: UUID, factor: UUID) -> Response:
         "confirm_target.html",
         channels=await visit.gateway.channels.states(visit.application.slug, strangers=False),
         sent="sent" in visit.request.query_params,
-        digits=policy.passcode_length,
+        digits=found.code_digits,
         code_minutes=int(policy.passcode_lifetime.total_seconds() // 60),
         poll=visit.api(f"sign-ins/{flow}/factors/{factor}"),
         **pressed(visit, found),

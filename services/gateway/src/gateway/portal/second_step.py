@@ -7,7 +7,7 @@ from latchkey_contracts.http.sign_in import SignInFlow
 from servicekit import errors
 from starlette.responses import Response
 
-from .sign_in import arrived, elsewhere, query, refused, step
+from .sign_in import arrived, attempt, elsewhere, query, refused, step
 from .visit import Visit, VisitDep
 from .ways import asked, asking, code_of, confirming
 
@@ -18,10 +18,7 @@ _OVER = (errors.CodeBurned, errors.FlowEnded)
 @routes.get("/{app}/sign-in/{flow}/code")
 async def ask_code(visit: VisitDep, flow: UUID, way: str | None = None) -> Response:
     """Also for who waits for a link: it goes on by itself, and whoever asked gets the session (D17)."""
-    try:
-        found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
-    except errors.NotAllowedByPolicy as error:  # decided once a link was pressed elsewhere
-        return refused(visit, error)
+    found = await attempt(visit, flow)
     if found is None or found.status != "needs_factor":
         return elsewhere(visit, found, notice="tries_over" if visit.told(*_OVER) else "attempt_over")
     shown = asking(found, way)
@@ -54,7 +51,7 @@ async def take_code(visit: VisitDep, flow: UUID) -> Response:
 
 @routes.get("/{app}/sign-in/{flow}/methods")
 async def choose(visit: VisitDep, flow: UUID) -> Response:
-    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    found = await attempt(visit, flow)
     if found is None or found.status != "needs_factor":
         return elsewhere(visit, found)
     wait = found.resend.retry_after_seconds if found.resend else 0

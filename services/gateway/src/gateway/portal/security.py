@@ -51,20 +51,18 @@ async def overview(visit: VisitDep) -> Response:
 @routes.post("/{app}/account/security/devices")
 async def trust_no_more(visit: VisitDep) -> Response:
     """One press: whoever is asked once more loses nothing."""
-    fields = await acting(visit)
+    fields = await acting(visit, page=security(visit))
+    device = _id(fields.get("device", ""))
     with suppress(errors.NotFound):  # in another window already
-        await visit.go_on(f"/v1/me/trusted-devices/{UUID(fields['device'])}", None, NOTHING, method="DELETE", peer="mfa")
+        await visit.go_on(f"/v1/me/trusted-devices/{device}", None, NOTHING, method="DELETE", peer="mfa")
     return visit.to(security(visit))
 
 
 @routes.post("/{app}/account/security/sessions")
 async def end_sessions(visit: VisitDep) -> Response:
     """One, or all but this one, after fresh authentication (SES-5)."""
-    fields = await acting(visit)
-    try:
-        one = str(UUID(fields["session"])) if "session" in fields else ""
-    except ValueError:
-        raise errors.MalformedRequest from None
+    fields = await acting(visit, page=security(visit))
+    one = str(_id(fields["session"])) if "session" in fields else ""
     with suppress(errors.NotFound):  # in another window already
         return await perform(visit, Act(END, one))
     return visit.to(security(visit))
@@ -168,7 +166,7 @@ async def _ask_code(visit: Visit, factor: Factor) -> Response:
         factor=factor,
         channels=await visit.gateway.channels.states(visit.application.slug, strangers=False),
         sent="sent" in visit.request.query_params,
-        digits=policy.passcode_length,
+        digits=factor.code_digits,
         code_minutes=int(policy.passcode_lifetime.total_seconds() // 60),
         **pressed(visit, factor),
     )
@@ -225,7 +223,7 @@ async def ask_removal(visit: VisitDep, factor: UUID) -> Response:
 @routes.post("/{app}/account/security/ways/{factor}/cancel")
 async def cancel(visit: VisitDep, factor: UUID) -> Response:
     """One press: what never counted takes nothing with it. Confirmed meanwhile, it is removed as any other."""
-    await acting(visit)
+    await acting(visit, page=security(visit))
     try:
         await visit.go_on(f"/v1/me/factors/{factor}", None, NOTHING, method="DELETE", peer="mfa")
     except errors.StepUpRequired:
@@ -251,6 +249,13 @@ async def _factors(visit: Visit) -> Factors:
 def offered_of(kinds: Collection[str]) -> list[str]:
     """What can be added and has a page, in the order of the pages."""
     return [kind for kind in ADDED if kind in kinds]
+
+
+def _id(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise errors.MalformedRequest from None
 
 
 def kind_of(kind: str) -> str:

@@ -13,7 +13,7 @@ from gateway.limits.service import NetworkLimit
 
 from .fields import required, twice
 from .offers import offered_first
-from .visit import Visit, VisitDep
+from .visit import Instead, Visit, VisitDep
 
 routes = APIRouter()
 # Where the customer wanted to go, kept over the steps.
@@ -50,7 +50,7 @@ async def take_name(visit: VisitDep) -> Response:
 
 @routes.get("/{app}/sign-in/{flow}/password")
 async def ask_password(visit: VisitDep, flow: UUID) -> Response:
-    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    found = await attempt(visit, flow)
     if found is None or found.status != "password":
         return elsewhere(visit, found)
     typed = found.typed or ""
@@ -99,7 +99,7 @@ async def take_password(visit: VisitDep, flow: UUID) -> Response:
 @routes.get("/{app}/sign-in/{flow}/action")
 async def ask_action(visit: VisitDep, flow: UUID) -> Response:
     """What is newly required before the first session (D32, PWD-7); one at a time."""
-    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    found = await attempt(visit, flow)
     if found is None or found.status != "needs_action":
         return elsewhere(visit, found)
     if found.actions == ["factor"]:
@@ -143,7 +143,7 @@ def begins(visit: Visit) -> dict[str, Any]:
 
 async def _wrong(visit: Visit, flow: UUID, typed: str) -> Response:
     """The third wrong one has ended the attempt: what comes next is a new one, with the same name."""
-    found = await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    found = await attempt(visit, flow)
     if found is None or found.status != "password":
         flow = (await _start(visit, (found and found.typed) or typed.strip() or " ")).id
     return visit.again(errors.CredentialsWrong(), page=step(visit, flow, "password"))
@@ -159,6 +159,14 @@ def _name(visit: Visit, *, notice: str | None = None, status: int | None = None,
         begins=begins(visit), problem=visit.told(*WRONG_PASSKEY),
         **({"trouble": None} if notice in ENDINGS else {}),
     )  # fmt: skip
+
+
+async def attempt(visit: Visit, flow: UUID) -> SignInFlow | None:
+    """How far it is; None: it isn't this browser's. Raises Instead for one that a rule has refused, also once a link was pressed elsewhere."""
+    try:
+        return await visit.flow(visit.api(f"sign-ins/{flow}"), SignInFlow)
+    except errors.NotAllowedByPolicy as error:
+        raise Instead(refused(visit, error)) from None
 
 
 def elsewhere(visit: Visit, found: SignInFlow | None, *, notice: str = "attempt_over") -> Response:

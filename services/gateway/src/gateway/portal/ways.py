@@ -105,7 +105,7 @@ def confirming(visit: Visit, template: str, flow: SignInFlow | StepUpFlow, shown
         template,
         flow=flow,
         shown=shown,
-        digits=policy.passcode_length if shown.way not in TYPED else APP_DIGITS,
+        digits=APP_DIGITS if shown.way in TYPED else flow.code_digits,
         code_minutes=int(policy.passcode_lifetime.total_seconds() // 60),
         link_minutes=int(policy.link_lifetime.total_seconds() // 60),
         **pressed(visit, flow),

@@ -4,7 +4,15 @@ from dataclasses import replace
 from typing import Literal, Protocol
 from uuid import UUID
 
-from latchkey_contracts.http.access import Abilities, AccessQuestion, AccessState, AccountName, ProvenTarget, SecondFactor
+from latchkey_contracts.http.access import (
+    Abilities,
+    AccessQuestion,
+    AccessState,
+    AccountName,
+    ProvenTarget,
+    SecondFactor,
+    StepUpMethods,
+)
 from servicekit.db import Database
 from servicekit.errors import NotFound
 from servicekit.web.caller import Caller
@@ -16,7 +24,7 @@ from . import store
 
 # Whoever signs in waits for it.
 SECONDS = 1.0
-DECISIONS, ABILITIES = "/internal/access-decisions", "/internal/access-abilities"
+DECISIONS, ABILITIES, METHODS = "/internal/access-decisions", "/internal/access-abilities", "/internal/step-up-methods"
 # By what its owner most likely knows an account.
 CALLED = ("email", "username", "phone")
 
@@ -27,6 +35,9 @@ class Access(Protocol):
 
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         """How far the challenge of this flow is. Raises NotFound for any browser but the asker's, and Overloaded."""
+
+    async def step_up_methods(self, caller: Caller) -> StepUpMethods:
+        """By what the caller can do a step-up. Raises Overloaded."""
 
     async def check_reachable(self) -> None:
         """Raises Overloaded where no decision could be had, so that a wrong password looks then like a right one."""
@@ -45,6 +56,9 @@ class MfaAccess:
     async def state(self, flow_id: UUID, caller: Caller) -> AccessState:
         found = await self._mfa.request("GET", f"{DECISIONS}/{flow_id}", caller=_asker(caller), deadline=SECONDS)
         return AccessState.model_validate(found)
+
+    async def step_up_methods(self, caller: Caller) -> StepUpMethods:
+        return StepUpMethods.model_validate(await self._mfa.request("GET", METHODS, caller=_asker(caller), deadline=SECONDS))
 
     async def check_reachable(self) -> None:
         await self._mfa.request("GET", DECISIONS, caller=Caller("identity"), deadline=SECONDS)

@@ -102,7 +102,7 @@ class FirstSteps:
             if not waits(locked) or not open_here:
                 return view(tx, locked, await accounts.required(tx, account_id), over=not open_here)
             if decided.decision == "deny":
-                await store.end(tx, locked.id)
+                await store.deny(tx, locked.id)
             else:
                 known = replace(locked, account_id=account_id, methods=tuple(access.methods), proven_at=access.proven_at)
                 return await self._completing.go_on(tx, app, known, account_id, caller=caller, access=decided)

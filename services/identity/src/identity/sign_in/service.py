@@ -76,8 +76,11 @@ class SignIns:
         return answer
 
     async def read(self, slug: str, flow_id: UUID, caller: Caller) -> SignInFlow:
+        """Raises NotAllowedByPolicy as often as whoever asked looks at one that a rule has refused."""
         async with self._db.read() as conn:
             attempt = await mine(conn, slug, flow_id, caller)
+            if attempt.denied:
+                raise NotAllowedByPolicy(DENIED)
             if self._completing.left(attempt):
                 return view(conn, attempt, [], over=True)
             stands = attempt.status in {"needs_factor", "needs_action"} and await store.still_proven(conn, flow_id)
@@ -149,7 +152,7 @@ class SignIns:
         access = await self._ask(app, attempt, proven, caller)
         if access is not None and access.decision == "deny":
             async with self._db.transaction() as tx:
-                await store.end(tx, flow_id)
+                await store.deny(tx, flow_id)
             raise NotAllowedByPolicy(DENIED)
         async with self._db.transaction() as tx:
             await self._idempotency.begin(tx, caller)

@@ -10,7 +10,7 @@ from servicekit.db import Conn, Record, Tx
 Status: TypeAlias = Literal["password", "needs_factor", "needs_action", "complete", "ended"]
 
 _COLUMNS = """f.id, f.store_id, f.application, f.identifier, f.browser, f.status, f.return_to, f.created_at, f.expires_at, f.account_id,
-f.remember, f.methods, f.proven_at, f.factor_done, f.factor_due, f.wrong_before"""
+f.remember, f.methods, f.proven_at, f.factor_done, f.factor_due, f.wrong_before, f.denied"""
 _PUT = """
 INSERT INTO sign_in_flow (id, store_id, application, identifier, browser, status, return_to, created_at, expires_at, account_id,
     remember, methods, proven_at, factor_done, factor_due, wrong_before, proven_hash)
@@ -29,7 +29,7 @@ SELECT {_COLUMNS} FROM sign_in_flow f JOIN account a ON a.id = $2 JOIN password_
 WHERE f.id = $1 AND a.status = 'active' AND c.hash = $3 FOR UPDATE OF f, a, c
 """  # noqa: S608
 _FAILED = "UPDATE sign_in_flow SET failures = failures + 1, status = CASE WHEN failures + 1 >= $2 THEN 'ended' ELSE status END WHERE id = $1"
-_END = "UPDATE sign_in_flow SET status = 'ended' WHERE id = $1"
+_DENY = "UPDATE sign_in_flow SET status = 'ended', denied = true WHERE id = $1"
 _STILL_PROVEN = """
 SELECT true FROM sign_in_flow AS f JOIN account AS a ON a.id = f.account_id JOIN password_credential AS p ON p.account_id = a.id
 WHERE f.id = $1 AND a.status = 'active' AND sha256(convert_to(p.hash, 'UTF8')) = f.proven_hash
@@ -40,7 +40,7 @@ _PURGE = "DELETE FROM sign_in_flow WHERE expires_at < $1"
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`account_id`: whose it is, once something is proven: by `methods` (RFC 8176 `amr`), at `proven_at`. `factor_done`: mfa was
-    asked, and needs nothing more proven; `factor_due`: but a factor added. `wrong_before`: passwords, within the hour before the right one.
+    asked, and needs nothing more proven; `factor_due`: but a factor added. `wrong_before`: passwords, within the hour before the right one. `denied`: a rule ended it.
     """
 
     id: UUID
@@ -59,6 +59,7 @@ class Attempt:
     factor_done: bool = False
     factor_due: bool = False
     wrong_before: int = 0
+    denied: bool = False
 
 
 def _attempt(row: Record | None) -> Attempt | None:
@@ -90,8 +91,9 @@ async def failed(tx: Tx, flow_id: UUID, max_failures: int) -> None:
     await tx.execute(_FAILED, flow_id, max_failures)
 
 
-async def end(tx: Tx, flow_id: UUID) -> None:
-    await tx.execute(_END, flow_id)
+async def deny(tx: Tx, flow_id: UUID) -> None:
+    """A rule of the access policy ends it."""
+    await tx.execute(_DENY, flow_id)
 
 
 async def still_proven(conn: Conn, flow_id: UUID) -> bool:

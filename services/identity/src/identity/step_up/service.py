@@ -3,6 +3,7 @@
 A factor where it has one (mfa holds the challenge, as at sign-in), else the password. Its result is a grant, signed, for five minutes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -75,6 +76,15 @@ class StepUps:
             answer = self._view(tx, begun, found)
             await self.idempotency.store(tx, caller, 200, answer)
         return answer
+
+    async def methods(self, caller: Caller) -> Sequence[str]:
+        """By what one begun now can be done, best first; mfa is asked only about who has a factor. Raises SessionRequired, Overloaded."""
+        account_id, _ = caller.account()
+        async with self.db.read() as conn:
+            account = await accounts.get(conn, account_id)
+        if account is None or not account.second_factor:
+            return ["password"]
+        return (await self.access.step_up_methods(caller)).methods
 
     async def read(self, step_up_id: UUID, caller: Caller) -> StepUpFlow:
         """Once its factor is proven at mfa, it is complete."""

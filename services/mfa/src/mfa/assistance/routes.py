@@ -5,7 +5,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from servicekit.web.caller import allow
 
-from .schemas import Act, Assisted, NewBypass, NewFactor
+from .callers import CallerChecks
+from .schemas import Act, Assisted, CallerCheck, CallerCode, NewBypass, NewCallerCheck, NewFactor, NoticeAgain
 from .service import Assistances
 
 
@@ -43,5 +44,23 @@ def router(assistances: Assistances) -> APIRouter:
     @routes.post("/bypasses/{bypass_id}/end", status_code=204)
     async def end_bypass(account_id: UUID, bypass_id: UUID, body: Act) -> None:
         await assistances.end_bypass(account_id, bypass_id, body)
+
+    @routes.post("/notices/resend", status_code=204)
+    async def tell_again(account_id: UUID, body: NoticeAgain) -> None:
+        await assistances.tell_again(account_id, body)
+
+    return routes
+
+
+def callers(checks: CallerChecks) -> APIRouter:
+    routes = APIRouter(prefix="/internal/assistance/{account_id}", dependencies=[allow("operator")])
+
+    @routes.post("/caller-checks", status_code=201)
+    async def begin_check(account_id: UUID, body: NewCallerCheck) -> CallerCheck:
+        return await checks.begin(account_id, body)
+
+    @routes.post("/caller-checks/{check_id}/code")
+    async def check_code(account_id: UUID, check_id: UUID, body: CallerCode) -> CallerCheck:
+        return await checks.code(account_id, check_id, body)
 
     return routes

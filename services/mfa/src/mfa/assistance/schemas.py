@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from latchkey_contracts.http.common import Line, Request, Response
+from latchkey_contracts.http.common import Channel, Delivery, Line, Request, Response
 from latchkey_contracts.http.factors import Factor
 from latchkey_contracts.mfa import Assistance
 from pydantic import Field, StringConstraints
@@ -46,6 +46,42 @@ class Bypass(Response):
     until: datetime | None
 
 
+class NewCallerCheck(Act):
+    channel: Literal["email", "sms"] = "email"
+
+
+class CallerCode(Act):
+    """As the caller read it out."""
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+
+
+class CallerCheck(Response):
+    """Whether a caller is the account's owner. `to`: where the code went, masked. `verified_until`: so long the proof counts."""
+
+    id: UUID
+    state: Literal["waiting", "verified", "ended"]
+    channel: Channel
+    to: str
+    asked_by: str
+    verified_by: str | None
+    created_at: datetime
+    expires_at: datetime
+    verified_until: datetime | None
+    delivery: Delivery | None
+
+
+class NoticeAgain(Act):
+    """`what`: which kind; none: the newest that isn't the desk's own doing."""
+
+    what: Line | None = None
+
+
+class Noticed(Response):
+    what: str
+    at: datetime
+
+
 class Done(Response):
     at: datetime
     act: Assistance
@@ -59,4 +95,6 @@ class Assisted(Response):
     account_id: UUID
     factors: list[Factor]
     bypasses: list[Bypass]
+    caller_checks: list[CallerCheck]
+    notices: list[Noticed]
     acts: list[Done]

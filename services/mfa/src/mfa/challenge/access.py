@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from latchkey_contracts.http.access import AccessQuestion, AccessState
+from latchkey_contracts.http.access import AccessQuestion, AccessState, StepUpMethods
 from latchkey_contracts.http.common import NextStep
 from latchkey_contracts.http.factors import FactorChoice, FactorKind
 from servicekit.context import set_tenant
@@ -78,6 +78,14 @@ class AccessDecisions:
             if found.outcome == "challenge":
                 return await self.state_of(tx, wanted)
             return AccessState(decision=found.outcome, enrol=enrol if found.outcome == "allow" else [])
+
+    async def step_up_methods(self, caller: Caller) -> StepUpMethods:
+        """What a step-up begun now would ask for: any of the usable factors, else the password."""
+        account_id, _ = caller.account()
+        app = self._t.of_session(caller)
+        async with self._t.db.read() as conn:
+            usable = usable_now(app, await factors.of(conn, account_id))
+        return StepUpMethods(methods=[*dict.fromkeys(one.kind for one in usable)] or ["password"])
 
     @staticmethod
     async def _asked(tx: Tx, app: Resolved, body: AccessQuestion, usable: list[Factor]) -> list[Factor] | None:
@@ -164,7 +172,13 @@ class AccessDecisions:
             return state.model_copy(update={"resend": resend})
         delivery = await self._sending.delivery(conn, found.id, found.channel, sent.masked)
         match = found.match if found.form == "link" and not found.link_ended else None
-        told = {"resend": resend, "delivery": delivery, "match": match, "link_ended": found.link_ended}
+        told = {
+            "resend": resend,
+            "delivery": delivery,
+            "match": match,
+            "link_ended": found.link_ended,
+            "code_digits": found.digits,
+        }
         return state.model_copy(update=told)
 
     async def check(self) -> None:

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from fastapi import APIRouter
-from latchkey_contracts.http.access import AccessQuestion, AccessState
+from latchkey_contracts.http.access import AccessQuestion, AccessState, StepUpMethods
 from latchkey_contracts.http.factors import ChallengeRequest, FactorCode
 from latchkey_contracts.http.passkeys import PasskeyOptions, PasskeyProof
 from latchkey_contracts.http.sign_in import SignInFlow
@@ -72,6 +72,10 @@ def router(challenges: Challenges, sending: ChallengeSending, decisions: AccessD
     @internal.get("/{flow_id}")
     async def state(flow_id: UUID, caller: CallerDep) -> AccessState:
         return await decisions.state(flow_id, caller)
+
+    @routes.get("/internal/step-up-methods", dependencies=[allow("identity")])
+    async def step_up_methods(caller: CallerDep) -> StepUpMethods:
+        return await decisions.step_up_methods(caller)
 
     routes.include_router(public)
     routes.include_router(internal)

@@ -98,9 +98,9 @@ class ChallengeSending:
             action=found.action,
             about=found.about,
         )
-        await self._sending.send(tx, app, message)
-        await store.sent(tx, flow_id, factor.id, channel, body.form, factor.masked)
-        return replace(found, factor_id=factor.id, channel=channel, form=body.form, link_ended=False)
+        digits = await self._sending.send(tx, app, message)
+        await store.sent(tx, flow_id, factor.id, channel, body.form, factor.masked, digits)
+        return replace(found, factor_id=factor.id, channel=channel, form=body.form, digits=digits, link_ended=False)
 
     @staticmethod
     def _way(app: Resolved, found: Challenge, usable: list[Factor], body: ChallengeRequest) -> tuple[Factor, Channel]:

@@ -12,9 +12,8 @@ from servicekit.db import Conn, Record, Tx
 
 Kind: TypeAlias = Literal["sign_in", "step_up"]
 Status: TypeAlias = Literal["waiting", "proven", "ended"]
-_COLUMNS = """id, kind, account_id, store_id, application, browser, session_id, requested_from, language, match, action, about, factor_id, channel, form, masked, link_ended,
-status,
-methods, created_at, expires_at, proven_at"""
+_COLUMNS = """id, kind, account_id, store_id, application, browser, session_id, requested_from, language, match, action, about, factor_id, channel, form, masked, link_ended, digits,
+status, methods, created_at, expires_at, proven_at"""
 _INSERT = """
 INSERT INTO challenge (id, kind, account_id, store_id, application, browser, session_id, requested_from, language, match,
     action, about, status, created_at, expires_at)
@@ -23,7 +22,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'waiting', $13, $14) 
 _GET = f"SELECT {_COLUMNS} FROM challenge WHERE id = $1"  # noqa: S608 - constant columns
 _LOCK = f"{_GET} FOR UPDATE"
 _PROVE = "UPDATE challenge SET status = 'proven', methods = $2, proven_at = $3 WHERE id = $1"
-_SENT = "UPDATE challenge SET factor_id = $2, channel = $3, form = $4, masked = $5, link_ended = false WHERE id = $1"
+_SENT = "UPDATE challenge SET factor_id = $2, channel = $3, form = $4, masked = $5, digits = $6, link_ended = false WHERE id = $1"
 _LINK_ENDED = "UPDATE challenge SET link_ended = true WHERE id = $1"
 _END = "UPDATE challenge SET status = 'ended' WHERE id = $1"
 _END_ALL = "UPDATE challenge SET status = 'ended' WHERE account_id = $1 AND status = 'waiting' AND created_at <= $2"
@@ -53,6 +52,7 @@ class Challenge:
     channel: Channel | None = None
     form: Form | None = None
     masked: str | None = None
+    digits: int | None = None  # of the code that was sent last
     link_ended: bool = False
     status: Status = "waiting"
     methods: tuple[str, ...] = ()
@@ -88,8 +88,10 @@ async def prove(tx: Tx, flow_id: UUID, methods: list[str]) -> None:
     await tx.execute(_PROVE, flow_id, methods, tx.now)
 
 
-async def sent(tx: Tx, flow_id: UUID, factor_id: UUID, channel: Channel, form: Form, masked: str | None) -> None:
-    await tx.execute(_SENT, flow_id, factor_id, channel, form, masked)
+async def sent(
+    tx: Tx, flow_id: UUID, factor_id: UUID, channel: Channel, form: Form, masked: str | None, digits: int | None
+) -> None:
+    await tx.execute(_SENT, flow_id, factor_id, channel, form, masked, digits)
 
 
 async def set_link_ended(tx: Tx, flow_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """The code that confirms an address or number as a factor: sent when it is added, and again (R24, PST-2, PST-5)."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from latchkey_contracts.http.common import Channel, Delivery, Resend
@@ -39,10 +40,10 @@ class EnrolmentCodes:
             security_event("excess_rate_limit_exceeded", "fail", limit="enrolment")
             raise TooManyRequests(decision.retry_after_seconds, available_at=decision.available_at.isoformat())
 
-    async def send(self, tx: Tx, app: Resolved, factor: Factor, target: str, caller: Caller) -> None:
-        """Raises TooManyRequests by the 20 s rule and above the caps."""
+    async def send(self, tx: Tx, app: Resolved, factor: Factor, target: str, caller: Caller) -> Factor:
+        """Answers it with the length of its code. Raises TooManyRequests by the 20 s rule and above the caps."""
         in_time(await self._t.throttle.take(tx, self._sending.limits(app, ENROLMENT, factor.account_id, factor.id)))
-        await self._sending.send(
+        digits = await self._sending.send(
             tx,
             app,
             Message(
@@ -61,6 +62,8 @@ class EnrolmentCodes:
                 asked=Origin(at=tx.now, device=in_words(caller.user_agent), asn=caller.asn),
             ),
         )
+        await store.sent(tx, factor.id, digits)
+        return replace(factor, digits=digits)
 
     async def told(self, conn: Conn, app: Resolved, factor: Factor) -> tuple[Delivery | None, Resend]:
         way = channel_of(factor)

@@ -68,7 +68,7 @@ class FactorService:
         own = flow_id is None and body.kind in rules.CHANNELS and body.target is None
         wanted = added(body.kind, body.target)
         if own:
-            body = body.model_copy(update={"target": await self._own(account_id, body.kind)})
+            body = body.model_copy(update={"target": await self.own(account_id, body.kind)})
         codes.read(app, body)
         owner = await self._passkeys.owner(account_id) if body.kind == "passkey" else ""
         async with self._t.db.transaction() as tx:
@@ -88,7 +88,7 @@ class FactorService:
             await self._t.idempotency.store(tx, caller, 201, answer)
         return answer
 
-    async def _own(self, account_id: UUID, kind: FactorKind) -> str:
+    async def own(self, account_id: UUID, kind: FactorKind) -> str:
         """The account's own, which an activation or a reset has proven (R22). Raises ValidationFailed where it has none, Overloaded."""
         path = f"/internal/accounts/{account_id}/proven/{kind}"
         try:
@@ -136,7 +136,7 @@ class FactorService:
         assert found is not None  # noqa: S101 - written above
         if target is not None and sends:
             await self._codes.allow(tx, target)
-            await self._codes.send(tx, app, found, target, caller)
+            return await self._codes.send(tx, app, found, target, caller)
         return found
 
     async def send_again(self, factor_id: UUID, caller: Caller) -> Shown:
@@ -151,8 +151,7 @@ class FactorService:
 
     async def send_code(self, tx: Tx, app: Resolved, factor_id: UUID, account_id: UUID, caller: Caller) -> Factor:
         found = await self._codes.pending(tx, factor_id, account_id)
-        await self._codes.send(tx, app, found, self.target(found), caller)
-        return found
+        return await self._codes.send(tx, app, found, self.target(found), caller)
 
     async def rename(self, factor_id: UUID, name: str, caller: Caller) -> Shown:
         account_id, _ = caller.account()
@@ -245,7 +244,7 @@ class FactorService:
         if one.status != "pending" or one.target is None:
             return shown
         delivery, resend = await self._codes.told(conn, app, one)
-        return shown.model_copy(update={"delivery": delivery, "resend": resend})
+        return shown.model_copy(update={"delivery": delivery, "resend": resend, "code_digits": one.digits})
 
     def shown(self, one: Factor, app: Resolved, *, secrets: bool = True) -> Shown:
         """While it is pending, with its secret (D29)."""

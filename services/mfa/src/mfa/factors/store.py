@@ -11,7 +11,7 @@ from servicekit.db import Conn, Tx
 from .states import FactorStatus
 
 _COLUMNS = """f.id, f.account_id, f.application, f.kind, f.status, f.name, f.target, f.masked, f.secret, f.salt, f.last_step, f.created_at, f.expires_at,
-f.confirmed_at, f.last_used_at, f.flow_id, (SELECT count(*)::int FROM recovery_code c WHERE c.factor_id = f.id AND c.used_at IS NULL) AS codes_left"""
+f.confirmed_at, f.last_used_at, f.flow_id, f.digits, (SELECT count(*)::int FROM recovery_code c WHERE c.factor_id = f.id AND c.used_at IS NULL) AS codes_left"""
 _HOLD = """
 INSERT INTO holder (account_id, store_id) VALUES ($1, $2) ON CONFLICT (account_id) DO UPDATE SET store_id = excluded.store_id
 RETURNING version
@@ -33,6 +33,7 @@ _ACTIVATE = """
 UPDATE factor SET status = 'active', confirmed_at = $2, secret = CASE WHEN kind = 'recovery_codes' THEN NULL ELSE secret END
 WHERE id = $1 AND status = 'proven' RETURNING id
 """
+_SENT = "UPDATE factor SET digits = $2 WHERE id = $1"
 _RENAME = "UPDATE factor SET name = $2 WHERE id = $1"
 _DELETE = "DELETE FROM factor WHERE id = $1"
 _USED_STEP = """
@@ -46,7 +47,9 @@ _PURGE = "DELETE FROM factor WHERE status = 'pending' AND expires_at < $1"
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """`target`, `secret`: encrypted. `flow_id`: of the sign-in in which it was added, because the policy required it."""
+    """`target`, `secret`: encrypted. `flow_id`: of the sign-in in which it was added, because the policy required it. `digits`: of the code
+    that was sent last to confirm it.
+    """
 
     id: UUID
     account_id: UUID
@@ -64,6 +67,7 @@ class Factor:
     confirmed_at: datetime | None
     last_used_at: datetime | None
     flow_id: UUID | None
+    digits: int | None
     codes_left: int
 
     @property
@@ -141,6 +145,10 @@ async def proven(tx: Tx, factor_id: UUID, last_step: int | None) -> None:
 async def activate(tx: Tx, factor_id: UUID) -> bool:
     """False: it was active before, or is gone."""
     return await tx.fetchval(_ACTIVATE, factor_id, tx.now) is not None
+
+
+async def sent(tx: Tx, factor_id: UUID, digits: int | None) -> None:
+    await tx.execute(_SENT, factor_id, digits)
 
 
 async def rename(tx: Tx, factor_id: UUID, name: str) -> None:

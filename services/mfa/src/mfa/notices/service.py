@@ -14,13 +14,19 @@ from servicekit.db import Tx
 from servicekit.devices import in_words
 from servicekit.events import work
 from servicekit.process.configuration import Resolved
+from servicekit.proof.flow import in_time
 from servicekit.throttle import Limit
 from servicekit.web.caller import Caller
 
 from mfa.tools import Tools
 
+from . import store
+from .store import Told
+
 NOTICE = "notice"
 ASK_SECONDS = 5
+AGAIN = "notice"
+KEEP = timedelta(days=90)  # so long one can be told again
 LIFETIME = timedelta(days=3)  # a notice that couldn't be delivered by then is old news
 # MFA-10: whoever tries all day tells their owner of it once an hour.
 FAILED_LIMIT = (Limit(1, 3600), Limit(5, 86400))
@@ -70,19 +76,20 @@ class Notices:
     async def ask(self, items: Items) -> ContactAnswer:
         """Where the owner can be told. Raises Overloaded."""
         ((_, given),) = items
-        return await self._contacts(self._t.configuration.application(given["application"]), given["account_id"])
+        return await self.contacts(self._t.configuration.application(given["application"]), UUID(given["account_id"]))
 
     async def can_tell(self, app: Resolved, account_id: UUID) -> bool:
         """Whether there is such an account in its store, with a verified address. Raises Overloaded."""
-        found = await self._contacts(app, str(account_id))
+        found = await self.contacts(app, account_id)
         return found.account_id is not None and bool(found.contacts or found.sms_contacts)
 
-    async def _contacts(self, app: Resolved, account_id: str) -> ContactAnswer:
+    async def contacts(self, app: Resolved, account_id: UUID) -> ContactAnswer:
+        """Every verified way to whoever has the account in this application's store, and their language. Raises Overloaded."""
         body = ContactRequest(
             application=app.application.slug,
             purpose="security_notice",
             reach="every_verified",
-            account_id=account_id,
+            account_id=str(account_id),
             store_id=str(app.store.id),
         )
         found = await self._t.identity.request(
@@ -115,3 +122,18 @@ class Notices:
                 at=at,
             )
         )
+        await store.keep(tx, answer.account_id, given["what"], given)
+
+    async def again(self, tx: Tx, app: Resolved, account_id: UUID, one: Told) -> None:
+        """The same once more, of when it happened. Raises TooManyRequests by the 20 s rule and above the caps (E1)."""
+        resend, key = app.policy.resend, self._t.throttle.key
+        limits = [
+            (key("resend", AGAIN, str(account_id)), [Limit(1, resend.spacing.total_seconds())]),
+            (key("caps", AGAIN, str(account_id)), [Limit(resend.per_hour, 3600), Limit(resend.per_day, 86400)]),
+        ]
+        in_time(await self._t.throttle.take(tx, limits))
+        await work.enqueue(tx, NOTICE, one.payload)
+
+    async def purge(self) -> None:
+        async with self._t.db.transaction() as tx:
+            await store.purge(tx, tx.now - KEEP)

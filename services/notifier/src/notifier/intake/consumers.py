@@ -31,6 +31,8 @@ from notifier.fraud.service import Fraud
 
 from .service import Intake
 
+_CODES = {"enrolment": "factor_code", "step_up": "step_up_code", "caller": "caller_code"}
+
 
 class Consumers:
     def __init__(self, intake: Intake, fraud: Fraud) -> None:
@@ -141,7 +143,7 @@ class Consumers:
         await self._queue(
             tx,
             event,
-            template={"enrolment": "factor_code", "step_up": "step_up_code"}.get(event.purpose, f"sign_in_{event.form}"),
+            template=_CODES.get(event.purpose, f"sign_in_{event.form}"),
             sealed=event.message,
             contact=event.contact,
             language=event.language,

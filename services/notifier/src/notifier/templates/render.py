@@ -183,12 +183,12 @@ def _words(message: str, language: str, known: dict[str, Any], brand: Brand) -> 
     rows = [(filled(label, known), filled(value, known)) for label, value in copy.get("facts", [])]
     words = {name: filled(text, known) for name, text in copy.items() if name not in {"sms", "voice", "facts"}}
     return {
+        "never_ask": layout["never_ask"],  # but by the one code that is read out
         **words,
         "facts": [(label, value) for label, value in rows if value],
         "colon": layout["colon"],
         "help": layout["help"],
         "reach": filled(layout["reach"], {"places": ", ".join(places)}) if places else "",
-        "never_ask": layout["never_ask"],
     }
 
 

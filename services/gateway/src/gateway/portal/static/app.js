@@ -164,6 +164,10 @@ if (waiting) {
     polls += 1;
     try {
       const answer = await fetch(shown.poll, { headers: { accept: "application/json" } });
+      if (answer.status === 403) {
+        location.replace(location.href); // refused; the page says why
+        return;
+      }
       if (answer.ok) {
         const flow = await answer.json();
         const typed = [...main.querySelectorAll("#code, #email")].some((field) => field.value);

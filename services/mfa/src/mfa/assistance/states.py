@@ -1,0 +1,5 @@
+"""How far a caller's proof is."""
+
+from typing import Literal, TypeAlias
+
+CheckStatus: TypeAlias = Literal["waiting", "verified", "ended"]
