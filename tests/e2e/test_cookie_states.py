@@ -277,6 +277,9 @@ PAGES = {
     "change password": Case("/{app}/account/security/password", portal("/demo/account/security/password"), {"current_password": "not it at all, no", "password": NEW, "password_again": NEW},
         ("Change your password", "Sign in"), action="/security/password", personal=True,
     ),
+    "notifications": Case(
+        "/{app}/account/notifications", portal("/demo/account/notifications"), {}, ("What we write to you about", "Sign in"), action="/account/notifications", personal=True
+    ),
     "second step": Case("/{app}/sign-in/{flow}/code", second_step, {"code": ""}, ("Enter the code",), action="/code", flow=True, of="guarded"),
     "methods": Case("/{app}/sign-in/{flow}/methods", methods, {}, ("Enter the code", "How shall we check it’s you?"), action="/methods", flow=True, button="send", of="guarded"
     ),
