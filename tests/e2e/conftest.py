@@ -44,7 +44,7 @@ def write_breaches(path: Path, passwords: list[str]) -> None:
 
 
 def configuration(folder: Path, *return_urls: str) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone), `required` (a second factor is required)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `later` (the password last), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone), `required` (a second factor is required)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     demo["return_urls"] += return_urls
@@ -60,6 +60,7 @@ def configuration(folder: Path, *return_urls: str) -> Path:
         {"name": "Open", "registration": {"activation": False}},
         {"name": "Lost", "total_loss_recovery": {"enabled": True}},
         {"name": "Lost, open", "total_loss_recovery": {"enabled": True}, "registration": {"activation": False}},
+        {"name": "Later", "password_input": {"defer": True}},
         {"name": "Brief", "session": {"idle": "1 min"}},
         {"name": "Closed", "password_reset": {"enabled": False}, "username_reminder": {"enabled": False}},
     ]
@@ -72,6 +73,7 @@ def configuration(folder: Path, *return_urls: str) -> Path:
         ("lostopen", "Default", "Lost, open"),
         ("lostcalls", "All three", "Lost"),
         ("brief", "Default", "Brief"),
+        ("later", "Default", "Later"),
         ("closed", "Default", "Closed"),
         ("zinnia", "Other", "Default"),
         ("calls", "All three", "Default"),

@@ -15,6 +15,7 @@ from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new
 
 from .conftest import read_records
 from .phones import Phoned, phoned
+from .tab import Tab
 from .test_password_reset import shape
 
 
@@ -90,6 +91,25 @@ class TestJourney:
         done = other.post(f"/sign-ins/{other.flow['id']}/action", {"username": f"{name}.2"})
         assert other.take(done)["status"] == "complete"
         assert mira.sign_in(identifier=name).status_code == 200
+
+
+class TestPasswordLast:
+    """D33."""
+
+    def test_by_the_pages(self, product: Product, mira: Person) -> None:
+        tab = Tab(product)
+        page = tab.open("/later/sign-up")
+        assert 'name="password"' not in page.html
+        page = tab.press(page, email=mira.email, given_name="Mira")
+        assert page.title == "Check your mail"
+        page = tab.press(tab.open(f"/later/l/{LINK.findall(product.wait_mails(mira.email)[0]['text'])[0]}"))
+        assert (page.title, "One thing is left" in page.html) == ("Choose a password", True)
+        page = tab.press(page, password="short", password_again="short")
+        assert "Use 15 characters or more" in page.html
+        page = tab.press(page, password=PASSWORD, password_again=PASSWORD)
+        assert page.title == "Your account is ready"
+        mira.app = "later"
+        assert mira.sign_in().json()["status"] == "complete"
 
 
 class TestEvents:

@@ -68,7 +68,7 @@ class Features(Response):
 
     registration: bool = Field(description="Customers may register by themselves")
     activation: bool = Field(description="A new account waits until its address is proven")
-    password_last: bool = Field(description="The hosted page asks for the password last, behind the consents")
+    password_last: bool = Field(description="A registration may leave the password out: it is chosen once the address is proven")
 
 
 class Application(Response):

@@ -25,7 +25,7 @@ class RegistrationRequest(Request):
     identifiers: Identifiers = Field(description="At least those that the application requires")
     password: NewPasswordText | None = Field(
         default=None,
-        description="The password from now on; left out where the application asks for it last",
+        description="The password from now on; left out where the application asks for it last (`features.password_last`): then `next` names `password`",
     )
     profile: dict[str, Any] = Field(
         default_factory=dict, max_length=100, description="The attributes that the application asks for, by name"

@@ -31,7 +31,7 @@ async def ask(visit: VisitDep) -> Response:
     gettext = i18n.catalogue(visit.language).gettext
     labels = {kind: gettext(text) for kind, text in LABELS.items()}
     template = "sign_up.html" if visit.app.policy.registration.enabled else "sign_up_closed.html"
-    return visit.page(template, description=description, labels=labels)
+    return visit.page(template, description=description, labels=labels, password_later=_password_later(description))
 
 
 @routes.post("/{app}/sign-up")
@@ -58,7 +58,8 @@ async def check_messages(visit: VisitDep, flow: UUID) -> Response:
         by_phone = found.delivery is not None and found.delivery.channel != "email"
         return visit.page("activated.html", 200, name=found.given_name, by_phone=by_phone, trouble=None)
     if found.status == "password":
-        return visit.page("choose_password.html", flow=found, minimum=visit.app.store.password.min_length)
+        later = visit.app.policy.password_input.defer
+        return visit.page("choose_password.html", flow=found, minimum=visit.app.store.password.min_length, later=later)
     if found.status != "check_your_messages" or found.delivery is None or found.resend is None:
         return visit.page("registration_ended.html", 410, problem=problem, trouble=None)
     visit.keep_waiting(found.kind, flow)
@@ -99,6 +100,12 @@ async def go_on(visit: VisitDep, flow: UUID) -> Response:
     except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
         pass  # the page says where it stands
     return visit.to(_waiting(visit, flow) + sent)
+
+
+def _password_later(description: apps.Application) -> bool:
+    """Chosen once the message has come (D33); not where somebody may register whom no message reaches."""
+    reached = any(one.required and one.kind != "username" for one in description.identifiers)
+    return description.features.password_last and description.features.activation and reached
 
 
 def _waiting(visit: Visit, flow: UUID) -> str:

@@ -57,8 +57,10 @@ class Registrations:
             raise FeatureDisabled
         set_tenant(str(app.store.id), "unauthenticated")
         identifiers = self._validate(app, body)
-        password_hash = await self._t.passwords.hash(body.password or "")
-        if (recipient := rules.recipient_of(identifiers)) is None or not app.policy.registration.activation:
+        password_hash = await self._t.passwords.hash(body.password) if body.password is not None else None
+        recipient = rules.recipient_of(identifiers)
+        if recipient is None or not app.policy.registration.activation:
+            assert password_hash is not None  # noqa: S101 - it was asked for
             return await self._at_once.start(app, body, identifiers, password_hash, caller)
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
@@ -166,11 +168,11 @@ class Registrations:
     def _validate(self, app: Resolved, body: RegistrationRequest) -> list[Identifier]:
         given = {"email": body.identifiers.email, "username": body.identifiers.username, "phone": body.identifiers.phone}
         identifiers, errors = read_identifiers(given, app.store)  # type: ignore[arg-type]
-        if body.password is None:
-            errors.append(FieldError("/password", "required", "This is needed"))
-        else:
-            errors += self._t.passwords.check_for(app, body.password, [identifier.value for identifier in identifiers])
         recipient = rules.recipient_of(identifiers)
+        if body.password is not None:
+            errors += self._t.passwords.check_for(app, body.password, [identifier.value for identifier in identifiers])
+        elif recipient is None or not rules.password_last(app.policy):
+            errors.append(FieldError("/password", "required", "This is needed"))
         if recipient is not None and recipient.kind == "phone" and app.policy.registration.activation:
             errors += numbers.closed(recipient.canonical, app.notification, "/identifiers/phone")
         errors += rules.check_profile(body.profile, app.store)
