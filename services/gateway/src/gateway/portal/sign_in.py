@@ -12,19 +12,13 @@ from starlette.responses import Response
 from gateway.limits.service import NetworkLimit
 
 from .fields import required, twice
-from .offers import offered_first
+from .offers import TO, offered_first
 from .visit import Instead, Visit, VisitDep
 
 routes = APIRouter()
 # Where the customer wanted to go, kept over the steps.
 CARRIED = ("return_to", "to")
-_TO = {
-    "password": "/security/password",
-    "security": "/security",
-    "add": "/security/add",
-    "personal": "/personal",
-    "notifications": "/notifications",
-}
+FIRST = "first"  # of an account that was activated just now
 # Why it is over, where nothing else says it.
 ENDINGS = ("attempt_over", "tries_over", "denied")
 WRONG_PASSKEY = (errors.PasskeyWrong, errors.MoreProofRequired)
@@ -184,8 +178,10 @@ def arrived(visit: Visit, answer: SignInFlow) -> Response:
     """To the next step, or signed in."""
     if answer.status in _NEXT:
         return visit.to(step(visit, answer.id, _NEXT[answer.status]))
-    home = f"{visit.base}/account{_TO.get(visit.request.query_params.get('to', ''), '')}"
-    return visit.to(offered_first(visit, answer.return_to or home, when=visit.app.policy.passkey.promote_at.login))
+    asked, promoted = visit.request.query_params.get("to", ""), visit.app.policy.passkey.promote_at
+    home = f"{visit.base}{TO.get(asked, '/account')}"
+    when = promoted.login or (promoted.registration and asked == FIRST)
+    return visit.to(offered_first(visit, answer.return_to or home, when=when))
 
 
 def refused(visit: Visit, error: errors.NotAllowedByPolicy) -> Response:
