@@ -174,13 +174,24 @@ def elsewhere(visit: Visit, found: SignInFlow | None, *, notice: str = "attempt_
     return _name(visit, notice=notice, status=410, typed=found.typed if found else None)
 
 
-def arrived(visit: Visit, answer: SignInFlow) -> Response:
-    """To the next step, or signed in."""
+async def straight_in(visit: Visit, typed: str, password: str) -> Response:
+    """Who has just registered, by what they typed there: a sign-in as any other, which the access policy decides."""
+    try:
+        flow = await _start(visit, typed)
+        if flow.status == "password":
+            flow = await visit.go_on(visit.api(f"sign-ins/{flow.id}/password"), {"password": password}, SignInFlow)
+    except errors.ServiceError as error:  # the account is there all the same; it goes on where sign-ins do
+        return visit.again(error, page=f"{visit.base}/sign-in", values={"identifier": typed})
+    return arrived(visit, flow, first=True)
+
+
+def arrived(visit: Visit, answer: SignInFlow, *, first: bool = False) -> Response:
+    """To the next step, or signed in. `first`: of an account that is new."""
     if answer.status in _NEXT:
         return visit.to(step(visit, answer.id, _NEXT[answer.status]))
     asked, promoted = visit.request.query_params.get("to", ""), visit.app.policy.passkey.promote_at
     home = f"{visit.base}{TO.get(asked, '/account')}"
-    when = promoted.login or (promoted.registration and asked == FIRST)
+    when = promoted.login or (promoted.registration and (first or asked == FIRST))
     return visit.to(offered_first(visit, answer.return_to or home, when=when))
 
 
