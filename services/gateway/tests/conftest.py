@@ -1,14 +1,15 @@
 """Fixtures of every service's own tests, for the gateway."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from gateway.settings import GatewaySettings
 from gateway.wiring import build
 from latchkey_contracts.brand import Brand
-from latchkey_contracts.configuration import Application, IdentityStore, SelfServicePolicy
+from latchkey_contracts.configuration import AccessPolicy, Application, IdentityStore, SelfServicePolicy
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 from servicekit.clock import ManualClock
@@ -31,11 +32,19 @@ PEERS = ("identity", "recovery", "mfa", "notifier")
 TRIES = 12  # that one network may do in a minute
 
 
-async def configure(db: Database) -> None:
+@pytest.fixture
+def configured(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    """What a section has other than its defaults, by its kind; a test is parametrized with it, indirectly."""
+    return getattr(request, "param", {})
+
+
+async def configure(db: Database, differs: Mapping[str, dict[str, Any]] | None = None) -> None:
     """One application, `demo`, as identity would have published it."""
+    other = {"self_service_policy": {}, "access_policy": {}} | dict(differs or {})
     parts = {
         "store": IdentityStore(name="Default"),
-        "self_service_policy": SelfServicePolicy(name="Default"),
+        "self_service_policy": SelfServicePolicy(name="Default", **other["self_service_policy"]),
+        "access_policy": AccessPolicy(name="Default", **other["access_policy"]),
         "application": Application(
             slug="demo", brand=Brand(name="Elmstead", brand="#0b3d45"), languages=["en", "ar", "de", "es", "fr"]
         ),
@@ -50,7 +59,9 @@ async def configure(db: Database) -> None:
 
 
 @pytest.fixture
-async def portal(dsn: str, db: Database, keys: Keys, clock: ManualClock, wakeups: Wakeups) -> AsyncIterator[httpx.AsyncClient]:
+async def portal(
+    dsn: str, db: Database, keys: Keys, clock: ManualClock, wakeups: Wakeups, configured: dict[str, dict[str, Any]]
+) -> AsyncIterator[httpx.AsyncClient]:
     """The gateway as it is wired, at https://id.example, with one application and nobody behind it."""
     settings = GatewaySettings.model_validate(
         {
@@ -68,7 +79,7 @@ async def portal(dsn: str, db: Database, keys: Keys, clock: ManualClock, wakeups
         }
     )
     health = Health("gateway", db, clock, settings)
-    await configure(db)
+    await configure(db, configured)
     wired = await build(Resources(settings, db, clock, keys, wakeups, settings.kafka(), health, "api"))
     for start in wired.on_start:
         await start()

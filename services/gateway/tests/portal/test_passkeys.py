@@ -29,6 +29,18 @@ def made() -> str:
     return json.dumps(PROOF)
 
 
+DESCRIPTION = {
+    "slug": "demo", "name": "Elmstead", "languages": ["en"], "attributes": [], "consents": [], "features": {"registration": True, "activation": False, "password_last": False},
+    "brand": {"name": "Elmstead", "brand": "#0b3d45", "radii": "soft", "logo": "none", "links": {}},
+    "identifiers": [{"kind": "email", "required": True}], "password": {"min_length": 15, "max_length": 128},
+}  # fmt: skip
+
+
+def promoted(**at: bool) -> dict[str, Any]:
+    """`configured` by it."""
+    return {"self_service_policy": {"passkey": {"promote_at": at}}}
+
+
 class TestSignIn:
     async def test_offered_by_the_name_s_field(self, browser: Browser) -> None:
         """MFA-3; by script, so without it there is nothing to press."""
@@ -146,6 +158,44 @@ class TestOffer:
         answer = await browser.portal.post(form.action, data=data, headers=OURS)
         assert answer.headers["location"] == led
 
+    @pytest.mark.parametrize(
+        ("configured", "asked", "led"),
+        [
+            (promoted(login=False, registration=True), "?to=first", OFFER),
+            (promoted(login=False, registration=True), "", "/demo/account"),
+            (promoted(login=False, registration=False), "?to=first", "/demo/account"),
+            (promoted(login=True, registration=False), "?to=personal", f"{OFFER}?to=personal"),
+        ],
+        indirect=["configured"],
+    )
+    async def test_as_the_policy_says(self, behind: Behind, browser: Browser, asked: str, led: str) -> None:
+        """Where the account was activated just now, the first sign-in is where the registration ends; the way on is kept."""
+        behind.says(READ, flow(behind, status="password", next=["password"]))
+        behind.says(f"POST /v1/apps/demo/sign-ins/{FLOW}/password", complete(behind))
+        await browser.open(f"/demo/sign-in/{FLOW}/password{asked}")
+        form = browser.forms()[0]
+        answer = await browser.portal.post(form.action, data={**form.hidden, "password": "x", "passkeys": "1"}, headers=OURS)
+        assert answer.headers["location"] == led
+
+    @pytest.mark.parametrize(
+        ("configured", "led"),
+        [(promoted(registration=True, login=False), OFFER), (promoted(registration=False), "/demo/account")],
+        indirect=["configured"],
+    )
+    async def test_after_a_registration_without_activation(self, behind: Behind, browser: Browser, led: str) -> None:
+        behind.says("GET /v1/apps/demo", DESCRIPTION)
+        behind.says("POST /v1/apps/demo/registrations", {**complete(behind), "kind": "registration"})
+        await browser.open("/demo/sign-up")
+        form = browser.forms()[0]
+        typed = {
+            "email": "mira@posteo.example",
+            "given_name": "Mira",
+            "password": "correct horse staple battery",
+            "passkeys": "1",
+        }
+        answer = await browser.portal.post(form.action, data={**form.hidden, **typed}, headers=OURS)
+        assert answer.headers["location"] == led
+
     async def test_never_in_the_way(self, behind: Behind, signed_in: Browser) -> None:
         """Nothing to offer, or nobody who could say."""
         behind.says("GET /v1/me/passkey-offer", {"offered": False})
@@ -179,3 +229,29 @@ async def send(browser: Browser, path: str, **fields: str) -> str:
     answer = await browser.portal.post(path, data={"csrf": csrf, "credential": made(), **fields}, headers=OURS)
     assert answer.status_code == 303
     return str(answer.headers["location"])
+
+
+@pytest.mark.parametrize("configured", [{"access_policy": {"passkey": {"enabled": False}}}], indirect=True)
+class TestSwitchedOff:
+    """D30: the access policy has no passkeys, so no page says a word of them."""
+
+    async def test_on_no_page(self, behind: Behind, browser: Browser, signed_in: Browser) -> None:
+        behind.says(READ, flow(behind, status="password", next=["password"]))
+        behind.says(f"GET /v1/apps/demo/password-resets/{FLOW}", {**flow(behind, status="complete"), "kind": "password_reset"})
+        pages = [f"/demo/sign-in/{FLOW}/password", f"/demo/reset?flow={FLOW}"]
+        pages += [SECURITY, f"{SECURITY}/add", "/demo/account", f"{SECURITY}/password", "/demo/help"]
+        for page in pages:
+            assert "passkey" not in (await signed_in.open(page)).lower(), page
+            assert signed_in.page.status_code == 200, page
+        signed_in.portal.cookies.delete("__Host-latchkey_session")
+        assert "passkey" not in (await browser.open("/demo/sign-in")).lower()
+        assert "webauthn" not in browser.page.text
+        assert "passkeys.js" not in browser.page.text
+
+    async def test_none_is_offered(self, behind: Behind, browser: Browser) -> None:
+        behind.says(READ, flow(behind, status="password", next=["password"]))
+        behind.says(f"POST /v1/apps/demo/sign-ins/{FLOW}/password", complete(behind))
+        await browser.open(f"/demo/sign-in/{FLOW}/password")
+        form = browser.forms()[0]
+        answer = await browser.portal.post(form.action, data={**form.hidden, "password": "x", "passkeys": "1"}, headers=OURS)
+        assert answer.headers["location"] == "/demo/account"

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from latchkey_contracts.http.access import AccessState
+from latchkey_contracts.http.registration import Identifiers, RegistrationRequest
 from latchkey_contracts.http.sign_in import PasswordRequest, SignInRequest
 from servicekit.errors import CredentialsWrong, FlowEnded, NotAllowedByPolicy, Overloaded
 
@@ -66,3 +67,35 @@ class TestDenied:
         body = SignInRequest(identifier=EMAIL, password=ruled.old, client="api")
         with pytest.raises(NotAllowedByPolicy):
             await ruled.sign_ins.start("demo", body, replace(ruled.here, api_client=True))
+
+
+class TestRegistrationWithoutActivation:
+    """D4, MFA-7: no session past what the policy decides at each sign-in."""
+
+    async def register(self, customers, **policy):
+        policies = {"access_policies": [{"name": "Default", **policy}]}
+        open_ = {"self_service_policies": [{"name": "Default", "registration": {"activation": False}}]}
+        await customers.configuration.apply({**deepcopy(customers.document), **policies, **open_})
+        body = RegistrationRequest(identifiers=Identifiers(email="kim@posteo.example", username="kim"), password=customers.old)
+        return await customers.registrations.start("demo", body, customers.here)
+
+    @pytest.mark.parametrize(
+        "policy", [{"rules": [RULE]}, {"second_factor": {"required": True}}, {"workflow": "factor_then_password"}]
+    )
+    async def test_a_sign_in_follows(self, customers, db, policy):
+        flow = await self.register(customers, **policy)
+        assert (flow.status, flow.session, flow.next) == ("activated", None, [])
+        async with db.read() as conn:
+            assert await conn.fetchval("SELECT count(*) FROM session") == 0
+        assert len(await customers.told("user_activated")) == 1
+
+    async def test_denied(self, customers):
+        await self.register(customers, rules=[RULE])
+        customers.mfa.always = AccessState(decision="deny")
+        with pytest.raises(NotAllowedByPolicy):
+            await customers.sign_in("kim")
+
+    async def test_where_it_decides_nothing(self, customers):
+        flow = await self.register(customers)
+        assert flow.status == "complete"
+        assert flow.session is not None

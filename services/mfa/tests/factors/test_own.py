@@ -15,6 +15,8 @@ async def test_it_counts_at_once(desk):
     added = await desk.made.confirming.add(OWN, desk.granted("factor.add", GRANT))
     assert (added.status, added.kind, added.to) == ("active", "email", "m•••@p•••")
     assert [enrolled for enrolled, _ in desk.identity.marked] == [True]
+    async with desk.db.read() as conn:
+        assert await conn.fetchval("SELECT count(*) FROM work WHERE kind = 'factor.activate'") == 1
     assert desk.identity.active_when_marked == [0], "identity knows first"
     assert [one.id for one in (await desk.made.factors.listing(desk.mira)).items] == [added.id]
     assert await desk.notices() == ["factor_added"]

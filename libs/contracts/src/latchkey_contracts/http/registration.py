@@ -59,7 +59,7 @@ class RegistrationFlow(Flow):
 
     kind: Literal["registration"] = Field(default="registration", description="What is being done")
     status: Literal["check_your_messages", "password", "activated", "complete", "ended"] = Field(
-        description="`password`: proven, and a password is awaited; `activated`: sign-in follows; `complete`: signed in at once, where activation is off"
+        description="`password`: proven, and a password is awaited; `activated`: sign-in follows; `complete`: signed in at once, where activation is off and the access policy decides nothing"
     )
     typed: str | None = Field(
         default=None,

@@ -4,7 +4,15 @@ from urllib.parse import urlencode
 
 from .visit import Visit
 
-_LEADS = {"password_set": "/account?password_set=1", "security": "/account/security", "password": "/account/security/password"}
+# Where a sign-in leads, by what `to` says; nothing else is followed.
+TO = {
+    "password": "/account/security/password",
+    "security": "/account/security",
+    "add": "/account/security/add",
+    "personal": "/account/personal",
+    "notifications": "/account/notifications",
+}
+_LEADS = {"password_set": "/account?password_set=1", **TO}
 
 
 def offered_first(visit: Visit, onward: str, *, when: bool) -> str:

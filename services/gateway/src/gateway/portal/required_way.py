@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from .acts import ADDED
 from .fields import required
 from .security import fours, kind_of, offered_of, proof_of, written
-from .sign_in import arrived, attempt, elsewhere, step
+from .sign_in import CARRIED, arrived, attempt, elsewhere, step
 from .visit import Visit, VisitDep
 from .ways import APP_DIGITS, pressed
 
@@ -29,7 +29,7 @@ async def choose(visit: VisitDep, flow: UUID) -> Response:
     found = await attempt(visit, flow)
     if found is None or "factor" not in found.actions:
         return elsewhere(visit, found)
-    return visit.page("add_way.html", offered=offered_of(found.enrol), saved=None, required=True, root=_root(visit, flow))
+    return visit.page("add_way.html", offered=offered_of(found.enrol), saved=None, required=True, **_frame(visit, flow))
 
 
 @routes.post("/{app}/sign-in/{flow}/factors/add")
@@ -45,7 +45,7 @@ async def ask_target(visit: VisitDep, flow: UUID, kind: str) -> Response:
         return elsewhere(visit, found)
     if ADDED.get(kind) != f"add/{kind}":
         raise errors.NotFound
-    return visit.page("add_target.html", kind=kind, safer="totp" in found.enrol, required=True, root=_root(visit, flow))
+    return visit.page("add_target.html", kind=kind, safer="totp" in found.enrol, required=True, **_frame(visit, flow))
 
 
 @routes.post("/{app}/sign-in/{flow}/factors/add/{kind}")
@@ -59,7 +59,7 @@ async def set_up(visit: VisitDep, flow: UUID, factor: UUID) -> Response:
     found = await _read(visit, flow, factor)
     if found is None or found.status != "pending":
         return visit.to(step(visit, flow, "action"))
-    shown: dict[str, Any] = {"factor": found, "required": True, "root": _root(visit, flow)}
+    shown: dict[str, Any] = {"factor": found, "required": True, **_frame(visit, flow)}
     problem = visit.told(errors.CodeWrong, errors.CodeExpired, errors.PasskeyWrong, errors.MoreProofRequired)
     if found.passkey is not None:
         options = visit.api(f"sign-ins/{flow}/factors/{factor}")
@@ -93,12 +93,12 @@ async def confirm(visit: VisitDep, flow: UUID, factor: UUID) -> Response:
             await visit.go_on(f"{path}/resend", None, Factor, peer="mfa")
         except _OVER:
             return visit.again()  # the page says where it stands
-        return visit.to(f"{_root(visit, flow)}/ways/{factor}?sent=1")
+        return visit.to(f"{_page(visit, flow, f'ways/{factor}')}{'&' if visit.query(*CARRIED) else '?'}sent=1")
     body = {} if "saved" in fields else proof_of(fields)
     try:
         answer = await visit.go_on(f"{path}/confirm", body, SignInFlow, peer="mfa")
     except errors.CodeBurned:
-        return visit.again(page=f"{_root(visit, flow)}/add", values={}, done="set_up_over")
+        return visit.again(page=_page(visit, flow, "add"), values={}, done="set_up_over")
     except _OVER:
         return visit.to(step(visit, flow, "action"))
     return arrived(visit, answer)
@@ -119,13 +119,17 @@ async def _begin(visit: Visit, flow: UUID, body: dict[str, str]) -> Response:
         factor = await visit.go_on(visit.api(f"sign-ins/{flow}/factors"), body, Factor, peer="mfa")
     except _OVER:
         return visit.to(step(visit, flow, "action"))
-    return visit.to(f"{_root(visit, flow)}/ways/{factor.id}")
+    return visit.to(_page(visit, flow, f"ways/{factor.id}"))
 
 
 async def _read(visit: Visit, flow: UUID, factor: UUID) -> Factor | None:
     return await visit.flow(visit.api(f"sign-ins/{flow}/factors/{factor}"), Factor, peer="mfa")
 
 
-def _root(visit: Visit, flow: UUID) -> str:
-    """Where these pages are, as those of the account are below `/account/security`."""
-    return f"{visit.base}/sign-in/{flow}/factors"
+def _frame(visit: Visit, flow: UUID) -> dict[str, Any]:
+    """Where these pages are, as those of the account are below `/account/security`; `more`: where the customer wanted to go."""
+    return {"root": f"{visit.base}/sign-in/{flow}/factors", "more": visit.query(*CARRIED)}
+
+
+def _page(visit: Visit, flow: UUID, path: str) -> str:
+    return step(visit, flow, f"factors/{path}")

@@ -12,19 +12,13 @@ from starlette.responses import Response
 from gateway.limits.service import NetworkLimit
 
 from .fields import required, twice
-from .offers import offered_first
+from .offers import TO, offered_first
 from .visit import Instead, Visit, VisitDep
 
 routes = APIRouter()
 # Where the customer wanted to go, kept over the steps.
 CARRIED = ("return_to", "to")
-_TO = {
-    "password": "/security/password",
-    "security": "/security",
-    "add": "/security/add",
-    "personal": "/personal",
-    "notifications": "/notifications",
-}
+FIRST = "first"  # of an account that was activated just now
 # Why it is over, where nothing else says it.
 ENDINGS = ("attempt_over", "tries_over", "denied")
 WRONG_PASSKEY = (errors.PasskeyWrong, errors.MoreProofRequired)
@@ -180,12 +174,25 @@ def elsewhere(visit: Visit, found: SignInFlow | None, *, notice: str = "attempt_
     return _name(visit, notice=notice, status=410, typed=found.typed if found else None)
 
 
-def arrived(visit: Visit, answer: SignInFlow) -> Response:
-    """To the next step, or signed in."""
+async def straight_in(visit: Visit, typed: str, password: str) -> Response:
+    """Who has just registered, by what they typed there: a sign-in as any other, which the access policy decides."""
+    try:
+        flow = await _start(visit, typed)
+        if flow.status == "password":
+            flow = await visit.go_on(visit.api(f"sign-ins/{flow.id}/password"), {"password": password}, SignInFlow)
+    except errors.ServiceError as error:  # the account is there all the same; it goes on where sign-ins do
+        return visit.again(error, page=f"{visit.base}/sign-in", values={"identifier": typed})
+    return arrived(visit, flow, first=True)
+
+
+def arrived(visit: Visit, answer: SignInFlow, *, first: bool = False) -> Response:
+    """To the next step, or signed in. `first`: of an account that is new."""
     if answer.status in _NEXT:
         return visit.to(step(visit, answer.id, _NEXT[answer.status]))
-    home = f"{visit.base}/account{_TO.get(visit.request.query_params.get('to', ''), '')}"
-    return visit.to(offered_first(visit, answer.return_to or home, when=visit.app.policy.passkey.promote_at.login))
+    asked, promoted = visit.request.query_params.get("to", ""), visit.app.policy.passkey.promote_at
+    home = f"{visit.base}{TO.get(asked, '/account')}"
+    when = promoted.login or (promoted.registration and (first or asked == FIRST))
+    return visit.to(offered_first(visit, answer.return_to or home, when=when))
 
 
 def refused(visit: Visit, error: errors.NotAllowedByPolicy) -> Response:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from . import i18n
 from .fields import required, twice
 from .offers import offered_first
+from .sign_in import straight_in
 from .visit import Visit, VisitDep
 from .words import LABELS
 
@@ -43,6 +44,8 @@ async def register(visit: VisitDep) -> Response:
         flow = await visit.start(visit.api("registrations"), body, RegistrationFlow)
     except errors.UsernameTaken:
         raise errors.ValidationFailed([errors.FieldError("/username", "username_taken", "")]) from None
+    if flow.status == "activated":  # without activation, where the access policy decides who comes in
+        return await straight_in(visit, next(iter(body["identifiers"].values())), body["password"])
     if flow.status != "complete":
         return visit.to(_waiting(visit, flow.id))
     return visit.to(offered_first(visit, f"{visit.base}/account", when=visit.app.policy.passkey.promote_at.registration))

@@ -1,4 +1,4 @@
-"""Registration without activation: the account is there at once, with a session (R8, D4)."""
+"""Registration without activation: the account is there at once, with a session unless the access policy decides at each sign-in (R8, D4)."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from servicekit.web.caller import Caller
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier
 from identity.credentials import store as credentials
-from identity.sessions.service import PASSWORD, Started
+from identity.sessions.service import PASSWORD
 
 from . import rules
 from .tools import Tools
@@ -26,7 +26,8 @@ class AtOnce:
     async def start(
         self, app: Resolved, body: RegistrationRequest, identifiers: list[Identifier], password_hash: str, caller: Caller
     ) -> RegistrationFlow:
-        """Activation is off, or the store has nothing to prove (R8, D4): the account is there at once, with a session.
+        """Activation is off, or the store has nothing to prove (R8, D4): the account is there at once, with a session. Where rules, a required
+        factor or another workflow decide at each sign-in, they decide at this one: it follows, and nobody comes in past it (MFA-7).
 
         The one place where an identifier in use is told, since nobody's mailbox could tell it (REG-1's stated exception).
         """
@@ -48,10 +49,11 @@ class AtOnce:
                     language=language,
                 )
             )
-            started: Started = await self._t.sessions.start(tx, account_id=account_id, app=app, caller=caller, methods=[PASSWORD])
-            answer = RegistrationFlow(
-                id=flow_id, status="complete", expires_at=started.expires_at, next=[], session=started.for_client()
-            )
+            answer = RegistrationFlow(id=flow_id, status="activated", expires_at=tx.now, next=[])
+            if not app.access.asks_always:
+                started = await self._t.sessions.start(tx, account_id=account_id, app=app, caller=caller, methods=[PASSWORD])
+                session = {"status": "complete", "expires_at": started.expires_at, "session": started.for_client()}
+                answer = answer.model_copy(update=session)
             await self._t.idempotency.store(tx, caller, 202, answer)
         return answer
 

@@ -10,7 +10,7 @@ from latchkey_contracts.http.factors import FactorChoice, FactorKind
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Tx
 from servicekit.devices import in_words
-from servicekit.errors import NotFound
+from servicekit.errors import FlowEnded, NotFound
 from servicekit.process.configuration import Resolved
 from servicekit.proof import new_match, same_browser
 from servicekit.web.caller import Caller
@@ -204,6 +204,20 @@ async def mine(conn: Conn, flow_id: UUID, caller: Caller) -> Challenge:
     if found is None or not is_mine(found, caller):
         raise NotFound
     return found
+
+
+async def taken_up(tools: Tools, tx: Tx, flow_id: UUID) -> tuple[Challenge, Resolved] | None:
+    """Locked, for one try. None: it was proven before, by this very window, whose answer was lost. Raises NotFound, FlowEnded."""
+    found = await store.lock(tx, flow_id)
+    if found is None:
+        raise NotFound
+    app = tools.configuration.application(found.application)
+    set_tenant(str(app.store.id), "user")
+    if found.status == "proven":
+        return None
+    if found.status == "ended" or found.expires_at <= tx.now:
+        raise FlowEnded
+    return found, app
 
 
 def is_mine(one: Challenge, caller: Caller) -> bool:

@@ -6,7 +6,6 @@ from latchkey_contracts.http.passkeys import PasskeyOptions, PasskeyProof
 from latchkey_contracts.http.sign_in import SignInFlow
 from latchkey_contracts.http.step_up import StepUpFlow
 from latchkey_contracts.mfa import ChallengeFailed
-from servicekit.context import set_tenant
 from servicekit.db import Conn, Tx
 from servicekit.errors import FlowEnded, NotFound, PasskeyWrong, ServiceError, StepMissing, TooManyRequests
 from servicekit.failpoints import failpoint
@@ -20,7 +19,7 @@ from mfa.passkeys.service import Proven, Unproven, error_of
 from mfa.sending import SIGN_IN
 
 from . import store
-from .access import usable_now
+from .access import taken_up, usable_now
 from .passkey_alone import PasskeyAlone
 from .passkey_flow import Parts, PasskeyFlow, about, log_wrong, mine_or_none, sign_in_path
 from .service import FAILURES
@@ -92,15 +91,9 @@ class PasskeyChallenges(PasskeyFlow):
     async def _try(self, flow_id: UUID, body: PasskeyProof, caller: Caller) -> ServiceError | None:
         """Why it isn't proven, which is told once it is committed."""
         async with self._t.db.transaction() as tx:
-            found = await store.lock(tx, flow_id)
-            if found is None:
-                raise NotFound
-            app = self._t.configuration.application(found.application)
-            set_tenant(str(app.store.id), "user")
-            if found.status == "proven":
-                return None  # by this very window before, whose answer was lost
-            if found.status == "ended" or found.expires_at <= tx.now:
-                raise FlowEnded
+            if (taken := await taken_up(self._t, tx, flow_id)) is None:
+                return None
+            found, app = taken
             usable = {one.id: one for one in usable_now(app, await factors.of(tx, found.account_id)) if one.kind == "passkey"}
             if not usable:
                 raise StepMissing

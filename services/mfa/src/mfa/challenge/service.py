@@ -14,9 +14,8 @@ from latchkey_contracts.http.sign_in import SignInFlow
 from latchkey_contracts.http.step_up import StepUpFlow
 from latchkey_contracts.mfa import ChallengeFailed, ChallengeSucceeded
 from pydantic import BaseModel
-from servicekit.context import set_tenant
 from servicekit.db import Tx
-from servicekit.errors import CodeBurned, CodeExpired, CodeWrong, FlowEnded, NotFound, ServiceError, TooManyRequests
+from servicekit.errors import CodeBurned, CodeExpired, CodeWrong, NotFound, ServiceError, TooManyRequests
 from servicekit.failpoints import failpoint
 from servicekit.keys import Keys
 from servicekit.logging import security_event
@@ -35,7 +34,7 @@ from mfa.tools import Tools
 from mfa.trusted_devices.service import TrustedDevices
 
 from . import store
-from .access import is_mine, usable_now
+from .access import is_mine, taken_up, usable_now
 from .store import Challenge
 
 PURPOSE = SIGN_IN
@@ -87,10 +86,10 @@ class Challenges:
                 or not is_mine(found, caller)
             ):
                 raise NotFound
+            text = recovery_codes.read(code)
+            if text is None or found.status != "waiting":
+                return {}
             ours = await factors.of(conn, found.account_id)
-        text = recovery_codes.read(code)
-        if text is None or found.status != "waiting":
-            return {}
         return {
             one.id: await recovery_codes.hashed(self._keys, text, one.salt) for one in ours if one.active and one.salt is not None
         }
@@ -98,15 +97,9 @@ class Challenges:
     async def _try(self, flow_id: UUID, body: FactorCode, hashes: dict[UUID, bytes], caller: Caller) -> ServiceError | None:
         """Why it isn't proven, which is told once it is committed."""
         async with self._t.db.transaction() as tx:
-            found = await store.lock(tx, flow_id)
-            if found is None:
-                raise NotFound
-            app = self._t.configuration.application(found.application)
-            set_tenant(str(app.store.id), "user")
-            if found.status == "proven":
-                return None  # by this very window before, whose answer was lost
-            if found.status == "ended" or found.expires_at <= tx.now:
-                raise FlowEnded
+            if (taken := await taken_up(self._t, tx, flow_id)) is None:
+                return None
+            found, app = taken
             key = self._slow(found.account_id, caller)
             decision = await self._t.throttle.take(tx, [(key, await self._pace(tx, found.account_id, caller))])
             if not decision.allowed:

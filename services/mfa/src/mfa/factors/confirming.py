@@ -93,15 +93,16 @@ class Confirming:
                 raise NotFound
             if found.active:
                 return None, None
-            if found.status == "pending":
-                if found.expires_at is not None and found.expires_at <= tx.now:
-                    return None, CodeExpired()
-                step, refused = await self._right(tx, found, given, caller)
-                if refused is not None:
-                    return None, refused
-                await store.proven(tx, factor_id, step)
-                if hashes:
-                    await store.add_codes(tx, factor_id, hashes)
+            if found.status != "pending":
+                return await activation.left(tx, factor_id, account_id, caller), None
+            if found.expires_at is not None and found.expires_at <= tx.now:
+                return None, CodeExpired()
+            step, refused = await self._right(tx, found, given, caller)
+            if refused is not None:
+                return None, refused
+            await store.proven(tx, factor_id, step)
+            if hashes:
+                await store.add_codes(tx, factor_id, hashes)
             return await activation.due(tx, factor_id, account_id, caller), None
 
     async def _right(self, tx: Tx, found: Factor, given: Given, caller: Caller) -> tuple[int | None, ServiceError | None]:
