@@ -44,7 +44,7 @@ def write_breaches(path: Path, passwords: list[str]) -> None:
 
 
 def configuration(folder: Path, *return_urls: str) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `later` (the password last), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone), `required` (a second factor is required)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `later` (the password last), `off` (whatever a policy can switch off), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone), `required` (a second factor is required)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     demo["return_urls"] += return_urls
@@ -62,6 +62,20 @@ def configuration(folder: Path, *return_urls: str) -> Path:
         {"name": "Lost, open", "total_loss_recovery": {"enabled": True}, "registration": {"activation": False}},
         {"name": "Later", "password_input": {"defer": True}},
         {"name": "Brief", "session": {"idle": "1 min"}},
+        {
+            "name": "Off",
+            **{
+                name: {"enabled": False}
+                for name in (
+                    "registration",
+                    "username_reminder",
+                    "password_reset",
+                    "password_change",
+                    "personal_information",
+                    "notification_preferences",
+                )
+            },
+        },
         {"name": "Closed", "password_reset": {"enabled": False}, "username_reminder": {"enabled": False}},
     ]
     document["access_policies"].append({"name": "Required", "second_factor": {"required": True}})
@@ -74,6 +88,7 @@ def configuration(folder: Path, *return_urls: str) -> Path:
         ("lostcalls", "All three", "Lost"),
         ("brief", "Default", "Brief"),
         ("later", "Default", "Later"),
+        ("off", "Default", "Off"),
         ("closed", "Default", "Closed"),
         ("zinnia", "Other", "Default"),
         ("calls", "All three", "Default"),

@@ -1,0 +1,122 @@
+"""R46: what a self-service policy switches off is shown by no page, refused by the API, and whoever asks all the same is told where to get help."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from latchkey_contracts.configuration import SelfServicePolicy
+from testkit.stack import PASSWORD, Person, Product, new_email, person
+
+from .tab import Tab
+
+NEW = "a wholly new password for it"
+
+
+@dataclass(frozen=True)
+class Switched:
+    """`page`: its address below the application; `link`: how other pages would lead there. `signed_in`: one of the account's."""
+
+    method: str
+    path: str
+    body: dict[str, Any]
+    page: str
+    link: str
+    signed_in: bool = True
+
+
+SWITCHES = {
+    "registration": Switched(
+        "POST",
+        "/v1/apps/off/registrations",
+        {"identifiers": {"email": new_email()}, "password": PASSWORD, "client": "api"},
+        "/sign-up",
+        "/off/sign-up",
+        signed_in=False,
+    ),
+    "username_reminder": Switched(
+        "POST",
+        "/v1/apps/off/username-reminders",
+        {"email": new_email(), "client": "api"},
+        "/help/username",
+        "/off/help/username",
+        signed_in=False,
+    ),
+    "password_reset": Switched(
+        "POST",
+        "/v1/apps/off/password-resets",
+        {"identifier": new_email(), "client": "api"},
+        "/reset",
+        "/off/reset",
+        signed_in=False,
+    ),
+    "password_change": Switched(
+        "PUT",
+        "/v1/me/password",
+        {"current_password": PASSWORD, "password": NEW},
+        "/account/security/password",
+        "/off/account/security/password",
+    ),
+    "personal_information": Switched("PATCH", "/v1/me", {"profile": {}}, "/account/personal", "/off/account/personal"),
+    "notification_preferences": Switched(
+        "PATCH", "/v1/me/notification-preferences", {"items": []}, "/account/notifications", "/off/account/notifications"
+    ),
+}
+# What there is nothing of yet, so nothing to switch off.
+NOT_YET = {"consents", "data_copy", "account_deletion", "invitation"}
+
+
+@pytest.fixture(scope="module")
+def mira(product: Product) -> Any:
+    with product.client() as http:
+        found = person(product, http).activate()
+        found.app = "off"
+        found.sign_in()
+        yield found
+
+
+@pytest.fixture
+def tab(product: Product, mira: Person) -> Tab:
+    """Signed in."""
+    found = Tab(product)
+    found.open("/off/sign-in")
+    found.set("latchkey_session", mira.session_token)
+    return found
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_refused_by_the_api(mira: Person, http: httpx.Client, name: str) -> None:
+    one = SWITCHES[name]
+    headers = {**mira.bearer, "If-Match": "*"} if one.signed_in else {}
+    answer = http.request(one.method, one.path, json=one.body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "feature_disabled"), answer.text
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_its_page_says_where_there_is_help(tab: Tab, name: str) -> None:
+    one = SWITCHES[name]
+    if not one.signed_in:
+        tab.drop("latchkey_session")
+    page = tab.open(f"/off{one.page}")
+    assert page.status == (200 if name == "registration" else 403), page.title
+    assert "form" not in page.main or f'action="/off{one.page}"' not in page.main
+    assert "/off/help/people" in page.main
+
+
+@pytest.mark.parametrize("where", ["/account", "/account/security", "/sign-in", "/help"])
+def test_no_page_leads_there(tab: Tab, where: str) -> None:
+    if not where.startswith("/account"):
+        tab.drop("latchkey_session")
+    page = tab.open(f"/off{where}")
+    assert page.status == 200
+    assert not [one.link for one in SWITCHES.values() if f'"{one.link}"' in page.html]
+
+
+def test_every_switch_is_here() -> None:
+    """Of the policy as the contract has it."""
+    there = {
+        name
+        for name, field in SelfServicePolicy.model_fields.items()
+        if "enabled" in getattr(field.annotation, "model_fields", {})
+    }
+    assert there - {"total_loss_recovery"} == set(SWITCHES) | NOT_YET, "off by itself: total-loss recovery has tests of its own"
