@@ -97,6 +97,8 @@ def configuration(folder: Path, *return_urls: str) -> Path:
         other = {**demo, "slug": slug, "store": store, "self_service_policy": policy, "friendly_urls": [], "consents": []}
         if store == "All three":  # an account may begin with a phone
             other["notification_policy"] = "Phone first"
+        if slug == "off":
+            other |= {"friendly_urls": ["shopper-club"], "disabled_urls": ["former-club"]}
         if slug == "required":
             other["access_policy"] = "Required"
         document["applications"].append({**other, "brand": brand} if slug == "zinnia" else other)

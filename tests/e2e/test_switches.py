@@ -1,10 +1,13 @@
 """R46: what a self-service policy switches off is shown by no page, refused by the API, and whoever asks all the same is told where to get help."""
 
+import io
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
+from latchkey_cli.cli import main
 from latchkey_contracts.configuration import SelfServicePolicy
 from testkit.stack import PASSWORD, Person, Product, new_email, person
 
@@ -110,6 +113,24 @@ def test_no_page_leads_there(tab: Tab, where: str) -> None:
     page = tab.open(f"/off{where}")
     assert page.status == 200
     assert not [one.link for one in SWITCHES.values() if f'"{one.link}"' in page.html]
+
+
+def test_short_addresses(product: Product, tab: Tab) -> None:
+    """R31, E31: as somebody hears it; one that was given up says so; each is counted, and spelt out for helpers."""
+    for said in ("demo", "DEMO", "shopper-club", "ShopperClub"):
+        assert tab.open(f"/go/{said}").url.endswith("/account") or "/sign-in" in tab.open(f"/go/{said}").url
+    page = tab.open("/go/former-club")
+    assert (page.status, page.title) == (403, "This isn’t offered here")
+    assert tab.open("/go/nobody").status == 404
+    metrics = [
+        httpx.get(f"http://127.0.0.1:{product.stack.ports[f'gateway.{replica}.management']}/metrics").text for replica in (0, 1)
+    ]
+    assert any('latchkey_friendly_urls_followed_total{enabled="false",url="former-club"}' in one for one in metrics)
+    out = io.StringIO()
+    where = ["--identity-url", product.stack.url("identity"), "--keys-dir", str(product.stack.data / "keys")]
+    with redirect_stdout(out), pytest.raises(SystemExit, match=r"^0$"):
+        main(["friendly-urls", *where])
+    assert "/go/demo                     demo                 Delta, Echo, Mike, Oscar" in out.getvalue().splitlines()
 
 
 def test_every_switch_is_here() -> None:

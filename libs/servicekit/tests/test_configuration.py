@@ -16,7 +16,7 @@ from latchkey_contracts.identity import (
 from servicekit.db import Database
 from servicekit.errors import NotFound
 from servicekit.events.wakeups import Wakeups
-from servicekit.process.configuration import ConfigurationCopy, first_load
+from servicekit.process.configuration import ConfigurationCopy, Friendly, first_load
 
 BRAND = {"name": "Zinnia", "brand": "#0b3d45"}
 
@@ -76,7 +76,7 @@ class TestCopy:
         assert found.application.brand.name == "Zinnia"
         assert found.store.name == "Default"
         assert found.policy.registration.link_lifetime.total_seconds() == 3600
-        assert copy.friendly("FLOWER") == "zinnia"
+        assert copy.friendly("FLOWER") == Friendly("flower", "zinnia", enabled=True)
         assert copy.slugs() == ["zinnia"]
 
     async def test_it_waits_for_what_has_not_come_yet(self, copy, hear):

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from . import __version__, access_commands, delivery_commands, record_commands, template_commands
+from . import __version__, access_commands, delivery_commands, friendly_commands, record_commands, template_commands
 from .surroundings import Parser, Unusable, Where, add_keys_dir, add_url, clock, complain, environment, keys_dir, local, say
 
 
@@ -142,6 +142,7 @@ GROUPS: Sequence[Callable[[Any], None]] = (
     _add_apply,
     _add_notifier,
     access_commands.add,
+    friendly_commands.add,
     record_commands.add,
     _add_keys,
     _add_topics,

@@ -264,6 +264,27 @@ class TestApplications:
             "/applications/0/friendly_urls/0": "flower belongs to rose already"
         }
 
+    @pytest.mark.parametrize(("one", "other"), [("modern", "modem"), ("photo", "foto"), ("kimshop", "kim-shop")])
+    def test_e31_none_is_taken_for_another_s(self, one, other):
+        both = [
+            {"slug": "zinnia", "brand": BRAND, "friendly_urls": [one]},
+            {"slug": "rose", "brand": BRAND, "friendly_urls": [other]},
+        ]
+        assert problems(document(applications=both)) == {
+            "/applications/1/friendly_urls/0": f"{other} is taken for {one}, which belongs to zinnia already"
+        }
+        both[1] = {**both[0], "friendly_urls": [one, other]}
+        assert problems(document(applications=[both[1]])) == {}, "one's own may be alike: both lead to the same place"
+
+    def test_e31_one_that_was_given_up_is_nobody_else_s(self):
+        given_up = {"slug": "zinnia", "brand": BRAND, "disabled_urls": ["flower"]}
+        rose = {"slug": "rose", "brand": BRAND, "friendly_urls": ["flower"]}
+        assert problems(document(applications=[given_up, rose])) == {
+            "/applications/1/friendly_urls/0": "flower belongs to zinnia already"
+        }
+        twice = {**given_up, "friendly_urls": ["flower"]}
+        assert problems(document(applications=[twice])) == {"/applications/0/disabled_urls/0": "flower stands here twice"}
+
     def test_an_application_may_keep_its_own(self):
         mine = Application(slug="zinnia", brand=BRAND, friendly_urls=["flower"])
         assert problems(with_application(friendly_urls=["flower"]), Known(applications={"zinnia": mine})) == {}

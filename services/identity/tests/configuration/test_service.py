@@ -11,6 +11,7 @@ from latchkey_contracts.configuration import configuration_id
 from servicekit.db import Database
 from servicekit.errors import NotFound, ValidationFailed
 from servicekit.events.wakeups import Wakeups
+from servicekit.process.configuration import Friendly
 
 DOCUMENT: dict[str, Any] = {
     "identity_stores": [{"name": "Default"}],
@@ -112,7 +113,7 @@ class TestLookUp:
         found = configuration.application("zinnia")
         assert found.store.id == configuration_id("store", "Default")
         assert found.policy.registration.link_lifetime.total_seconds() == 12 * 3600
-        assert configuration.friendly("Flower") == "zinnia"
+        assert configuration.friendly("Flower") == Friendly("flower", "zinnia", enabled=True)
         assert configuration.friendly("weed") is None
 
     async def test_d31_another_replica_sees_it_within_five_seconds(self, configuration, db, document):

@@ -32,7 +32,10 @@ class Application(Part):
     languages: list[Literal["en", "ar", "de", "es", "fr"]] = Field(default=["en"], min_length=1)
     default_language: Literal["en", "ar", "de", "es", "fr"] = "en"
     timezone: str = "UTC"
-    friendly_urls: list[str] = Field(default_factory=list, max_length=10)
+    friendly_urls: list[str] = Field(default_factory=list, max_length=10, description="Short addresses, /go/<friendly url>")
+    disabled_urls: list[str] = Field(
+        default_factory=list, max_length=50, description="Former ones: they lead nowhere, and nobody else gets them"
+    )
     return_urls: list[str] = Field(default_factory=list, max_length=50, description="Exact matches only (WEB-12)")
     consents: list[Consent] = Field(default_factory=list, max_length=50)
 

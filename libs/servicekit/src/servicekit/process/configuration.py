@@ -86,12 +86,21 @@ class Resolved:
         return self.speaks(asked) or self.speaks(caller.language) or self.application.default_language
 
 
+@dataclass(frozen=True)
+class Friendly:
+    """A short address of an application; one that isn't enabled leads nowhere (E31)."""
+
+    url: str
+    application: str
+    enabled: bool
+
+
 class Configuration:
     """Plain dictionary look-ups in memory."""
 
     def __init__(self) -> None:
         self._applications: dict[str, Resolved] = {}
-        self._friendly: dict[str, str] = {}
+        self._friendly: dict[str, Friendly] = {}
 
     def application(self, slug: str) -> Resolved:
         """Raises NotFound."""
@@ -103,9 +112,12 @@ class Configuration:
     def knows(self, slug: str | None) -> bool:
         return slug in self._applications
 
-    def friendly(self, slug: str) -> str | None:
-        """The application's slug behind /go/<slug> (R31), however it was written."""
-        return self._friendly.get(slug.lower())
+    def friendly(self, url: str) -> Friendly | None:
+        """What is behind /go/<url> (R31), in capitals or without its dashes, too."""
+        return self._friendly.get(url.lower().replace("-", ""))
+
+    def friendly_urls(self) -> list[Friendly]:
+        return list(self._friendly.values())
 
     def slugs(self) -> list[str]:
         return sorted(self._applications)
@@ -135,7 +147,12 @@ class Configuration:
                 if slug in self._applications:
                     found[slug] = self._applications[slug]
         self._applications = found
-        self._friendly = {url: slug for slug, resolved in found.items() for url in resolved.application.friendly_urls}
+        self._friendly = {
+            url.replace("-", ""): Friendly(url, slug, enabled)
+            for slug, resolved in found.items()
+            for enabled, urls in ((False, resolved.application.disabled_urls), (True, resolved.application.friendly_urls))
+            for url in urls
+        }
 
 
 def _resolve(

@@ -1,6 +1,7 @@
 """The hosted pages: each reads a form, makes the same call as the API, and shows a page. No logic of their own."""
 
 from fastapi import APIRouter, FastAPI
+from prometheus_client import Counter
 from servicekit import errors
 from servicekit.errors import ServiceError
 from servicekit.process.configuration import Configuration
@@ -38,6 +39,7 @@ from .visit import PLAIN, Instead, Visit
 PAGES = (
     sign_up, second_step, required_way, passkeys, sign_in, links, help, lost_mailbox, reminder, reset, account, personal, notifications, security, activity, step_up,
 )  # fmt: skip
+_FOLLOWED = Counter("latchkey_friendly_urls_followed", "Presses on short addresses (E31)", ["url", "enabled"])
 _BY_CODE = {"feature_disabled": "not_offered.html", "not_allowed_by_policy": "not_offered.html"}
 _BY_STATUS = {403: "forbidden.html", 404: "not_found.html", 429: "too_many.html", 503: "busy.html"}
 
@@ -100,10 +102,13 @@ def _ways_in(routes: APIRouter, configuration: Configuration) -> None:
 
     @routes.get("/go/{friendly}")
     async def go(friendly: str) -> Response:
-        slug = configuration.friendly(friendly)
-        if slug is None:
+        found = configuration.friendly(friendly)
+        if found is None:
             raise errors.NotFound
-        return RedirectResponse(f"/{slug}/account", 303)
+        _FOLLOWED.labels(url=found.url, enabled=str(found.enabled).lower()).inc()
+        if not found.enabled:
+            raise errors.FeatureDisabled
+        return RedirectResponse(f"/{found.application}/account", 303)
 
     @routes.get("/{app}")
     async def start(app: str) -> Response:

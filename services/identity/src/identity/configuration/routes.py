@@ -1,5 +1,6 @@
 """POST /internal/configuration (latchkey apply) and GET /v1/apps/{app}."""
 
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -7,11 +8,13 @@ from fastapi import APIRouter, Body
 from latchkey_contracts.configuration import Application, Consent
 from latchkey_contracts.http import apps
 from servicekit.process.configuration import Resolved
+from servicekit.spoken import spelt
 from servicekit.web.caller import CallerDep, allow
 
 from .service import ConfigurationService
 
 APPLY = "/internal/configuration"
+FRIENDLY_URLS = "/internal/friendly-urls"
 BODY_LIMITS = {APPLY: 4 * 1024 * 1024}  # an operator's file with hundreds of applications
 
 
@@ -21,6 +24,12 @@ def router(configuration: ConfigurationService) -> APIRouter:
     @routes.post(APPLY, dependencies=[allow("operator")])
     async def apply(document: Annotated[Any, Body()]) -> dict[str, Any]:
         return await configuration.apply(document)
+
+    @routes.get(FRIENDLY_URLS, dependencies=[allow("operator")])
+    async def friendly_urls() -> list[dict[str, Any]]:
+        """Of every application, and how each is spelt on the phone (E31)."""
+        found = sorted(configuration.friendly_urls(), key=lambda one: (one.application, one.url))
+        return [{**asdict(one), "spelt": spelt(one.url)} for one in found]
 
     @routes.get("/v1/apps/{app}")
     async def application(app: str, caller: CallerDep) -> apps.Application:

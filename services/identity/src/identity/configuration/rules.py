@@ -13,6 +13,7 @@ from latchkey_contracts.configuration import (
     SelfServicePolicy,
 )
 from pydantic import BaseModel, ValidationError
+from servicekit.spoken import skeleton
 
 from . import access_rules, item_rules
 from .findings import Checked, Known
@@ -89,18 +90,31 @@ def _with_control_characters(value: Any, path: str) -> Iterator[str]:
 
 
 def _check_friendly_urls(checked: Checked, applications: Mapping[str, Application], known: Known) -> None:
+    """Easy to say, and of different applications never taken for each other; one that was given up stays its application's own."""
     mine = {application.slug for application in applications.values()}
-    owners = {
-        url: slug for slug, application in known.applications.items() if slug not in mine for url in application.friendly_urls
-    }
+    others = [application for slug, application in known.applications.items() if slug not in mine]
+    owners = {skeleton(url): (url, one.slug) for one in others for _, url in _urls(one)}
     for path, application in applications.items():
-        for index, url in enumerate(application.friendly_urls):
-            where = f"{path}/friendly_urls/{index}"
+        seen: set[str] = set()
+        for place, url in _urls(application):
+            where = f"{path}/{place}"
             if not _SPEAKABLE.fullmatch(url):
                 checked.errors.append((where, f"{url}: 3 to 24 small letters, with single dashes between words"))
-            if url in owners:
-                checked.errors.append((where, f"{url} belongs to {owners[url]} already"))
-            owners[url] = application.slug
+                continue
+            theirs, owner = owners.get(skeleton(url), ("", application.slug))
+            if owner != application.slug:
+                like = "belongs" if theirs == url else f"is taken for {theirs}, which belongs"
+                checked.errors.append((where, f"{url} {like} to {owner} already"))
+            if url in seen:
+                checked.errors.append((where, f"{url} stands here twice"))
+            seen.add(url)
+        owners.update({skeleton(url): (url, application.slug) for _, url in _urls(application) if skeleton(url) not in owners})
+
+
+def _urls(application: Application) -> list[tuple[str, str]]:
+    """With their places."""
+    both = {"friendly_urls": application.friendly_urls, "disabled_urls": application.disabled_urls}
+    return [(f"{name}/{index}", url) for name, urls in both.items() for index, url in enumerate(urls)]
 
 
 def _check_references(checked: Checked, document: Any, section: str, setting: str, known: Iterable[str]) -> None:
