@@ -16,6 +16,7 @@ from gateway.web.headers import KEPT
 from . import (  # the page is called so
     account,
     activity,
+    contacts,
     help,  # noqa: A004
     links,
     lost_mailbox,
@@ -36,7 +37,8 @@ from .visit import PLAIN, Instead, Visit
 
 # In this order: what sign_in answers to any other step is for those of second_step no answer.
 PAGES = (
-    sign_up, second_step, required_way, passkeys, sign_in, links, help, lost_mailbox, reminder, reset, account, personal, notifications, security, activity, step_up,
+    sign_up, second_step, required_way, passkeys, sign_in, links, help, lost_mailbox, reminder, reset, account, contacts, personal, notifications, security,
+    activity, step_up,
 )  # fmt: skip
 _BY_CODE = {"feature_disabled": "not_offered.html", "not_allowed_by_policy": "not_offered.html"}
 _BY_STATUS = {403: "forbidden.html", 404: "not_found.html", 429: "too_many.html", 503: "busy.html"}
