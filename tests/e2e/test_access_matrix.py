@@ -16,7 +16,7 @@ from gateway.api.operations import OPERATIONS
 from servicekit.clock import FileClock
 from servicekit.keys import Keys
 from servicekit.web.caller import Caller, Signer
-from testkit.stack import Person, Product, eventually, person
+from testkit.stack import Person, Product, eventually, new_email, person
 
 from .factors import Member
 
@@ -25,6 +25,7 @@ ASKED = [one for one in OPERATIONS if one.who == "asker" and "{id}" in one.path]
 NOBODY = {404}
 # What is refused before it is looked at whose it is, alike for one's own and for what isn't.
 FIRST = {"startStepUp"}
+MANY = ("factors", "trusted-devices", "sessions", "identifiers", "contact-changes")
 
 
 @dataclass
@@ -66,6 +67,9 @@ def world(product: Product) -> Any:
             one.sign_in()
         member = Member(mira)
         first = mira.session_token
+        wanted = {"kind": "email", "target": new_email()}
+        grant, body = member.grant("contact.change", wanted), {"kind": "email", "value": wanted["target"]}
+        assert member.call("POST", "contact-changes", body, grant).status_code == 202
         member.add_app()
         member.trust_here()
         over = mira.session_token
@@ -77,7 +81,7 @@ def world(product: Product) -> Any:
 def things(member: Member) -> dict[str, str]:
     """One of each kind that stands in an address, Mira's own."""
     begun = member.call("POST", "step-ups", {"action": "factor.add", "payload": {"kind": "totp"}}).json()
-    listed = {kind: member.call("GET", kind).json()["items"][0]["id"] for kind in ("factors", "trusted-devices", "sessions")}
+    listed = {kind: member.call("GET", kind).json()["items"][0]["id"] for kind in MANY}
     return {"step-ups": begun["id"], **listed}
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from gateway.portal import pages as portal_pages
 from playwright.sync_api import Error, Page, Route, expect
-from testkit.stack import LINK, PASSWORD, Person, Product, eventually, new_email, person
+from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new_email, person
 
 from .factors import Member
 from .tab import Shown, Tab
@@ -208,6 +208,33 @@ def trusting(tab: Tab, member: Person) -> Shown:
     return inside("/open/account/security")(tab, one.one)
 
 
+def moving(tab: Tab, member: Person) -> Shown:
+    """A change that was asked for in another window: it can be ended in this one."""
+    one, value = at_once(tab.product, member.http), new_email()
+    grant = one.grant("contact.change", {"kind": "email", "target": value})
+    flow = one.call("POST", "contact-changes", {"kind": "email", "value": value, "client": "api"}, grant).json()
+    tab.product.secrets.add(flow["flow_token"])
+    return inside(f"/open/account/personal/changes/{flow['id']}")(tab, one.one)
+
+
+def further(page: str = "") -> Callable[[Tab, Person], Shown]:
+    """A page about a second address, which is confirmed."""
+
+    def open_it(tab: Tab, member: Person) -> Shown:
+        one, value = Member(Person(tab.product, member.http, new_email(), app="lost").activate()), new_email()
+        one.one.sign_in()
+        grant = one.grant("contact.add", {"kind": "email", "target": value})
+        flow = one.one.take(one.call("POST", "identifiers", {"kind": "email", "value": value, "client": "api"}, grant))
+        for to, source, subject in ((value, "new", "Confirm this address"), (one.one.email, "old", "Do you allow")):
+            code = CODE.findall(tab.product.wait_mails(to, subject=subject)[-1]["text"])[0]
+            typed = {"code": code, "source": source}
+            assert one.call("POST", f"contact-changes/{flow['id']}/code", typed, **one.one.headers).status_code == 200
+        second = next(item["id"] for item in one.call("GET", "identifiers").json()["items"] if item["value"] == value)
+        return inside(f"/lost/account/personal{page.format(second)}")(tab, one.one)
+
+    return open_it
+
+
 def two_sessions(tab: Tab, member: Person) -> Shown:
     one = at_once(tab.product, member.http).one
     one.sign_in()
@@ -341,6 +368,22 @@ PAGES = {
     "own language": Case(
         "/{app}/account/personal/{part}", inside("/open/account/personal/language"), {"language": "en"}, ("Personal information", "Sign in"),
         action="/personal/language", personal=True, of="keyed",
+    ),
+    "another address": Case(
+        "/{app}/account/personal/contacts/{kind}", inside("/open/account/personal/contacts/email"), {"value": SOMEBODY},
+        ("Confirm it’s you", "Sign in"), action="/contacts/email", kept="value", personal=True, of="keyed",
+    ),
+    "a change that waits": Case(
+        "/{app}/account/personal/changes/{change}", moving, {"cancel": "1"}, ("Personal information", "Sign in"), action="/changes/",
+        personal=True,
+    ),
+    "the first address": Case(
+        "/{app}/account/personal/identifiers/{one}/first", further(), {}, ("Confirm it’s you", "Personal information", "Sign in"),
+        action="/first", personal=True,
+    ),
+    "an address less": Case(
+        "/{app}/account/personal/identifiers/{one}/remove", further("/identifiers/{}/remove"), {},
+        ("Confirm it’s you", "Personal information", "Sign in"), action="/remove", personal=True,
     ),
     "sign out": Case("/{app}/sign-out", portal("/demo/account"), {}, ("Sign in",), action="/sign-out", personal=True),
 }  # fmt: skip

@@ -29,6 +29,8 @@ NOT_OURS = {
     ("delete", "/v1/me/trusted-devices/{id}"),
     ("delete", "/v1/me/sessions"),
     ("delete", "/v1/me/sessions/{id}"),
+    ("delete", "/v1/me/identifiers/{id}"),
+    ("delete", "/v1/me/contact-changes/{id}"),
 }
 Body = dict[str, Any]
 # What sends a body, the body, and another one.
@@ -333,6 +335,65 @@ def required_factor_confirmed(product: Product, http: httpx.Client) -> Write:
     pending = mira.post(path, {"kind": "email", "target": mira.email}).json()["id"]
     right = Member(mira).mailed("Confirm this")
     return (lambda body, **headers: mira.post(f"{path}/{pending}/confirm", body, **headers)), {"code": right}, {"code": "123456"}
+
+
+def contact(value: str) -> Body:
+    return {"kind": "email", "value": value, "client": "api"}
+
+
+def moving(mira: Member, value: str) -> Body:
+    """A change of address, which waits; whoever asked has the token of its flow from now on."""
+    grant = mira.grant("contact.change", {"kind": "email", "target": value})
+    return mira.one.take(mira.call("POST", "contact-changes", contact(value), grant))
+
+
+@write("post", "/v1/me/contact-changes")
+def moved(product: Product, http: httpx.Client) -> Write:
+    mira, value = member(product, http), new_email()
+    grant = mira.grant("contact.change", {"kind": "email", "target": value})
+    return mine(mira, "contact-changes", contact(value), contact(new_email()), grant=grant)
+
+
+@write("post", "/v1/me/identifiers")
+def one_more(product: Product, http: httpx.Client) -> Write:
+    mira, value = member(product, http), new_email()
+    grant = mira.grant("contact.add", {"kind": "email", "target": value})
+    return mine(mira, "identifiers", contact(value), contact(new_email()), grant=grant)
+
+
+@write("patch", "/v1/me/identifiers/{id}")
+def first_of_them(product: Product, http: httpx.Client) -> Write:
+    mira, value = member(product, http), new_email()
+    grant = mira.grant("contact.add", {"kind": "email", "target": value})
+    flow = mira.one.take(mira.call("POST", "identifiers", contact(value), grant))["id"]
+    for to, source in ((value, "new"), (mira.one.email, "old")):
+        subject = "Confirm this address" if source == "new" else "Do you allow"
+        right = CODE.findall(product.wait_mails(to, subject=subject)[-1]["text"])[0]
+        body = {"code": right, "source": source}
+        assert mira.call("POST", f"contact-changes/{flow}/code", body, **mira.one.headers).status_code == 200
+    items = mira.call("GET", "identifiers").json()["items"]
+    wanted = next(one["id"] for one in items if one["value"] == value)
+    grant = mira.grant("contact.primary", {"identifier_id": wanted})
+    first, other = {"primary": True}, {"primary": True, "language": "de"}
+    return mine(mira, f"identifiers/{wanted}", first, other, method="PATCH", grant=grant)
+
+
+@write("post", "/v1/me/contact-changes/{id}/code")
+def contact_code(product: Product, http: httpx.Client) -> Write:
+    mira, value = member(product, http), new_email()
+    path = f"contact-changes/{moving(mira, value)['id']}/code"
+    right = CODE.findall(product.wait_mails(value, subject="Confirm this address")[-1]["text"])[0]
+    own = mira.one.headers
+    return (lambda body, **headers: mira.call("POST", path, body, **own, **headers)), {"code": right}, {"code": "123456"}
+
+
+@write("post", "/v1/me/contact-changes/{id}/resend")
+def contact_again(product: Product, http: httpx.Client) -> Write:
+    mira = member(product, http)
+    path = f"contact-changes/{moving(mira, new_email())['id']}/resend"
+    product.move_clock(21)
+    own = mira.one.headers
+    return (lambda body, **headers: mira.call("POST", path, body, **own, **headers)), {}, {"channel": "email"}
 
 
 # Their first answer needs a policy that none of these applications has; the service behind is the same as its neighbours'.

@@ -267,6 +267,63 @@ def required(client: Client) -> None:
     assert client.flow["status"] == "complete"
 
 
+def moved(client: Client) -> None:
+    """Another e-mail address, then a further one that becomes the first, and the one before goes."""
+    client.register()
+    client.do("enterRegistrationCode", {"code": CODE.findall(client.mailed("Activate"))[0]})
+    client.do("startSignIn", {"client": "api", "identifier": client.email, "password": PASSWORD})
+    client.headers["Authorization"] = f"Bearer {client.flow['session']['token']}"
+    second, third = (f"new.{uuid4().hex[:8]}@example.org" for _ in range(2))
+    asked(client, "startContactChange", "contact.change", second)
+    client.do("readContactChange")
+    client.do("listContactChanges")
+    client.product.wait_mails(second, subject="Confirm this address")
+    client.later()
+    client.do("resendContactChange", {"source": "new"})
+    confirmed(client, second, client.email, 1)
+    client.later()
+    asked(client, "startContactChange", "contact.change", third)
+    for to, subject in ((third, "Confirm this address"), (second, "Do you allow")):
+        client.product.wait_mails(to, subject=subject)
+    client.do("cancelContactChange")
+    client.later()
+    asked(client, "addIdentifier", "contact.add", third)
+    confirmed(client, third, second, 2)
+    ids = {one["value"]: one["id"] for one in client.do("listIdentifiers")["items"]}
+    client.later()
+    client.flow = {"id": ids[third]}
+    client.do("makePrimary", {"primary": True}, grant=granted_for(client, "contact.primary", ids[third]))
+    client.do("enterContactCode", {"code": code_to(client, second, "Do you allow", 3), "source": "old"})
+    grant = granted_for(client, "contact.remove", ids[second])
+    client.flow = {"id": ids[second]}
+    client.do("removeIdentifier", grant=grant)
+
+
+def asked(client: Client, operation: str, action: str, value: str) -> None:
+    client.do("startStepUp", {"action": action, "payload": {"kind": "email", "target": value}})
+    grant = client.do("enterStepUpPassword", {"password": PASSWORD})["grant"]
+    client.do(operation, {"client": "api", "kind": "email", "value": value}, grant=grant)
+
+
+def granted_for(client: Client, action: str, identifier: str) -> str:
+    kept = client.flow
+    client.do("startStepUp", {"action": action, "payload": {"identifier_id": identifier}})
+    grant = client.do("enterStepUpPassword", {"password": PASSWORD})["grant"]
+    client.flow = kept
+    return str(grant)
+
+
+def code_to(client: Client, to: str, subject: str, count: int = 1) -> str:
+    return str(CODE.findall(client.product.wait_mails(to, count, subject=subject)[-1]["text"])[0])
+
+
+def confirmed(client: Client, new: str, old: str, count: int) -> None:
+    """By the newest code of each."""
+    client.do("enterContactCode", {"code": code_to(client, new, "Confirm this address", 2)})
+    client.do("enterContactCode", {"code": code_to(client, old, "Do you allow", count), "source": "old"})
+    assert client.flow["status"] == "complete"
+
+
 @pytest.fixture(scope="module")
 def exchanges(product: Product) -> Iterator[dict[str, Exchange]]:
     """What was asked and answered, by operation."""
@@ -287,12 +344,15 @@ def exchanges(product: Product) -> Iterator[dict[str, Exchange]]:
         recovered(grace)
         adds = client("required")
         required(adds)
+        mover = client()
+        moved(mover)
         texted, lost = client("mobile"), client("lost")
         registered_by_email(texted)
         lost.do(
             "startTotalLossRecovery", {"client": "api", "identifier": lost.email, "email": lost.email.replace("grace.", "new.")}
         )
         seen = {
+            **mover.seen,
             **adds.seen,
             **keyed.seen,
             **second.seen,

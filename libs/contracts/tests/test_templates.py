@@ -18,6 +18,9 @@ class TestRegistry:
             "password_changed",
             "account_frozen",
             "total_loss_announced",
+            "contact_asked",
+            "contact_changed",
+            "contact_undone",
             "factor_added",
             "factor_removed",
             "recovery_code_used",
@@ -34,3 +37,8 @@ class TestRegistry:
         """REG-1: else the waiting page would tell known addresses from new ones by what became of the message."""
         new, known = TEMPLATES["activation"], TEMPLATES["account_exists"]
         assert (known.lane, known.essential, known.channels) == (new.lane, True, new.channels)
+
+    def test_both_messages_to_a_new_address_are_alike(self) -> None:
+        """ENU-1: else the page that waits would tell whether the address is somebody's."""
+        free, taken = TEMPLATES["contact_confirm"], TEMPLATES["contact_taken"]
+        assert (taken.lane, taken.essential, taken.channels) == (free.lane, True, free.channels)

@@ -11,6 +11,7 @@ import pytest
 from identity.accounts import store as accounts
 from identity.budgets.service import Budgets
 from identity.configuration.service import ConfigurationService
+from identity.contact_change.tools import MESSAGE as CONTACT
 from identity.credentials.service import Passwords
 from identity.reach.service import Contacts
 from identity.registration.sending import Messages
@@ -132,6 +133,8 @@ class Customers:
         self.profiles = made.profiles
         self.activity = made.activity
         self.second_factors = made.second_factors
+        self.moves = made.contact_changes
+        self.proofs = made.links
         self._messages = Messages(made.tools)
         self._opener = Opener(keys, db.clock)  # type: ignore[arg-type]  # a whole clock, in every test
 
@@ -151,7 +154,13 @@ class Customers:
 
     async def work(self) -> None:
         """What waits behind the answers, as the worker does it."""
-        handlers = {MESSAGE: self._messages.send, FAILED: self.sign_in_notices.tell_failure, NOTICE: self.sign_in_notices.tell}
+        contact = self.moves.messages.send
+        handlers = {
+            MESSAGE: self._messages.send,
+            CONTACT: contact,
+            FAILED: self.sign_in_notices.tell_failure,
+            NOTICE: self.sign_in_notices.tell,
+        }
         async with self.db.transaction() as tx:
             for row in await tx.fetch("DELETE FROM work RETURNING kind, payload"):
                 await handlers[row["kind"]](tx, row["payload"])

@@ -6,10 +6,14 @@ from uuid import UUID
 
 from pydantic import Field
 
+from .contact_changes import ContactChangeAnnounced as ContactChangeAnnounced  # noqa: PLC0414 - as all of identity's, had from here
+from .contact_changes import ContactChangeEnded as ContactChangeEnded  # noqa: PLC0414
+from .contact_changes import ContactChangeRequested as ContactChangeRequested  # noqa: PLC0414
+from .contact_changes import ContactClaimed as ContactClaimed  # noqa: PLC0414
+from .contact_changes import IdentifierChanged as IdentifierChanged  # noqa: PLC0414
+from .contact_changes import IdentifierKind as IdentifierKind  # noqa: PLC0414
 from .event import AccountEvent, CodeGuessing, Event
 from .sealed import Sealed
-
-IdentifierKind = Literal["username", "email", "phone"]
 
 
 class UserRegistered(AccountEvent):
@@ -35,10 +39,13 @@ class ActivationRequested(AccountEvent):
 
 
 class RegistrationRepeated(AccountEvent):
-    """Somebody registered with an identifier of an active account: its owner is told by mail (REG-1)."""
+    """Somebody registered with an identifier of an active account: its owner is told by mail (REG-1). `resting`: it was that account's
+    until recently (STP-4).
+    """
 
     event_type = "latchkey.identity.registration_repeated.v1"
     may_expire = True
+    resting: bool = False
     flow_id: UUID
     application: str
     channel: Literal["email", "sms"]
@@ -140,6 +147,7 @@ class SessionRevoked(AccountEvent):
         "account_erased",
         "admin",
         "limit",
+        "contact_reverted",
     ]
 
 

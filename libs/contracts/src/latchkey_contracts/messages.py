@@ -62,6 +62,9 @@ class Secrets(BaseModel):
     # What the code is for (OTP-10): a step-up's action, and its new value, masked. Words that a release doesn't know aren't said.
     action: str | None = None
     about: str | None = None
+    # What of the account's addresses is changed, as in "email.replace", and the way out where `link` isn't that.
+    contact: str | None = None
+    undo: str | None = None
     # Why a sign-in is told of, and what the help desk has done.
     reasons: list[str] = Field(default_factory=list)
     assistance: str | None = None

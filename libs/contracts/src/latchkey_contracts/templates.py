@@ -23,6 +23,7 @@ _CODE = frozenset({"code", "code_until", "code_works_until"})
 _ASKED = frozenset({"device", "asked_at", "asked_when", "asked_short"})
 _DONE = frozenset({"device", "done_at", "asked_when", "asked_short"})
 _FACTOR = frozenset({"factor", "factor_short"})
+_CONTACT = frozenset({"contact", "contact_short", "about"})
 _ACTION = frozenset({"action", "action_short", "about"})
 
 
@@ -102,6 +103,26 @@ TEMPLATES: dict[str, Template] = {
     ),
     # To whoever calls the help desk, who reads it out there (E24).
     "caller_code": _template("code", ("email", "sms"), _CODE | _ASKED, text="code", html="code", sms="code"),
+    # To an address or number that an account is to have.
+    "contact_confirm": _template(
+        "code", ("email", "sms"), _LINK | _CODE | _ASKED, text="link code", html="link code", sms="code"
+    ),
+    # Like it in all that its asker can see of it (ENU-1): the address is somebody's.
+    "contact_taken": _template("code", ("email", "sms"), _ASKED),
+    # To one that the account has: it must say yes, or stops it by `undo` (STP-3).
+    "contact_approve": _template(
+        "code",
+        ("email", "sms"),
+        _LINK | _CODE | _ASKED | _CONTACT | {"undo"},
+        text="link code undo",
+        html="link code undo",
+        sms="code",
+    ),
+    "contact_asked": _template(
+        "security", ("email", "sms"), _LINK | _ASKED | _DONE | _CONTACT, text="link", html="link", sms="link"
+    ),
+    "contact_changed": _template("security", ("email", "sms"), _LINK | _DONE | _CONTACT, text="link", html="link", sms="link"),
+    "contact_undone": _template("security", ("email", "sms"), _LINK | _DONE | _CONTACT, text="link", html="link", sms="link"),
     "factor_added": _template("security", ("email", "sms"), _LINK | _DONE | _FACTOR, text="link", html="link", sms="link"),
     "factor_removed": _template("security", ("email", "sms"), _LINK | _DONE | _FACTOR, text="link", html="link", sms="link"),
     "recovery_code_used": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),

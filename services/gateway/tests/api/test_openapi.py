@@ -185,7 +185,8 @@ class TestSecurity:
         taking = {
             one.id for one in OPERATIONS if "Latchkey-Step-Up" in {each["name"] for each in described(one).get("parameters", ())}
         }
-        assert taking == {"addFactor", "removeFactor", "endSession", "endOtherSessions", "changePassword"}
+        contacts = {"addIdentifier", "makePrimary", "removeIdentifier", "startContactChange"}
+        assert taking == {"addFactor", "removeFactor", "endSession", "endOtherSessions", "changePassword"} | contacts
 
     def test_what_has_versions(self) -> None:
         """RFC 9110: whoever reads it is given an ETag, and whoever changes it says which one was seen."""

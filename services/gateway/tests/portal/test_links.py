@@ -171,7 +171,7 @@ class TestElsewhere:
             ("activation", "to activate your account", True),
             ("password_reset", "to set a new password there", False),
             ("sign_in", "to sign in there", False),
-            ("contact_change", "to go on there", False),
+            ("contact_change", "to confirm it there", False),
             (None, "to go on there", False),
         ],
     )

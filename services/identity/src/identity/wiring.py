@@ -18,7 +18,6 @@ from servicekit.proof.guessing import Guesses
 from servicekit.proof.links import Links
 from servicekit.sealing import Sealer
 from servicekit.throttle import Throttle
-from servicekit.web import step_up as grants
 from servicekit.web.caller import Signer
 from servicekit.web.client import InternalClient
 from servicekit.web.http import Read, create_internal_app
@@ -36,6 +35,12 @@ from identity.activity.service import Activity
 from identity.budgets.service import Budgets
 from identity.configuration import routes as configuration_routes
 from identity.configuration.service import ConfigurationService
+from identity.contact_change import routes as contact_change_routes
+from identity.contact_change.parts import ContactParts
+from identity.contact_change.parts import build as contact_parts
+from identity.contact_change.tools import MESSAGE as CONTACT_MESSAGE
+from identity.contact_change.tools import PURPOSE as CONTACT_PURPOSE
+from identity.contact_change.tools import Tools as ContactTools
 from identity.credentials.breaches import open_breaches
 from identity.credentials.service import Passwords
 from identity.credentials.slowdown import Slowdown
@@ -86,6 +91,7 @@ class Features:
     endings: Endings
     second_factors: SecondFactors
     contacts: Contacts
+    contact_changes: ContactParts
     owners: Owners
     profiles: Profiles
     activity: Activity
@@ -105,16 +111,23 @@ class Features:
             step_up_routes.router(self.step_ups),
             profile_routes.router(self.profiles),
             activity_routes.router(self.activity),
+            contact_change_routes.router(self.contact_changes.changing, self.contact_changes.in_change),
             access_routes.router(self.second_factors),
         ]
 
     @property
     def reads(self) -> Mapping[str, Read]:
-        return {**profile_routes.reads(self.profiles), **session_routes.reads(self.tools.sessions)}
+        changes = contact_change_routes.reads(self.contact_changes.in_change)
+        return {**profile_routes.reads(self.profiles), **session_routes.reads(self.tools.sessions), **changes}
 
     @property
     def work(self) -> dict[str, WorkHandler]:
-        return {MESSAGE: Messages(self.tools).send, FAILED: self.sign_in_notices.tell_failure, NOTICE: self.sign_in_notices.tell}
+        return {
+            MESSAGE: Messages(self.tools).send,
+            CONTACT_MESSAGE: self.contact_changes.messages.send,
+            FAILED: self.sign_in_notices.tell_failure,
+            NOTICE: self.sign_in_notices.tell,
+        }
 
     @property
     def sweeps(self) -> dict[str, Sweep]:
@@ -123,6 +136,7 @@ class Features:
             "sign_in.purge": self.sign_ins.purge,
             "step_up.purge": self.step_ups.purge,
             "password_change.purge": self.changes.purge,
+            "contact_change.purge": self.contact_changes.in_change.purge,
             "notices.purge": self.notices.purge,
             "sessions.purge": self.tools.sessions.purge,
             "activity.purge": self.activity.purge,
@@ -143,13 +157,12 @@ def features(
     """`keep_pending`: how long an account that nobody activates is kept."""
     tools = _tools(db, keys, configuration, passwords, keep_pending)
     onetime, idempotency, sessions = tools.onetime, tools.idempotency, tools.sessions
-    notices, slowdown = Notices(db, onetime, tools.sealer), Slowdown(tools.throttle)
-    registrations = Registrations(tools)
-    activations = Activations(tools, registrations)
+    notices, slowdown, grants = Notices(db, onetime, tools.sealer), Slowdown(tools.throttle), Grants(keys)
+    activations = Activations(tools, registrations := Registrations(tools))
     freezes = Freezes(ProofKit(db, onetime, idempotency), configuration, sessions, notices)
-    changes = _changes(tools, slowdown, notices, Grants(keys))
     sign_in_notices = SignInNotices(configuration, tools.throttle, notices, slowdown)
     completing = Completing(configuration, sessions, sign_in_notices)
+    changes, moves = _changes(tools, slowdown, notices, grants), contact_parts(_contact_tools(tools, notices, grants))
     return Features(
         configuration=configuration,
         tools=tools,
@@ -162,13 +175,14 @@ def features(
         sign_ins=_sign_ins(tools, slowdown, completing, access),
         actions=RequiredActions(db, configuration, changes, completing, idempotency),
         step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),
-        endings=Endings(db, sessions, grants.StepUps(keys), idempotency),
+        endings=Endings(db, sessions, grants, idempotency),
         second_factors=SecondFactors(db),
         owners=Owners(db, configuration, tools.sealer),
         contacts=Contacts(db, configuration, tools.budgets, tools.sealer, idempotency),
         profiles=Profiles(db, configuration, idempotency, notices, tools.throttle),
+        contact_changes=moves,
         activity=Activity(db, kept),
-        links=Links(db, onetime, idempotency, [activations, freezes]),
+        links=Links(db, onetime, idempotency, [activations, freezes, moves.proofs, moves.reverts]),
     )
 
 
@@ -186,6 +200,22 @@ def _tools(db: Database, keys: Keys, configuration: ConfigurationService, passwo
         idempotency=Idempotency(keys),
         sealer=Sealer(keys),
         keep_pending=keep_pending,
+    )
+
+
+def _contact_tools(tools: Tools, notices: Notices, grants: Grants) -> ContactTools:
+    return ContactTools(
+        db=tools.db,
+        configuration=tools.configuration,
+        sessions=tools.sessions,
+        onetime=tools.onetime,
+        guesses=Guesses(tools.db, CONTACT_PURPOSE, CodeGuessingSuspected),
+        throttle=tools.throttle,
+        budgets=tools.budgets,
+        idempotency=tools.idempotency,
+        sealer=tools.sealer,
+        notices=notices,
+        grants=grants,
     )
 
 
@@ -249,7 +279,7 @@ async def build(r: Resources) -> Wired:
         urgent=("notifier",),  # the waiting page tells what became of its mail
         work=made.work,
         sweeps=[(name, settings.sweep_seconds, sweep) for name, sweep in made.sweeps.items()],
-        loops=[configuration.run, made.tools.guesses.run],
+        loops=[configuration.run, made.tools.guesses.run, made.contact_changes.tools.guesses.run],
         on_start=[lambda: first_load(configuration)],
         on_stop=[mfa.close],
     )

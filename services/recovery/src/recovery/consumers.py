@@ -1,10 +1,10 @@
 """What identity's events mean here: an account that was secured has nothing open from before (LNK-7)."""
 
-from latchkey_contracts.identity import AccountDisabled, AccountFrozen, PasswordChanged
+from latchkey_contracts.identity import AccountDisabled, AccountFrozen, IdentifierChanged, PasswordChanged
 from servicekit.db import Tx
-from servicekit.events.inbox import Handlers
+from servicekit.events.inbox import Handlers, Only
 
-from recovery.password_reset.new_password import NewPasswords
+from recovery.password_reset.new_password import NewPasswords, moves
 from recovery.total_loss.service import TotalLoss
 
 
@@ -17,4 +17,14 @@ def handlers(new_passwords: NewPasswords, total_loss: TotalLoss) -> Handlers:
         await new_passwords.secured(tx, event)
         await total_loss.secured(tx, event)
 
-    return {PasswordChanged: changed, AccountFrozen: secured, AccountDisabled: secured}
+    async def moved(tx: Tx, event: IdentifierChanged) -> None:
+        """Nobody would be told any more where the account was reached when a recovery began (REC-12)."""
+        await new_passwords.secured(tx, event)
+        await total_loss.secured(tx, event)
+
+    return {
+        PasswordChanged: changed,
+        AccountFrozen: secured,
+        AccountDisabled: secured,
+        IdentifierChanged: Only(moves, moved),
+    }

@@ -87,6 +87,10 @@ class Freeze(Part):
 
 
 class ContactChange(Part):
+    """STP-3, STP-4: a change of e-mail, phone or username. What it frees rests for `quarantine`, and as long as it can be undone."""
+
+    link_lifetime: Duration = between("1 h", "72 h", "24 h")
+    quarantine: Duration = between("3 d", "365 d", "30 d")
     revert_lifetime: Duration = between("72 h", "720 h", "72 h")
 
 

@@ -6,12 +6,25 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from .common import ClientKind, Language, Match, PasswordText, Request, Response, Token
+from .contact_change import ContactChangeFlow, Reverted
 from .recovery import ResetFlow
 from .registration import RegistrationFlow
 from .sign_in import SignInFlow
 
 LinkPurpose = Literal[
     "activation", "password_reset", "sign_in", "contact_change", "contact_revert", "freeze", "deletion_cancel", "recovery_cancel"
+]
+# What a link's message was about, where its purpose alone doesn't say it.
+LinkSubject = Literal[
+    "password_changed",
+    "account_frozen",
+    "signed_in",
+    "password_guessed",
+    "profile_changed",
+    "contact_new",
+    "contact_old",
+    "contact_asked",
+    "contact_changed",
 ]
 LinkStateName = Literal["valid", "used", "expired", "superseded", "ended", "other_browser", "malformed"]
 
@@ -53,6 +66,11 @@ class LinkInfo(Response):
         default=True,
         description="`renewLink` can send a fresh one where this one is expired or superseded, or works in another browser than this",
     )
+    done: LinkSubject | None = Field(
+        default=None,
+        description="What its message told of; `contact_new`, `contact_old`: a change of address waits for a press at the new one, or at the old one",
+    )
+    about: str | None = Field(default=None, description="What is to be new where the old address is asked, masked")
     over: Literal["effective", "cancelled", "void"] | None = Field(
         default=None,
         description="How the recovery ended that this link was to stop: it took effect at `expires_at`, was stopped, or came to nothing (REC-12)",
@@ -78,5 +96,5 @@ class ConfirmedElsewhere(Response):
 
 
 # What a press leads to: a flow goes on, or it is done. Services, the API's answer and the pages know no others.
-LinkFlow: TypeAlias = RegistrationFlow | ResetFlow | SignInFlow
-LinkDone: TypeAlias = Frozen | Cancelled
+LinkFlow: TypeAlias = RegistrationFlow | ResetFlow | SignInFlow | ContactChangeFlow
+LinkDone: TypeAlias = Frozen | Cancelled | Reverted

@@ -7,7 +7,17 @@ from pydantic import Field
 from .common import Flow, PasswordText, Request
 from .factors import FactorChoice
 
-StepUpAction = Literal["factor.add", "factor.remove", "password.change", "sessions.end", "trusted_devices.forget"]
+StepUpAction = Literal[
+    "contact.add",
+    "contact.change",
+    "contact.primary",
+    "contact.remove",
+    "factor.add",
+    "factor.remove",
+    "password.change",
+    "sessions.end",
+    "trusted_devices.forget",
+]
 
 
 class StepUpRequest(Request):

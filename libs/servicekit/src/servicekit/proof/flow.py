@@ -11,7 +11,15 @@ from datetime import datetime
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
-from latchkey_contracts.http.links import ConfirmedElsewhere, ConfirmRequest, LinkDone, LinkFlow, LinkInfo, LinkPurpose
+from latchkey_contracts.http.links import (
+    ConfirmedElsewhere,
+    ConfirmRequest,
+    LinkDone,
+    LinkFlow,
+    LinkInfo,
+    LinkPurpose,
+    LinkSubject,
+)
 
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Database, Tx
@@ -74,6 +82,8 @@ class Shown:
     renewable: bool = True
     over: Over | None = None
     expires_at: datetime | None = None  # if not with the link
+    done: LinkSubject | None = None
+    about: str | None = None
 
 
 class Proofs(ABC, Generic[Row, Answer]):
@@ -144,6 +154,8 @@ class Proofs(ABC, Generic[Row, Answer]):
             own=shown.own,
             renewable=shown.renewable,
             over=shown.over,
+            done=shown.done,
+            about=shown.about,
         )
 
     async def confirm(self, slug: str, body: ConfirmRequest, caller: Caller) -> Answer | ConfirmedElsewhere:

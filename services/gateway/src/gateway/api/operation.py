@@ -56,7 +56,7 @@ class Operation:
     @property
     def begins(self) -> bool:
         """Makes a flow, or may: whoever asks gets the token of it."""
-        return self.counts == "start" or self.id == "confirmLink"
+        return self.counts == "start" or self.id in {"confirmLink", "makePrimary"}
 
     @property
     def tries_password(self) -> bool:

@@ -1,6 +1,16 @@
 """Operations of a signed-in customer, below /v1/session and /v1/me; part of the one list in operations.py."""
 
-from latchkey_contracts.http import account, activity, factors, passkeys, preferences, sign_in, step_up, trusted_devices
+from latchkey_contracts.http import (
+    account,
+    activity,
+    contact_change,
+    factors,
+    passkeys,
+    preferences,
+    sign_in,
+    step_up,
+    trusted_devices,
+)
 from servicekit import errors
 
 from .operation import BY_CODE, BY_PASSKEY, Operation
@@ -9,6 +19,7 @@ _FACTORS, _STEP_UPS, _TRUSTED = "/v1/me/factors", "/v1/me/step-ups", "/v1/me/tru
 _SESSIONS = "/v1/me/sessions"
 _OFFER = "/v1/me/passkey-offer"
 _PREFERENCES = "/v1/me/notification-preferences"
+_IDENTIFIERS, _CHANGES = "/v1/me/identifiers", "/v1/me/contact-changes"
 
 SIGNED_IN: tuple[Operation, ...] = (
     Operation(
@@ -27,6 +38,58 @@ SIGNED_IN: tuple[Operation, ...] = (
         account.PasswordChange, "try", (errors.CredentialsWrong, errors.StepUpRequired, errors.FeatureDisabled, errors.FlowEnded),
         "The current password first, or fresh authentication (`password.change`), which an account with a second factor needs; all other "
         "sessions end unless told otherwise.",
+    ),
+    Operation(
+        "listIdentifiers", "GET", _IDENTIFIERS, "signed in", "All names and addresses of the account", "identity", "session",
+        contact_change.OwnIdentifiers,
+    ),
+    Operation(
+        "addIdentifier", "POST", _IDENTIFIERS, "signed in", "Begin to add a name or address", "identity", "session",
+        contact_change.ContactChangeFlow, 202, contact_change.ContactRequest, "start",
+        (errors.StepUpRequired, errors.FeatureDisabled, errors.NotAllowedByPolicy, errors.FlowEnded),
+        "Fresh authentication first (`contact.add`). It counts once it is confirmed, and allowed as any change.",
+    ),
+    Operation(
+        "makePrimary", "PATCH", f"{_IDENTIFIERS}/{{id}}", "signed in", "Make it the first of its kind", "identity", "session",
+        contact_change.ContactChangeFlow, 202, contact_change.PrimaryRequest, "try",
+        (errors.StepUpRequired, errors.FeatureDisabled, errors.NotAllowedByPolicy, errors.FlowEnded),
+        "Fresh authentication first (`contact.primary` with `identifier_id`). One that is confirmed; messages go to it before any other.",
+    ),
+    Operation(
+        "removeIdentifier", "DELETE", f"{_IDENTIFIERS}/{{id}}", "signed in", "Remove a name or address", "identity", "session", None, 204, None,
+        "try", (errors.StepUpRequired, errors.FeatureDisabled, errors.NotAllowedByPolicy, errors.FlowEnded),
+        "Fresh authentication first (`contact.remove` with `identifier_id`). Never the primary e-mail address, nor the last way in.",
+    ),
+    Operation(
+        "listContactChanges", "GET", _CHANGES, "signed in", "Changes that wait for a confirmation", "identity", "session",
+        contact_change.ContactChanges,
+    ),
+    Operation(
+        "startContactChange", "POST", _CHANGES, "signed in", "Begin to change e-mail, phone or username", "identity", "session",
+        contact_change.ContactChangeFlow, 202, contact_change.ContactRequest, "start",
+        (errors.StepUpRequired, errors.FeatureDisabled, errors.FlowEnded),
+        "Fresh authentication first (`contact.change`). A username counts at once. A new address counts once it is confirmed and, where the "
+        "account has no second factor for long enough, allowed at an address that it has already (`approval`). Whether it is somebody "
+        "else's is told to its mailbox alone. The old address can undo it for as long as the policy says.",
+    ),
+    Operation(
+        "readContactChange", "GET", f"{_CHANGES}/{{id}}", "signed in", "How far the change is", "identity", "session",
+        contact_change.ContactChangeFlow,
+    ),
+    Operation(
+        "cancelContactChange", "DELETE", f"{_CHANGES}/{{id}}", "signed in", "End a change that waits", "identity", "session", None, 204, None,
+        "try", (errors.FlowEnded,),
+    ),
+    Operation(
+        "enterContactCode", "POST", f"{_CHANGES}/{{id}}/code", "signed in", "Confirm or allow it by a code", "identity", "session",
+        contact_change.ContactChangeFlow, 200, contact_change.ContactCode, "try", BY_CODE,
+        "Of the message to the new address or, with `source`, of the one to the old address; in the window that asked. Five wrong tries burn "
+        "every code of that message; its link lives on.",
+    ),
+    Operation(
+        "resendContactChange", "POST", f"{_CHANGES}/{{id}}/resend", "signed in", "Send one of its messages again", "identity", "session",
+        contact_change.ContactChangeFlow, 202, contact_change.ContactResend, "try", (errors.FlowEnded,),
+        "429 with `Retry-After` where it is too early. The message before it no longer works once this one has left.",
     ),
     Operation(
         "listSessions", "GET", _SESSIONS, "signed in", "Where the account is signed in", "identity", "session", account.OpenSessions

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from servicekit import errors
 from starlette.responses import Response
 
+from . import contact_acts
 from .visit import Instead, Visit
 
 NOTHING: TypeAdapter[None] = TypeAdapter(None)
@@ -26,8 +27,8 @@ REMOVE, PASSWORD, END = "remove", "password", "sessions"
 
 @dataclass(frozen=True)
 class Act:
-    """`then`: what is added, or what else is done, as it stands in addresses. `target`: the address or number that was typed, or which
-    session ends, empty for all others. `factor`: which one.
+    """`then`: what is added, or what else is done, as it stands in addresses. `target`: the address, number or name that was typed, or
+    which session ends, empty for all others. `factor`: which one, or which of the account's names and addresses.
     """
 
     then: str
@@ -40,10 +41,10 @@ class Act:
         asked = visit.request.query_params
         then = asked.get("then", "")
         try:
-            factor = UUID(asked["factor"]) if then == REMOVE else None
+            factor = UUID(asked["factor"]) if then in {REMOVE, *contact_acts.OF_ONE} else None
         except (KeyError, ValueError):
             raise errors.NotFound from None
-        if then not in {*ADDED, REMOVE, PASSWORD, END}:
+        if then not in {*ADDED, REMOVE, PASSWORD, END, *contact_acts.ALL}:
             raise errors.NotFound
         return cls(then, fields.get("target", ""), factor)
 
@@ -52,6 +53,8 @@ class Act:
         return urlencode({"then": self.then, **({"factor": str(self.factor)} if self.factor else {})})
 
     def page(self, visit: Visit) -> str:
+        if self.then in contact_acts.ALL:
+            return contact_acts.page(visit, self.then, self.factor)
         if self.then == PASSWORD:
             return f"{security(visit)}/password"
         if self.then == END:
@@ -94,6 +97,8 @@ async def perform(visit: Visit, act: Act, grant: str | None = None) -> Response:
     """Does it, or asks for the fresh authentication that it needs. What goes wrong is told on the act's own page."""
     visit.address = act.page(visit)
     try:
+        if act.then in contact_acts.ALL:
+            return await contact_acts.perform(visit, act.then, act.target, act.factor, grant)
         if act.then == END:
             await visit.go_on(f"{_SESSIONS}/{act.target}".rstrip("/"), None, NOTHING, method="DELETE", grant=grant)
             return visit.again(page=security(visit), values={}, done="ended")

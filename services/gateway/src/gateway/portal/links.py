@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter
 from latchkey_contracts import typed
 from latchkey_contracts.http.account import Me
+from latchkey_contracts.http.contact_change import Reverted
 from latchkey_contracts.http.links import ConfirmedElsewhere, LinkDone, LinkFlow, LinkInfo
 from latchkey_contracts.http.registration import RegistrationFlow
 from latchkey_contracts.http.sign_in import SignInFlow
@@ -67,7 +68,8 @@ async def landing(visit: VisitDep) -> Response:
     done = purposes.DONE.get(visit.before.done or "")
     if done is not None:
         said = visit.before.values
-        return visit.page(done, name=said.get("name"), by_phone=False, asked_from=said.get("from"))
+        locked = "locked" in said
+        return visit.page(done, name=said.get("name"), by_phone=False, asked_from=said.get("from"), locked=locked)
     if visit.told(errors.MatchWrong):
         return visit.page("link_wrong.html", problem=visit.before.problem)
     link = visit.request.query_params.get("link", "")
@@ -119,7 +121,8 @@ async def press(visit: VisitDep) -> Response:
         info = await visit.go_on(visit.api("links/inspect"), {"token": token}, LinkInfo)
         return visit.again(done=answer.state, values={"from": info.requested_from or ""})
     if not isinstance(answer, LinkFlow):
-        return visit.again(done=answer.state)
+        locked = {"locked": "1"} if isinstance(answer, Reverted) and answer.locked else {}
+        return visit.again(done=answer.state, values=locked)
     if isinstance(answer, RegistrationFlow) and answer.status != "password":
         return visit.again(done="activated", values={"name": answer.given_name or ""})
     if isinstance(answer, SignInFlow):

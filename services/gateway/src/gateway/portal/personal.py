@@ -6,11 +6,13 @@ from typing import Any
 from fastapi import APIRouter
 from latchkey_contracts.configuration import Attribute
 from latchkey_contracts.http.account import Me
+from latchkey_contracts.http.contact_change import ContactChanges, OwnIdentifiers
 from servicekit import errors
 from starlette.responses import Response
 
 from . import i18n
 from .acts import acting, inside
+from .contact_acts import CHANGES, IDENTIFIERS
 from .visit import Visit, VisitDep
 
 routes = APIRouter()
@@ -50,9 +52,13 @@ class Part:
 async def overview(visit: VisitDep) -> Response:
     _inside(visit)
     me = await visit.read("/v1/me", Me)
+    own = await visit.read(IDENTIFIERS, OwnIdentifiers)
+    waiting = await visit.read(CHANGES, ContactChanges)
     return visit.page(
         "personal.html",
         me=me,
+        own=own,
+        waiting=waiting.items,
         parts_of=_parts(visit, me),
         language_name=i18n.NAMES.get(me.language or ""),
         chooses=visit.app.policy.notification_preferences.enabled,

@@ -15,7 +15,8 @@ class LinkPage:
     `personal`: who is signed in as somebody else must choose first (LNK-4). `renewed`: a fresh one can be sent (R19); `by_reset`:
     only where one may reset by oneself (D14). `by_password`: the password of the registration does instead of the number (REG-3).
     `signs_up`: whoever needs another one signs up again, `signs_in`: signs in again; of others a new password is the way on. `locks`: one
-    that is too old is made up for by a new password, which ends every session, too.
+    that is too old is made up for by a new password, which ends every session, too. `inside`: of what is asked for in the account;
+    `undoes`: it takes a change of the account back.
     """
 
     press: str
@@ -27,6 +28,8 @@ class LinkPage:
     signs_up: bool = False
     signs_in: bool = False
     locks: bool = False
+    inside: bool = False
+    undoes: bool = False
 
 
 PURPOSES: dict[LinkPurpose, LinkPage] = {
@@ -38,10 +41,17 @@ PURPOSES: dict[LinkPurpose, LinkPage] = {
     ),
     "sign_in": LinkPage("sign_in_press.html", N_("Type its two digits to sign in there."), signs_in=True),
     "freeze": LinkPage("freeze.html", personal=False, locks=True),
+    "contact_change": LinkPage("contact_press.html", N_("Type its two digits to confirm it there."), inside=True),
+    "contact_revert": LinkPage("contact_undo.html", personal=False, locks=True, undoes=True),
     "recovery_cancel": LinkPage("stop_recovery.html", personal=False),
 }
 # On which page a flow that a link is part of goes on, by its kind.
-WAITS = {"registration": "check-messages?flow={}", "password_reset": "reset?flow={}", "sign_in": "sign-in/{}/code"}
+WAITS = {
+    "registration": "check-messages?flow={}",
+    "password_reset": "reset?flow={}",
+    "sign_in": "sign-in/{}/code",
+    "contact_change": "account/personal/changes/{}",
+}
 # A link of nobody knows what for, or of a newer service.
 _OTHER = LinkPage("link_incomplete.html")
 _STATES = {
@@ -57,6 +67,7 @@ DONE = {
     "confirmed_elsewhere": "link_done.html",
     "frozen": "frozen.html",
     "cancelled": "recovery_stopped.html",
+    "reverted": "contact_undone.html",
 }
 
 

@@ -32,7 +32,7 @@ from .fields import messages, read_form
 from .render import PageContext, render, session_ends
 
 # What says in an address which step it is, where it leads, and what came of the last press.
-_KEPT = ("flow", "link", "sent", "way", "then", "factor", "return_to", "to", "again")
+_KEPT = ("flow", "link", "sent", "way", "then", "factor", "return_to", "to", "more", "again")
 # Pages that belong to nobody's application.
 PLAIN = Application(
     slug="latchkey", brand=Brand(name="Latchkey", brand="#0b3d45", accent="#0d5c66"), languages=["en", "ar", "de", "es", "fr"]

@@ -38,6 +38,7 @@ FIELD_WORDS = {
     "password_same": N_("This is the password you have. Choose another one."),
     "current_password_wrong": N_("That isn't your current password."),
     "one_of_two": N_("Use one of the two, please."),
+    "contact_same": N_("This is the one you have. Give another one."),
     "mismatch": N_("The two don't match. Type the same password twice."),
 }
 

@@ -48,8 +48,16 @@ SELECT a.status, c.hash FROM account AS a JOIN password_credential AS c ON c.acc
 _LOCK = f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1 FOR UPDATE"  # noqa: S608
 _INSERT = "INSERT INTO account (id, store_id, status, language, created_at) VALUES ($1, $2, 'pending', $3, $4)"
 _ADD = """
-INSERT INTO identifier (id, account_id, store_id, kind, value, canonical, skeleton, verified_at, contested, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id
+INSERT INTO identifier (id, account_id, store_id, kind, value, canonical, skeleton, verified_at, contested, created_at, is_primary)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NOT EXISTS (SELECT FROM identifier WHERE account_id = $2 AND kind = $4 AND is_primary)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+# Looked for afterwards: whoever waited for the change that has freed it sees by now that it rests (STP-4).
+_DROP_RESTING = """
+DELETE FROM identifier WHERE id = $1 AND EXISTS (
+    SELECT FROM released_identifier AS r WHERE r.store_id = $2 AND r.kind = $3 AND (r.canonical = $4 OR r.skeleton = $5)
+        AND r.account_id <> $6 AND r.until > $7
+) RETURNING id
 """
 _DROP_CLAIMS = """
 WITH dropped AS (
@@ -78,7 +86,8 @@ UPDATE account SET status = 'active', activated_at = $2, profile = $3, consents 
 """
 _STATUS = "UPDATE account SET status = $2, frozen_at = CASE WHEN $2 = 'frozen' THEN $3 ELSE frozen_at END WHERE id = $1"
 _IDENTIFIERS = """
-SELECT account_id, kind, value, canonical, verified_at FROM identifier WHERE account_id = ANY($1::uuid[]) ORDER BY created_at, kind
+SELECT account_id, kind, value, canonical, verified_at FROM identifier WHERE account_id = ANY($1::uuid[])
+ORDER BY is_primary DESC, created_at, kind
 """
 _REQUIRE = "INSERT INTO required_action (account_id, action) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _REQUIRED = "SELECT action FROM required_action WHERE account_id = $1 ORDER BY action"
@@ -180,9 +189,13 @@ async def insert(tx: Tx, store_id: UUID, language: str) -> UUID:
 async def add_identifier(
     tx: Tx, account_id: UUID, store_id: UUID, identifier: Identifier, *, verified_at: datetime | None, contested: bool = False
 ) -> bool:
-    """False if somebody has it, or a look-alike of it. `contested`: beside somebody's unproven claim."""
+    """False if somebody has it, or a look-alike of it, or had it until recently. `contested`: beside somebody's unproven claim."""
     values = (identifier.kind, identifier.value, identifier.canonical, identifier.skeleton, verified_at, contested)
-    return await tx.fetchrow(_ADD, random_id(), account_id, store_id, *values, tx.now) is not None
+    added = random_id()
+    if await tx.fetchrow(_ADD, added, account_id, store_id, *values, tx.now) is None:
+        return False
+    names = (identifier.kind, identifier.canonical, identifier.skeleton)
+    return await tx.fetchrow(_DROP_RESTING, added, store_id, *names, account_id, tx.now) is None
 
 
 async def claim(tx: Tx, account_id: UUID, store_id: UUID, identifier: Identifier) -> bool:

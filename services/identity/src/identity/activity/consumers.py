@@ -10,6 +10,8 @@ from latchkey_contracts.event import AccountEvent
 from latchkey_contracts.http.activity import ActivityKind
 from latchkey_contracts.identity import (
     AccountFrozen,
+    ContactChangeRequested,
+    IdentifierChanged,
     PasswordChanged,
     PasswordGuessed,
     ProfileChanged,
@@ -61,6 +63,15 @@ def _forgotten(event: DeviceForgotten) -> Kind:
     return "devices_forgotten" if event.trusted_device_id is None else "device_forgotten"
 
 
+def _requested(event: ContactChangeRequested) -> Kind:
+    """One entry for each message, and the first of them is the one to the new address."""
+    return "contact_requested" if event.part == "new" else None
+
+
+def _identifier(event: IdentifierChanged) -> Kind:
+    return "contact_undone" if event.undone else "contact_changed"
+
+
 # The kind of an event, or what tells it.
 TOLD: dict[type[AccountEvent], ActivityKind | Callable[[Any], Kind]] = {
     UserActivated: "activated",
@@ -71,6 +82,8 @@ TOLD: dict[type[AccountEvent], ActivityKind | Callable[[Any], Kind]] = {
     PasswordChanged: _password,
     AccountFrozen: "account_frozen",
     ProfileChanged: "profile_changed",
+    ContactChangeRequested: _requested,
+    IdentifierChanged: _identifier,
     ResetRequested: "reset_requested",
     FactorEnrolled: "factor_added",
     FactorRemoved: _removed,

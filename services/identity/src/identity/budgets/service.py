@@ -39,7 +39,7 @@ class Message:
     """What one is for and whom it goes to: `canonical` is the address or number as identity compares it. `account_id`: whose it is
     alone; none where others may share it, or where there is no account yet. `named`: what was typed for it, and is counted. `restarted`:
     asked for by whoever held a valid link to that very address, so its caps are of its own: a stranger has not used them up. The spacing
-    is everybody's.
+    is everybody's. `alone`: its purpose has caps of its own, beside those that registration, reset and reminder share.
     """
 
     app: Resolved
@@ -49,6 +49,7 @@ class Message:
     account_id: UUID | None = None
     named: Named | None = None
     restarted: bool = False
+    alone: bool = False
 
 
 class Budgets:
@@ -56,12 +57,20 @@ class Budgets:
         self._throttle = throttle
 
     async def turn(
-        self, tx: Tx, app: Resolved, purpose: str, canonical: str, channel: Channel, *, restarted: bool = False
+        self,
+        tx: Tx,
+        app: Resolved,
+        purpose: str,
+        canonical: str,
+        channel: Channel,
+        *,
+        restarted: bool = False,
+        alone: bool = False,
     ) -> datetime | None:
         """When the message of a flow that named its recipient may leave: now, later by the spacing, or not at all by a cap. It is
         counted for then.
         """
-        one = Message(app, purpose, canonical, channel, restarted=restarted)
+        one = Message(app, purpose, canonical, channel, restarted=restarted, alone=alone)
         wanted = self._all(one)
         if (await self._throttle.take(tx, wanted)).allowed:
             return tx.now
@@ -124,14 +133,32 @@ class Budgets:
         return rooms
 
     async def take(
-        self, tx: Tx, app: Resolved, purpose: str, canonical: str, channel: Channel, *, restarted: bool = False
+        self,
+        tx: Tx,
+        app: Resolved,
+        purpose: str,
+        canonical: str,
+        channel: Channel,
+        *,
+        restarted: bool = False,
+        alone: bool = False,
     ) -> Decision:
-        return await self._throttle.take(tx, self._all(Message(app, purpose, canonical, channel, restarted=restarted)))
+        one = Message(app, purpose, canonical, channel, restarted=restarted, alone=alone)
+        return await self._throttle.take(tx, self._all(one))
 
     async def peek(
-        self, conn: Conn, app: Resolved, purpose: str, canonical: str, channel: Channel, *, restarted: bool = False
+        self,
+        conn: Conn,
+        app: Resolved,
+        purpose: str,
+        canonical: str,
+        channel: Channel,
+        *,
+        restarted: bool = False,
+        alone: bool = False,
     ) -> Decision:
-        return await self._throttle.peek(conn, self._all(Message(app, purpose, canonical, channel, restarted=restarted)))
+        one = Message(app, purpose, canonical, channel, restarted=restarted, alone=alone)
+        return await self._throttle.peek(conn, self._all(one))
 
     async def is_free(self, conn: Conn, canonical: str, channel: Channel) -> bool:
         """Whether the limits of a number leave room for one more; an address has none."""
@@ -139,11 +166,12 @@ class Budgets:
 
     def _all(self, one: Message) -> list[tuple[bytes, Sequence[Limit]]]:
         number = [(key, (COUNTED,)) for key, _ in self._number(one.canonical, one.channel)]
-        return [self._spacing(one, one.canonical), *self._caps(one), self._reached(one, (COUNTED,)), *number]
+        reached = [] if one.alone else [self._reached(one, (COUNTED,))]
+        return [self._spacing(one, one.canonical), *self._caps(one), *reached, *number]
 
     def _caps(self, one: Message) -> list[tuple[bytes, Sequence[Limit]]]:
         return [
-            self._cap(one.app, "recipient", one.canonical, restarted=one.restarted),
+            self._cap(one.app, one.purpose if one.alone else "recipient", one.canonical, restarted=one.restarted),
             *self._named(one.canonical, one.channel),
         ]
 

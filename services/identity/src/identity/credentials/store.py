@@ -14,7 +14,7 @@ _GET = "SELECT hash FROM password_credential WHERE account_id = $1"
 
 # What was set at the activation changed nothing yet.
 _SECURED = """
-SELECT greatest(a.frozen_at, c.changed_at) FROM account a
+SELECT greatest(a.frozen_at, a.moved_at, c.changed_at) FROM account a
 LEFT JOIN password_credential c ON c.account_id = a.id AND c.changed_at > a.activated_at WHERE a.id = $1
 """
 
@@ -34,6 +34,6 @@ async def get(conn: Conn, account_id: UUID) -> str | None:
 
 
 async def secured_at(conn: Conn, account_id: UUID) -> datetime | None:
-    """When its password was last changed, or the account frozen: what was asked for before leads nowhere since (LNK-7)."""
+    """When its password was last changed, its addresses were, or the account frozen: what was asked for before leads nowhere since (LNK-7)."""
     found: datetime | None = await conn.fetchval(_SECURED, account_id)
     return found

@@ -13,11 +13,14 @@ from servicekit.process.configuration import Configuration
 from servicekit.proof.flow import Proof, ProofKit, Proofs, Shown
 from servicekit.web.caller import Caller
 
+from identity.accounts import changing_store
 from identity.accounts import store as accounts
 from identity.notices import store as notices
 from identity.notices.service import Notices
 from identity.notices.store import Notice
 from identity.sessions.service import Sessions
+
+ENDED = ("activation", "freeze", "contact_change")
 
 
 class Freezes(Proofs[Notice, Frozen]):
@@ -42,10 +45,10 @@ class Freezes(Proofs[Notice, Frozen]):
         return True
 
     def shown(self, row: Notice, caller: Caller) -> Shown:
-        return Shown(to=row.recipient, requested_at=row.created_at, requested_from=row.device)
+        return Shown(to=row.recipient, requested_at=row.created_at, requested_from=row.device, done=row.what)
 
     async def prove(self, tx: Tx, row: Notice, proof: Proof) -> Frozen | None:
-        """Ends every session, trusted device and one-time secret of the account."""
+        """Ends every session, trusted device and nearly every one-time secret of the account."""
         account = await accounts.get(tx, row.account_id)
         if account is None:
             return None
@@ -53,7 +56,9 @@ class Freezes(Proofs[Notice, Frozen]):
             app = self._configuration.application(row.application)
             await accounts.set_status(tx, row.account_id, "frozen")
             await self._sessions.revoke_all(tx, row.account_id, "account_frozen")
-            await self.kit.onetime.end_subject(tx, str(row.account_id))
+            # But for those that undo a change of address: whoever has taken the account over must not take them away (INV-15).
+            await self.kit.onetime.end_subject(tx, str(row.account_id), ENDED)
+            await changing_store.end_changes(tx, row.account_id)
             told = await self._notices.make(tx, app, account, "account_frozen", proof.caller)
             language = account.language or app.application.default_language
             await tx.emit(AccountFrozen(account_id=row.account_id, application=row.application, language=language, **told))

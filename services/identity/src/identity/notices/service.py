@@ -78,7 +78,7 @@ class Notices:
         elif what == "profile_changed":
             link = f"{self._db.origin}/{app.application.slug}/account/personal"
         else:
-            link = await self._freezing(tx, app, account, what, to, device)
+            link = await self.freezing(tx, app, account, what, to, device)
         content = MessageContent(
             channel=channel_of(to.kind),
             to=to.address,
@@ -90,7 +90,8 @@ class Notices:
         )
         return self._sealer.seal(content, expires_at=tx.now + LIFETIME)
 
-    async def _freezing(self, tx: Tx, app: Resolved, account: Account, what: What, to: Identifier, device: str | None) -> str:
+    async def freezing(self, tx: Tx, app: Resolved, account: Account, what: What, to: Identifier, device: str | None) -> str:
+        """A link of its own that locks the account, for the message to this address."""
         notice_id, slug = random_id(), app.application.slug
         await store.insert(
             tx, notice_id, account.id, application=slug, what=what, recipient=mask(to.kind, to.value), device=device

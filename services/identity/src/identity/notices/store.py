@@ -7,7 +7,9 @@ from uuid import UUID
 
 from servicekit.db import Conn, Tx
 
-What: TypeAlias = Literal["password_changed", "account_frozen", "signed_in", "password_guessed", "profile_changed"]
+What: TypeAlias = Literal[
+    "password_changed", "account_frozen", "signed_in", "password_guessed", "profile_changed", "contact_changed"
+]
 
 _INSERT = """
 INSERT INTO notice (id, account_id, application, what, recipient, device, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -25,6 +25,7 @@ from servicekit.web.caller import Caller
 from servicekit.web.idempotency import Idempotency
 from servicekit.web.step_up import StepUps
 
+from identity.accounts import changing_store
 from identity.accounts import store as accounts
 from identity.accounts.rules import Account, Held
 from identity.credentials import store as credentials
@@ -189,6 +190,8 @@ class PasswordChanges:
         """Earlier "this wasn't me" links live on: a thief who changes the password again must not take them away."""
         await credentials.put(tx, account.id, fresh)
         await accounts.no_longer_required(tx, account.id, "password")
+        # Addresses that wait for a confirmation may be a thief's (REG-4, LNK-7).
+        await self.onetime.end_flows(tx, await changing_store.end_changes(tx, account.id))
         told = await self.notices.make(tx, app, account, "password_changed", caller, sessions_ended=sessions_ended)
         await tx.emit(
             PasswordChanged(

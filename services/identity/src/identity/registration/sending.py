@@ -15,6 +15,7 @@ from servicekit.logging import security_event
 from servicekit.process.configuration import Resolved
 from servicekit.proof import ToIssue
 
+from identity.accounts import changing_store
 from identity.accounts import store as accounts
 from identity.accounts.rules import Account, channel_of
 from identity.reach.rules import greeted
@@ -49,13 +50,20 @@ class Messages:
                 await work.enqueue(tx, MESSAGE, {**payload, "taken": True}, due_at=turn)
                 return
         owner = await accounts.find_owner(tx, app.store.id, row.recipient)
-        account = owner.account if owner is not None else await self._pending_account(tx, app, row)
+        former = await self._former(tx, app, row) if owner is None else None
+        account = owner.account if owner is not None else former or await self._pending_account(tx, app, row)
         asked = Origin(at=row.created_at, device=row.requested_from, asn=payload.get("asn"))
         if account.status == "pending":
             await self._request_activation(tx, app, row, account.id, asked)
         else:
             # Whatever became of the account: the page that asked would show that nothing left (REG-1).
-            await self._tell_owner(tx, app, row, account, asked)
+            await self._tell_owner(tx, app, row, account, asked, resting=former is not None)
+
+    @staticmethod
+    async def _former(tx: Tx, app: Resolved, row: Registration) -> Account | None:
+        """Whose it was until recently: nobody registers with it yet (STP-4)."""
+        resting = await changing_store.resting(tx, app.store.id, row.recipient)
+        return await accounts.get(tx, resting) if resting is not None else None
 
     async def _pending_account(self, tx: Tx, app: Resolved, row: Registration) -> Account:
         account_id = await accounts.insert(tx, app.store.id, row.language)
@@ -110,7 +118,9 @@ class Messages:
         await store.message_left(tx, row.id, account_id, tx.now + policy.link_lifetime)
         await messages.left(tx, row.id, await tx.emit(event, expirytime=expires_at))
 
-    async def _tell_owner(self, tx: Tx, app: Resolved, row: Registration, account: Account, asked: Origin) -> None:
+    async def _tell_owner(
+        self, tx: Tx, app: Resolved, row: Registration, account: Account, asked: Origin, *, resting: bool
+    ) -> None:
         """Says "you already have an account"; only the mailbox or phone learns it. The waiting page shows the same as for a new one,
         so this message has the same life, and goes no other way.
 
@@ -131,6 +141,7 @@ class Messages:
         )
         event = RegistrationRepeated(
             account_id=account.id,
+            resting=resting,
             flow_id=row.id,
             application=row.application,
             channel=channel,

@@ -6,6 +6,11 @@ from latchkey_contracts.identity import (
     AccountDisabled,
     AccountFrozen,
     ActivationRequested,
+    ContactChangeAnnounced,
+    ContactChangeEnded,
+    ContactChangeRequested,
+    ContactClaimed,
+    IdentifierChanged,
     PasswordChanged,
     PasswordGuessed,
     ProfileChanged,
@@ -45,9 +50,39 @@ class Consumers:
         await self._flow(tx, event, "activation")
 
     async def account_exists(self, tx: Tx, event: RegistrationRepeated) -> None:
-        await self._flow(tx, event, "account_exists")
+        await self._flow(tx, event, "contact_taken" if event.resting else "account_exists")
 
-    async def _flow(self, tx: Tx, event: ActivationRequested | RegistrationRepeated, template: str) -> None:
+    async def contact_change(self, tx: Tx, event: ContactChangeRequested) -> None:
+        await self._flow(tx, event, "contact_confirm" if event.part == "new" else "contact_approve")
+
+    async def contact_claimed(self, tx: Tx, event: ContactClaimed) -> None:
+        await self._flow(tx, event, "contact_taken")
+
+    async def contact_announced(self, tx: Tx, event: ContactChangeAnnounced) -> None:
+        await self._notices(tx, event, "contact_asked")
+
+    async def contact_ended(self, tx: Tx, event: ContactChangeEnded) -> None:
+        await self._contact_over(tx, event)
+
+    async def identifier_changed(self, tx: Tx, event: IdentifierChanged) -> None:
+        """To every proven address, the old one included (NOT-1)."""
+        if not event.undone:
+            for flow_id in event.flow_ids:
+                await self._fraud.used(tx, flow_id)
+        await self._contact_over(tx, event)
+        await self._notices(tx, event, "contact_undone" if event.undone else "contact_changed")
+
+    async def _contact_over(self, tx: Tx, event: ContactChangeEnded | IdentifierChanged) -> None:
+        for flow_id in event.flow_ids:
+            for template in ("contact_confirm", "contact_approve"):
+                await self._no_longer_of_use(tx, event, template, flow_id=flow_id)
+
+    async def _flow(
+        self,
+        tx: Tx,
+        event: ActivationRequested | RegistrationRepeated | ContactChangeRequested | ContactClaimed,
+        template: str,
+    ) -> None:
         await self._queue(
             tx,
             event,
@@ -118,7 +153,9 @@ class Consumers:
                 number=number,
             )
 
-    async def _notices(self, tx: Tx, event: PasswordChanged | AccountFrozen, template: str) -> None:
+    async def _notices(
+        self, tx: Tx, event: PasswordChanged | AccountFrozen | ContactChangeAnnounced | IdentifierChanged, template: str
+    ) -> None:
         """To every verified address (NOT-1)."""
         ways: Sequence[tuple[Channel, list[Sealed]]] = (("email", event.notices), ("sms", event.sms_notices))
         for channel, notices in ways:
@@ -196,6 +233,11 @@ class Consumers:
                 SignInNoticeRequested: self.sign_in_notice,
                 PasswordGuessed: self.password_guessed,
                 ProfileChanged: self.profile_changed,
+                ContactChangeRequested: self.contact_change,
+                ContactChangeAnnounced: self.contact_announced,
+                ContactChangeEnded: self.contact_ended,
+                ContactClaimed: self.contact_claimed,
+                IdentifierChanged: self.identifier_changed,
                 SignedIn: Only(lambda _event: self._intake.sends_paid, self.signed_in),
             },
             "recovery": {

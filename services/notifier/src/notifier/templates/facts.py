@@ -151,6 +151,9 @@ def _what_for(words: dict[str, Any], content: MessageContent, language: str) -> 
     return {
         "action": action,
         "action_short": action,
+        "contact": words["contacts"].get(content.contact, ""),
+        "contact_short": words["contacts_short"].get(content.contact, ""),
+        "undo": content.undo or "",
         "about": f"\u2066{about}\u2069" if about and language in RIGHT_TO_LEFT else about,
         "assistance": done,
         "assistance_short": done_short,

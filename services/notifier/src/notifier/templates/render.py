@@ -23,11 +23,13 @@ from .words import FOLDER, RIGHT_TO_LEFT, copy_of, filled
 
 WIDTH = 72
 # Parts that a mail may lack.
-_OPTIONAL = dict.fromkeys(("button", "before_button", "not_you", "code_intro", "life", "closing", "style", "note"), "")
+_OPTIONAL = dict.fromkeys(
+    ("button", "before_button", "not_you", "code_intro", "life", "closing", "style", "note", "before_undo", "undo_button"), ""
+)
 # What people write, typed with the signs that a text message has room for: one other sign doubles its price (FRD-3).
 _TYPED = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " ", "\u202f": " "})
 # What must be followed or typed exactly as it is.
-_EXACT = frozenset({"link", "code", "usernames", "names"})
+_EXACT = frozenset({"link", "undo", "code", "usernames", "names"})
 _LAYOUT = Environment(
     loader=FileSystemLoader(FOLDER / "layout"),
     undefined=StrictUndefined,
@@ -157,6 +159,7 @@ def _values(
         **_tokens(brand),
         "radius": min(brands.RADII[brand.radii][1], 14),
         "link": link,
+        "undo": known["undo"],
         "code": shown["code"],
         # Groups of digits would change places where the text around them runs the other way.
         "typed_code": code if language in RIGHT_TO_LEFT else shown["code"],

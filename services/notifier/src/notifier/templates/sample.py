@@ -38,6 +38,8 @@ def sample(template: str, channel: Channel, *, to: str | None = None, origin: st
         "takes_effect_at": {"takes_effect_at": now + timedelta(hours=72)},
         "factor": {"factor": "totp"},
         "action": {"action": "factor.add", "about": "•••78"},
+        "contact": {"contact": "email.replace", "about": "m•••@p•••"},
+        "undo": {"undo": f"{origin}/{slug}/l/{TOKEN}"},
         "why": {"reasons": ["wrong_passwords"]},
         "assistance": {"assistance": "factor_removed"},
     }
@@ -45,5 +47,5 @@ def sample(template: str, channel: Channel, *, to: str | None = None, origin: st
     values = {key: value for name, fields in ways.items() if name in known for key, value in fields.items()}
     asked = Origin(at=now, device="Firefox on Android", place="Leipzig")
     # Nobody is greeted by name at an address that nobody has proven.
-    name = None if template in {"activation", "factor_code"} else "Mira"
+    name = None if template in {"activation", "factor_code", "contact_confirm"} else "Mira"
     return MessageContent(channel=channel, to=to or ADDRESSES[channel], given_name=name, asked=asked, **values)

@@ -6,7 +6,7 @@ from uuid import UUID
 from latchkey_contracts.event import AccountEvent
 from latchkey_contracts.http.contacts import PasswordReset, PasswordResetDone
 from latchkey_contracts.http.recovery import ResetFlow
-from latchkey_contracts.identity import AccountDisabled, AccountFrozen, PasswordChanged
+from latchkey_contracts.identity import AccountDisabled, AccountFrozen, IdentifierChanged, PasswordChanged
 from latchkey_contracts.recovery import ResetCompleted
 from servicekit.db import Tx
 from servicekit.errors import FlowEnded, StepMissing
@@ -17,6 +17,11 @@ from recovery.flows import store
 from recovery.flows.service import Requests, Tools
 
 from .service import MESSAGE, Resets
+
+
+def moves(event: IdentifierChanged) -> bool:
+    """Whether an address that the account had isn't its own, or not its first, any more."""
+    return event.undone or (event.kind != "username" and event.mode != "add")
 
 
 class NewPasswords:
@@ -57,7 +62,7 @@ class NewPasswords:
         if flow_id is not None:
             await self._complete(tx, flow_id)
 
-    async def secured(self, tx: Tx, event: AccountFrozen | AccountDisabled) -> None:
+    async def secured(self, tx: Tx, event: AccountFrozen | AccountDisabled | IdentifierChanged) -> None:
         """LNK-7: what was asked for before leads nowhere; what is asked for afterwards does."""
         await self._void(tx, event)
 
