@@ -37,7 +37,7 @@ async def test_every_kind_has_words(behind: Behind, signed_in: Browser, kind: st
     told(behind, one(kind, behind.clock.now(), factor="totp"))
     said = await signed_in.open(PAGE)
     assert kind == "activated" or "Account activated" not in said
-    assert "Firefox on Windows, 203.0.113.24" in said
+    assert "Firefox on Windows · 203.0.113.24" in said
     assert "_" not in said, "words, no codes"
 
 

@@ -23,7 +23,7 @@ def chosen(behind: Behind, *, wanted: bool) -> None:
 async def test_what_is_fixed_has_no_box(behind: Behind, signed_in: Browser) -> None:
     chosen(behind, wanted=True)
     said = await signed_in.open(PAGE)
-    assert "Always sent: By e-mail, By text message" in said
+    assert "By e-mail Always sent By text message Always sent" in said
     assert signed_in.page.text.count('type="checkbox"') == 1
     assert 'name="account.email" checked' in signed_in.page.text
 
