@@ -33,6 +33,8 @@ LEGAL: dict[tuple[str, str], set[str]] = {
     ("step-ups", "needs_factor"): {"challenges", "code"},
     ("step-ups", "complete"): set(),
     ("step-ups", "ended"): set(),
+    ("contact-changes", "check_your_messages"): {"resend", "code"},
+    ("contact-changes", "ended"): set(),
     ("factors", "pending"): {"confirm"},
     ("factors", "active"): set(),
 }
@@ -158,8 +160,20 @@ class Walk:
             plain.call("POST", f"step-ups/{over['id']}/password", {"password": "not the password at all"})
         yield self.mine(plain.one, "step-ups", "ended", over)
         yield self.mine(plain.one, "factors", "pending", plain.add("totp"))
+        yield from self.changes(Member(self.person()))
         yield self.mine(guarded.one, "step-ups", "needs_factor", begin(guarded))
         yield self.mine(guarded.one, "factors", "active", guarded.call("GET", "factors").json()["items"][0])
+
+    def changes(self, member: Member) -> Iterator[Flow]:
+        """Of the address: one that was cancelled, and one that waits."""
+        member.one.sign_in()
+        for status in ("ended", "check_your_messages"):
+            value = new_email()
+            grant = member.grant("contact.change", {"kind": "email", "target": value})
+            begun = member.call("POST", "contact-changes", {"kind": "email", "value": value}, grant).json()
+            if status == "ended":
+                member.call("DELETE", f"contact-changes/{begun['id']}")
+            yield self.mine(member.one, "contact-changes", status, begun)
 
     def all(self) -> Iterator[Flow]:
         name = f"mira{uuid4().hex[:8]}"
