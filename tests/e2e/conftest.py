@@ -44,7 +44,7 @@ def write_breaches(path: Path, passwords: list[str]) -> None:
 
 
 def configuration(folder: Path, *return_urls: str) -> Path:
-    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `later` (the password last), `off` (whatever a policy can switch off), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone), `required` (a second factor is required)."""
+    """The default one, and beside it: `names` (usernames only), `open` (no activation), `lost` (total-loss recovery), `lostopen` (the same without activation), `lostcalls` (the same with phones), `brief` (sessions of a minute), `later` (the password last), `off` (whatever a policy can switch off), `closed` (no recovery), `zinnia` (another brand and store), `calls` (all three identifiers, e-mail or phone), `required` (a second factor is required), `wary` (no provider's word about an address counts)."""
     document = yaml.safe_load((ROOT / "config" / "latchkey.yaml").read_text())
     demo = document["applications"][0]
     demo["return_urls"] += return_urls
@@ -93,12 +93,15 @@ def configuration(folder: Path, *return_urls: str) -> Path:
         ("zinnia", "Other", "Default"),
         ("calls", "All three", "Default"),
         ("required", "Default", "Default"),
+        ("wary", "Default", "Default"),
     ):
         other = {**demo, "slug": slug, "store": store, "self_service_policy": policy, "friendly_urls": [], "consents": []}
         if store == "All three":  # an account may begin with a phone
             other["notification_policy"] = "Phone first"
         if slug == "off":
             other |= {"friendly_urls": ["shopper-club"], "disabled_urls": ["former-club"]}
+        if slug == "wary":
+            other["social"] = [{**demo["social"][0], "authoritative": False}]
         if slug == "required":
             other["access_policy"] = "Required"
         document["applications"].append({**other, "brand": brand} if slug == "zinnia" else other)

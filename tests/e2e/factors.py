@@ -3,11 +3,13 @@
 import base64
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 from testkit.authenticator import Authenticator
+from testkit.elsewhere import Elsewhere
 from testkit.stack import CODE, Person
 
 
@@ -112,6 +114,16 @@ class Member:
         done = self.call("POST", f"factors/{pending.json()['id']}/confirm", {"credential": made})
         assert done.status_code == 200, done.text
         return dict(done.json())
+
+    def link(self, code: str | None = None) -> dict[str, Any]:
+        """An account at the local provider, of nobody else's."""
+        product, payload = self.one.product, {"provider": "local"}
+        begun = self.call("POST", "linked-identities", payload, self.grant("identity.link", payload, code))
+        assert begun.status_code == 200, begun.text
+        back = Elsewhere(product.stack.provider_url, sub=uuid4().hex).confirm(begun.json()["redirect_to"])
+        answer = self.one.http.get(back.removeprefix(product.origin), headers=self.one.bearer)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["linked"])
 
     def prove(self, **lies: Any) -> httpx.Response:
         """By the passkey, in the sign-in that was begun; with its session, if there is one then."""

@@ -25,7 +25,7 @@ ASKED = [one for one in OPERATIONS if one.who == "asker" and "{id}" in one.path]
 NOBODY = {404}
 # What is refused before it is looked at whose it is, alike for one's own and for what isn't.
 FIRST = {"startStepUp"}
-MANY = ("factors", "trusted-devices", "sessions", "identifiers", "contact-changes")
+MANY = ("factors", "trusted-devices", "sessions", "identifiers", "contact-changes", "linked-identities")
 
 
 @dataclass
@@ -70,6 +70,7 @@ def world(product: Product) -> Any:
         wanted = {"kind": "email", "target": new_email()}
         grant, body = member.grant("contact.change", wanted), {"kind": "email", "value": wanted["target"]}
         assert member.call("POST", "contact-changes", body, grant).status_code == 202
+        member.link()
         member.add_app()
         member.trust_here()
         over = mira.session_token

@@ -166,7 +166,7 @@ def test_refused_by_the_pages(policed: Product, mira: Person, browser: Browser, 
     window = Visitor(policed, context)
     page = window.open("/ruled/sign-in")
     page.get_by_label("E-mail or username").fill(mira.email)
-    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Continue", exact=True).click()
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("We can’t let you sign in from here")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -282,6 +283,18 @@ def portal(path: str) -> Callable[[Tab, Person], Shown]:
     return open_it
 
 
+def newcomer(tab: Tab, member: Person) -> Shown:
+    """Whom the provider has named, and nobody here is yet."""
+    page = tab.press(tab.open("/demo/sign-in"), "/sign-in/social")
+    return tab.press(page, "/authorize", sub=uuid4().hex, email=new_email(), given_name="Noor")
+
+
+def unlinking(tab: Tab, member: Person) -> Shown:
+    one = at_once(tab.product, member.http)
+    linked = one.link()["id"]
+    return inside(f"/open/account/security/identities/{linked}/unlink")(tab, one.one)
+
+
 SOMEBODY = "somebody@posteo.example"
 PAGES = {
     "sign-in": Case("/{app}/sign-in", opened("/demo/sign-in"), {"identifier": SOMEBODY}, ("Enter your password",), kept="identifier"),
@@ -384,6 +397,18 @@ PAGES = {
     "an address less": Case(
         "/{app}/account/personal/identifiers/{one}/remove", further("/identifiers/{}/remove"), {},
         ("Confirm it’s you", "Personal information", "Sign in"), action="/remove", personal=True,
+    ),
+    "continue with a provider": Case("/{app}/sign-in/social", opened("/demo/sign-in"), {}, ("Who do you want to be?",), action="/sign-in/social"),
+    "account of somebody new": Case(
+        "/{app}/sign-in/{flow}/account", newcomer, {"given_name": "Noor"}, ("Hello",), action="/account", kept="given_name", flow=True
+    ),
+    "link an account elsewhere": Case(
+        "/{app}/account/security/identities", inside("/open/account/security"), {}, ("Confirm it’s you", "Sign-in & security", "Sign in"),
+        action="/security/identities", personal=True, of="keyed",
+    ),
+    "unlink it": Case(
+        "/{app}/account/security/identities/{identity}/unlink", unlinking, {}, ("Confirm it’s you", "Sign-in & security", "Sign in"),
+        action="/unlink", personal=True,
     ),
     "sign out": Case("/{app}/sign-out", portal("/demo/account"), {}, ("Sign in",), action="/sign-out", personal=True),
 }  # fmt: skip
@@ -692,12 +717,12 @@ class TestBackReloadAndStop:
     def test_sign_in(self, product: Product, http: httpx.Client, window: Visitor) -> None:
         mira, page = person(product, http).activate(), window.page
         window.open("/demo/sign-in")
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.locator("#identifier-error")).to_be_visible()
         steady(page, "Sign in")
         expect(page.locator("#identifier-error")).to_be_visible()
         page.get_by_label("E-mail or username").fill(mira.email)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         steady(page, "Enter your password")
         page.get_by_label("Password", exact=True).fill("not the password at all")
         page.get_by_role("button", name="Sign in").click()
@@ -725,7 +750,7 @@ class TestBackReloadAndStop:
         window.sign_up(email)
         steady(page, "Check your mail")
         page.get_by_label("Or type the code").fill("12345x")
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.locator("#code-error")).to_be_visible()
         steady(page, "Check your mail")
         other = open_window().page
@@ -762,7 +787,7 @@ class TestBackReloadAndStop:
 
         page.route("**/demo/sign-in", hold)
         page.get_by_label("E-mail or username").fill(new_email())
-        button = page.get_by_role("button", name="Continue")
+        button = page.get_by_role("button", name="Continue", exact=True)
         assert button.evaluate(PRESSED_AND_STOPPED) == ["true", None]
         page.unroute("**/demo/sign-in")
         button.click()
@@ -779,7 +804,7 @@ def test_back_to_a_registered_address_of_another_origin(
     window.expected.add(shop.removesuffix("/welcome"))
     page = window.open(f"/demo/sign-in?return_to={quote(shop, safe='')}")
     page.get_by_label("E-mail or username").fill(mira.email)
-    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Continue", exact=True).click()
     page.get_by_label("Password", exact=True).fill("not the password at all")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Password", exact=True).fill(PASSWORD)

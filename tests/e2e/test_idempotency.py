@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from testkit.elsewhere import Elsewhere
 from testkit.stack import CODE, LINK, PASSWORD, Person, Product, new_email, person
 
 from .factors import Member
@@ -31,6 +32,8 @@ NOT_OURS = {
     ("delete", "/v1/me/sessions/{id}"),
     ("delete", "/v1/me/identifiers/{id}"),
     ("delete", "/v1/me/contact-changes/{id}"),
+    ("delete", "/v1/me/linked-identities/{id}"),
+    ("post", "/v1/callbacks/social/{provider}"),
 }
 Body = dict[str, Any]
 # What sends a body, the body, and another one.
@@ -394,6 +397,56 @@ def contact_again(product: Product, http: httpx.Client) -> Write:
     product.move_clock(21)
     own = mira.one.headers
     return (lambda body, **headers: mira.call("POST", path, body, **own, **headers)), {}, {"channel": "email"}
+
+
+@write("post", "/v1/apps/{app}/sign-ins/{id}/social")
+def to_a_provider(product: Product, http: httpx.Client) -> Write:
+    mira = begun(product, http, "/sign-ins")
+    path = f"/sign-ins/{mira.flow['id']}/social"
+    return (lambda body, **headers: mira.post(path, body, **headers)), {"provider": "local"}, {"provider": "another"}
+
+
+@write("post", "/v1/apps/{app}/sign-ins/{id}/registration")
+def newcomer(product: Product, http: httpx.Client) -> Write:
+    noor = named_elsewhere(product, http)
+    path = f"/sign-ins/{noor.flow['id']}/registration"
+    return (lambda body, **headers: noor.post(path, body, **headers)), {"profile": {"given_name": "Noor"}}, {"profile": {}}
+
+
+def named_elsewhere(product: Product, http: httpx.Client) -> Person:
+    """A sign-in in which a provider has named somebody new."""
+    noor = person(product, http)
+    noor.take(noor.post("/sign-ins", {"client": "api"}))
+    out = noor.post(f"/sign-ins/{noor.flow['id']}/social", {"provider": "local"}).json()["redirect_to"]
+    back = Elsewhere(product.stack.provider_url, sub=uuid4().hex, email=noor.email, email_verified="on").confirm(out)
+    assert http.get(back.removeprefix(product.origin), headers=noor.headers).status_code == 200
+    return noor
+
+
+@write("post", "/v1/me/step-ups/{id}/social")
+def step_up_elsewhere(product: Product, http: httpx.Client) -> Write:
+    noor = named_elsewhere(product, http)
+    noor.take(noor.post(f"/sign-ins/{noor.flow['id']}/registration", {}))
+    flow = Member(noor).call("POST", "step-ups", {"action": "sessions.end"}).json()["id"]
+    path = f"step-ups/{flow}/social"
+    return (
+        (lambda body, **headers: Member(noor).call("POST", path, body, **headers)),
+        {"provider": "local"},
+        {"provider": "another"},
+    )
+
+
+@write("post", "/v1/me/linked-identities")
+def link(product: Product, http: httpx.Client) -> Write:
+    mira = person(product, http).activate()
+    mira.sign_in()
+    member, body = Member(mira), {"provider": "local"}
+    grant = member.grant("identity.link", body)
+    return (
+        (lambda body, **headers: member.call("POST", "linked-identities", body, grant, **headers)),
+        body,
+        {"provider": "another"},
+    )
 
 
 # Their first answer needs a policy that none of these applications has; the service behind is the same as its neighbours'.

@@ -102,7 +102,7 @@ def test_the_page_says_so(small: Product, starts, open_window) -> None:
     page.get_by_label("E-mail or username").fill(typed)
     starts(*(f"203.0.{number}.1" for number in range(9)))
     with page.expect_navigation() as answered:
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
     assert answered.value.status == 503
     assert int(answered.value.headers["retry-after"]) >= 1
     expect(page.get_by_role("alert")).to_contain_text("Busy right now")
@@ -187,7 +187,7 @@ class TestTheStepIsKept:
         waiting = self.begun(small, page, "/demo/reset")
         self.full(small, *["198.51.100.9"] * 5)
         page.get_by_label("Or type the code from the mail").fill("123456")
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.get_by_role("alert")).to_contain_text("Just a moment")
         assert re.sub(r"&again=[\w-]+", "", page.url) == waiting
         expect(heading(page)).to_have_text("Check your mail")

@@ -17,6 +17,7 @@ from gateway.api import openapi
 from gateway.api.operations import OPERATIONS
 from jsonschema import Draft202012Validator
 from testkit.authenticator import Authenticator
+from testkit.elsewhere import Elsewhere
 from testkit.stack import CODE, LINK, PASSWORD, Product, eventually
 
 from .phones import new_number
@@ -64,6 +65,15 @@ class Client:
             self.headers["Latchkey-Flow"] = self.flow["flow_token"]
         for secret in (self.flow.get("flow_token"), (self.flow.get("session") or {}).get("token"), self.flow.get("grant")):
             self.product.secrets |= {secret} if secret else set()
+        return found
+
+    def back(self, there: Elsewhere, out: dict[str, str]) -> Any:
+        """What the provider's answer leads to."""
+        url = there.confirm(out["redirect_to"]).removeprefix(self.product.origin)
+        answer = self.http.get(url, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        self.seen["receiveSocialAnswer"] = None, found
         return found
 
     def mailed(self, subject: str, count: int = 1) -> str:
@@ -234,6 +244,30 @@ def by_passkey(client: Client) -> None:
     client.do("proveStepUpPasskey", {"credential": device.get(options)})
 
 
+def elsewhere(client: Client) -> None:
+    """An account by what a provider says; another one is linked, and the first unlinked, each time after the provider has asked anew."""
+    first, second = (
+        Elsewhere(client.product.stack.provider_url, sub=uuid4().hex, email=client.email, email_verified="on", given_name="Grace")
+        for _ in range(2)
+    )
+    client.do("startSignIn", {"client": "api"})
+    client.back(first, client.do("beginSocialSignIn", {"provider": "local"}))
+    client.do("registerNewcomer", {"profile": {"given_name": "Grace"}})
+    client.headers["Authorization"] = f"Bearer {client.flow['session']['token']}"
+    one = client.do("listLinkedIdentities")["items"][0]["id"]
+
+    def granted(action: str, payload: dict[str, str]) -> str:
+        client.do("startStepUp", {"action": action, "payload": payload})
+        grant: str = client.back(first, client.do("beginSocialStepUp", {"provider": "local"}))["step_up"]["grant"]
+        client.product.secrets.add(grant)
+        return grant
+
+    client.back(second, client.do("linkIdentity", {"provider": "local"}, granted("identity.link", {"provider": "local"})))
+    grant = granted("identity.unlink", {"identity_id": one})
+    client.flow = {"id": one}
+    client.do("unlinkIdentity", grant=grant)
+
+
 def with_address(client: Client) -> str:
     """By the code of a second message. Answers the factor's id."""
     wanted = {"kind": "email", "target": client.email}
@@ -334,7 +368,8 @@ def exchanges(product: Product) -> Iterator[dict[str, Exchange]]:
         def client(app: str = "demo") -> Client:
             return Client(product, http, app)
 
-        grace, other, name, second, keyed = (client() for _ in range(5))
+        grace, other, name, second, keyed, there = (client() for _ in range(6))
+        elsewhere(there)
         by_passkey(keyed)
         asked_for_another_name(name, client())
         renewed(client(), other)
@@ -353,6 +388,7 @@ def exchanges(product: Product) -> Iterator[dict[str, Exchange]]:
         )
         seen = {
             **mover.seen,
+            **there.seen,
             **adds.seen,
             **keyed.seen,
             **second.seen,
@@ -385,6 +421,8 @@ def calm(value: Any, ids: dict[str, str], started: datetime, name: str = "") -> 
         return [calm(one, ids, started, name) for one in value]
     if not isinstance(value, str):
         return value
+    if name == "redirect_to":
+        return "https://accounts.google.com/o/oauth2/v2/auth?response_type=code&client_id=123.apps.googleusercontent.com&state=z9cVXTng8sc4kdIAAZdf7Iaay"
     if name in MADE:
         return MADE[name]
     if _UUID.fullmatch(value):
@@ -427,4 +465,4 @@ def test_examples_are_what_the_product_answers(exchanges: dict[str, Exchange], o
 
 def test_no_operation_is_left_out(exchanges: dict[str, Exchange]) -> None:
     """Each one was really called, but for what providers call (test_providers.py)."""
-    assert {one.id for one in OPERATIONS} - set(exchanges) == {"receiveCallback"}
+    assert {one.id for one in OPERATIONS} - set(exchanges) == {"receiveCallback", "receiveSocialForm"}

@@ -63,11 +63,11 @@ class TestJourney:
         assert field.get_attribute("autocomplete") == "one-time-code"
         assert field.get_attribute("inputmode") == "numeric"
         field.fill("000 000" if code != "000 000" else "111 111")
-        window.page.get_by_role("button", name="Continue").click()
+        window.page.get_by_role("button", name="Continue", exact=True).click()
         expect(window.page.get_by_text("That code isn’t right.")).to_be_visible()
         expect(field).to_be_focused()
         field.fill(code)
-        window.page.get_by_role("button", name="Continue").click()
+        window.page.get_by_role("button", name="Continue", exact=True).click()
         expect(heading(window.page)).to_have_text("Your account is ready")
 
     def test_friendly_url(self, product: Product, window: Visitor) -> None:
@@ -189,7 +189,7 @@ class TestStates:
         expect(heading(page)).to_have_text("Es gibt einen neueren Link")
         page.goto(f"{product.origin}/demo/sign-in?ui_locales=en")
         page.get_by_label("E-mail or username").fill(old.email)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         page.get_by_label("Password", exact=True).fill("not the password at all")
         page.get_by_role("button", name="Sign in").click()
         page.locator(".languages summary").click()
@@ -316,12 +316,12 @@ class TestStates:
         """D9: whoever it is, known or not; nothing is sent before the next press, and the name stands in no address."""
         page, typed = open_window(NARROW, script=script).open("/demo/sign-in"), new_email()
         page.get_by_label("E-mail or username").fill(typed)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         page.get_by_role("button", name="I forgot my password").click()
         expect(heading(page)).to_have_text("Set a new password")
         expect(page.get_by_label("E-mail or username")).to_have_value(typed)
         assert re.search(r"/demo/reset\?again=[\w-]+$", page.url)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.locator(".lead")).to_contain_text(f"If {typed} belongs to an account")
 
     def test_form_errors(self, window: Visitor) -> None:
@@ -469,11 +469,11 @@ class TestPhone:
         flow = UUID(re.search(r"flow=([0-9a-f-]{36})", page.url)[1])
         right = opened(product, flow)[0].code
         field.fill("000000" if right != "000000" else "000001")
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.locator("#code-error")).to_contain_text("4 tries left")
         fine()
         field.fill(right)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(heading(page)).to_have_text("Your account is ready")
         expect(page.locator(".lead")).to_have_text("Welcome. Your number is confirmed.")
         fine()
@@ -504,7 +504,7 @@ class TestPhone:
         expect(heading(page)).to_have_text("Check your mail")
         expect(page.locator(".lead strong")).to_have_text(address)
         page.get_by_label("Or type the code").fill(product.code_of(product.wait_message(address)) or "")
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(heading(page)).to_have_text("Your account is ready")
         body = {"identifier": number, "password": PASSWORD, "client": "api"}
         assert http.post("/v1/apps/mobile/sign-ins", json=body).json()["status"] == "complete"
@@ -536,7 +536,7 @@ class TestPhone:
         page.get_by_role("button", name="Create account").click()
         for _ in range(5):
             page.get_by_label("Code from the text message").fill("12345x")
-            page.get_by_role("button", name="Continue").click()
+            page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.locator(".lead")).to_contain_text("That was the fifth try")
         page.get_by_role("link", name="Create an account").click()
         expect(heading(page)).to_have_text("Create your account")
@@ -568,7 +568,7 @@ class TestTimeLimits:
         window = open_window()
         page = window.open("/brief/sign-in")
         page.get_by_label("E-mail or username").fill(mira.email)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_contain_text("You’ll be signed out at")
@@ -593,7 +593,7 @@ class TestTimeLimits:
         code = CODE.findall(product.wait_mails(email)[0]["text"])[0]
         product.move_clock(6 * 60 + 1)
         page.get_by_label("Or type the code").fill(code)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.locator("#code-error")).to_contain_text("too old")
         expect(page.locator(".lead strong")).to_have_text(email)
 

@@ -158,7 +158,7 @@ class TestPages:
             page = window.open("/demo/account/security/password")
         expect(heading(page)).to_have_text("Sign in")
         page.get_by_label("E-mail or username").fill(mira.email)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         expect(heading(page)).to_have_text("Change your password")
@@ -187,7 +187,7 @@ class TestPages:
         page = window.open("/demo/account/security/password")
         page.get_by_role("link", name="I don’t know my current password").click()
         expect(page.get_by_label("E-mail or username")).to_have_value(mira.email)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(heading(page)).to_have_text("Check your mail")
         tab = window.context.new_page()
         token = LINK.findall(product.wait_mails(mira.email, subject="Set a new")[0]["text"])[0]

@@ -642,7 +642,7 @@ class TestPages:
         expect(heading(page)).to_have_text("Set a new password")
         fine()
         page.get_by_label("E-mail or username").fill(member.email)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(heading(page)).to_have_text("Check your mail")
         expect(page.locator(".lead")).to_contain_text(f"If {member.email} belongs to an account")
         expect(page.locator(".number strong")).to_have_text(re.compile(r"^\d\d$"))
@@ -684,7 +684,7 @@ class TestPages:
         window, phone = open_window(), open_window(PHONE)
         page = window.open("/demo/reset")
         page.get_by_label("E-mail or username").fill(member.email)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         link = LINK.findall(product.wait_mails(member.email, subject="Set a new")[0]["text"])[0]
         other = phone.open(f"/demo/l/{link}")
         expect(heading(other)).to_have_text("Which number does your other window show?")
@@ -698,13 +698,13 @@ class TestPages:
     def test_by_code(self, product: Product, member: Person, open_window) -> None:
         page = open_window(PHONE, script=False).open("/demo/reset")
         page.get_by_label("E-mail or username").fill(member.email)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         code = CODE.findall(product.wait_mails(member.email, subject="Set a new")[0]["text"])[0]
         page.get_by_label("Or type the code").fill("000000" if code.replace(" ", "") != "000000" else "000001")
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.locator("#code-error")).to_contain_text("4 tries left")
         page.get_by_label("Or type the code").fill(code)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(heading(page)).to_have_text("Choose a new password")
 
     def test_a_scanner_consumes_nothing(self, product: Product, member: Person, open_window) -> None:
@@ -749,7 +749,7 @@ class TestPages:
         """E4, ENU-1: the page says what to do, and the same of a flow that was never there."""
         page = open_window(PHONE, script=False).open("/demo/reset")
         page.get_by_label("E-mail or username").fill(new_email())
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         flow = page.url.split("flow=")[1]
         page = open_window(NARROW, script=script, dark=script).open("/demo/sign-in")
         for path, title in (

@@ -28,7 +28,7 @@ def at(page: Page, title: str, *, script: bool = True) -> None:
 
 def sign_in(page: Page, mira: Person) -> None:
     page.get_by_label("E-mail or username").fill(mira.email)
-    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Continue", exact=True).click()
     page.get_by_label("Password", exact=True).fill(mira.password)
     page.get_by_role("button", name="Sign in").click()
 

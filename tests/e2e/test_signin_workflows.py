@@ -268,7 +268,7 @@ class TestPages:
     def name(self, window: Visitor, app: str, typed: str) -> Page:
         page = window.open(f"/{app}/sign-in")
         page.get_by_label("E-mail or username").fill(typed)
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         return page
 
     def test_passwordless_by_a_code(self, window: Visitor, mira: Person) -> None:
@@ -277,11 +277,11 @@ class TestPages:
         page.get_by_role("button", name="Send me a code").click()
         at(page, "Enter the code", "first-code")
         page.locator("#code").fill("000000")
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         expect(page.locator("#code-error")).to_contain_text("4 tries left")
         at(page, "Enter the code", "first-wrong")
         page.locator("#code").fill(mailed(mira))
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         page.wait_for_url("**/passwordless/account")
         page.goto(f"{window.product.origin}/passwordless/account/security")
         at(page, "Sign-in & security", "passwordless-security")
@@ -314,7 +314,7 @@ class TestPages:
         page = self.name(window, "factorfirst", mira.email)
         page.get_by_role("button", name="Send me a code").click()
         page.locator("#code").fill(mailed(mira))
-        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Continue", exact=True).click()
         at(page, "Enter your password")
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()

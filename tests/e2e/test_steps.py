@@ -20,7 +20,7 @@ from .test_password_reset import NEW, forgetful
 LEGAL: dict[tuple[str, str], set[str]] = {
     ("registrations", "check_your_messages"): {"resend", "code"},
     ("registrations", "activated"): set(),
-    ("sign-ins", "password"): {"password"},
+    ("sign-ins", "password"): {"password", "social"},
     ("sign-ins", "needs_factor"): {"challenges", "code"},
     ("sign-ins", "needs_action"): {"action"},
     ("sign-ins", "complete"): set(),
@@ -45,6 +45,7 @@ BODIES: dict[str, Any] = {
     "confirm": {"code": "123456"},
     "challenges": {"form": "code"},
     "resend": {},
+    "social": {"provider": "local"},
     "action": {"username": f"mira{uuid4().hex[:8]}"},
 }
 REFUSED = {"step_missing", "flow_ended", "not_found", "code_burned"}

@@ -47,7 +47,7 @@ class Visitor:
     def sign_in(self, email: str, password: str = PASSWORD) -> None:
         self.open("/demo/sign-in")
         self.page.get_by_label("E-mail or username").fill(email)
-        self.page.get_by_role("button", name="Continue").click()
+        self.page.get_by_role("button", name="Continue", exact=True).click()
         self.page.get_by_label("Password", exact=True).fill(password)
         self.page.get_by_role("button", name="Sign in").click()
 

@@ -29,6 +29,8 @@ class TestRegistry:
             "passkey_copied",
             "factor_guessed",
             "password_guessed",
+            "identity_linked",
+            "identity_unlinked",
             "assisted",
             "new_sign_in",
         }

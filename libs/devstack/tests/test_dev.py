@@ -94,7 +94,7 @@ class TestUp:
         """README.md."""
         found = dev.status()
         assert set(found) == {"origin", "inbox", "postgres", "kafka", "services", "processes"}
-        assert set(found["processes"]) == {"postgres", "kafka", "inbox"}
+        assert set(found["processes"]) == {"postgres", "kafka", "inbox", "provider"}
         for service in ("identity", "recovery", "mfa", "notifier", "privacy", "gateway"):
             one = found["services"][service]
             assert psutil.pid_exists(one["pid"])

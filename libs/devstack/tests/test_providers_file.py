@@ -31,7 +31,7 @@ class TestEnvironment:
         stack = Stack(
             folder, infrastructure=Infrastructure("environment", "postgresql://x", "x:1"), extra=extra, services=(service,)
         )
-        stack.ports = {"inbox": 1, f"{service}.0.http": 2, f"{service}.0.management": 3}
+        stack.ports = {"inbox": 1, "provider": 4, f"{service}.0.http": 2, f"{service}.0.management": 3}
         stack.postgres = {service: "postgresql://x"}
         return stack._environment(service, 0)
 

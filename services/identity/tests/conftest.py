@@ -4,6 +4,7 @@ import functools
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from identity.registration.sending import Messages
 from identity.registration.tools import MESSAGE
 from identity.sign_in.noticing import NOTICE
 from identity.sign_in.service import FAILED
+from identity.social.providers import Providers
+from identity.social.remote import Remote
 from identity.wiring import features
 from latchkey_contracts.http.access import AccessQuestion, AccessState, StepUpMethods
 from latchkey_contracts.http.factors import FactorChoice
@@ -35,6 +38,7 @@ from servicekit.throttle import Throttle
 from servicekit.web.caller import Caller
 from servicekit.web.idempotency import Idempotency
 from testkit.service import clock, connected, db, dsn, keys, wakeups
+from testkit.wire import Wire
 
 __all__ = ["clock", "connected", "db", "dsn", "keys", "wakeups"]
 
@@ -114,12 +118,21 @@ class Customers:
     elsewhere = Caller(service="gateway", flow="cd" * 32)
     old, new = "correct horse staple battery", "seven copper lanterns drifting north"
 
-    def __init__(self, db: Database, configuration: ConfigurationService, keys: Keys, mfa: Mfa | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        configuration: ConfigurationService,
+        keys: Keys,
+        mfa: Mfa | None = None,
+        providers: Providers | None = None,
+    ) -> None:
         self.db = db
         self.configuration = configuration
         self.passwords = _passwords()
         self.mfa = mfa or Mfa()
-        made = features(db, keys, configuration, self.passwords, self.mfa, keep_pending=timedelta(days=30))
+        away = Providers(Remote(Wire({})), db.clock, Path("/nonexistent"))
+        made = features(db, keys, configuration, self.passwords, self.mfa, providers or away, keep_pending=timedelta(days=30))
+        self.social = made.social
         self.sessions = made.tools.sessions
         self.registrations = made.registrations
         self.activations = made.activations

@@ -6,9 +6,11 @@ from uuid import uuid4
 
 from identity.accounts import store as accounts
 from identity.credentials import store as credentials
+from identity.linked import store as linked
 from identity.profile import store as profile
 from identity.sessions import store as sessions
 from identity.sign_in import store as sign_in
+from identity.social import store as social
 from servicekit import db as database
 from servicekit import throttle
 from servicekit.db import Database
@@ -42,6 +44,20 @@ SEED: tuple[tuple[str, tuple[Any, ...]], ...] = (
             " FROM account"
         ),
         (AT,),
+    ),
+    (
+        (
+            "INSERT INTO linked_identity (id, account_id, store_id, provider, issuer, subject, linked_at)"
+            " SELECT gen_random_uuid(), id, $1, 'google', 'https://accounts.google.com', id::text, $2 FROM account"
+        ),
+        (STORE, AT),
+    ),
+    (
+        (
+            "INSERT INTO social_attempt (id, state_hash, purpose, store_id, application, provider, created_at, expires_at)"
+            " SELECT gen_random_uuid(), sha256(n::text::bytea), 'sign_in', $1, 'demo', 'google', $3, $3 FROM generate_series(1, $2) AS n"
+        ),
+        (STORE, PEOPLE, AT),
     ),
     (
         (
@@ -86,6 +102,11 @@ HOT: dict[str, str] = {
     "attempt written": sign_in._PUT,
     "attempt failed": sign_in._FAILED,
     "still proven": sign_in._STILL_PROVEN,
+    "linked account": linked._FIND,
+    "what is linked": linked._OF,
+    "linked account used": linked._USED,
+    "way to a provider": social._GET,
+    "way to a provider used": social._USE,
     "session by token": sessions._BY_TOKEN,
     "session": sessions._GET,
     "live sessions": sessions._LIVE,

@@ -83,6 +83,29 @@ class SignedIn(AccountEvent):
     methods: list[str]
 
 
+class IdentityLinked(AccountEvent):
+    """An account elsewhere signs in to this one from now on. Its owner is told, unless it came with the account (`notices` empty)."""
+
+    event_type = "latchkey.identity.identity_linked.v1"
+    application: str
+    identity_id: UUID
+    provider: str
+    language: str
+    notices: list[Sealed] = Field(default_factory=list)
+
+
+class IdentityUnlinked(AccountEvent):
+    """It signs in no more. `reason`: its owner took it away, or the address was proven by somebody else than who linked it (REG-4)."""
+
+    event_type = "latchkey.identity.identity_unlinked.v1"
+    application: str
+    identity_id: UUID
+    provider: str
+    reason: Literal["by_owner", "reset"]
+    language: str
+    notices: list[Sealed] = Field(default_factory=list)
+
+
 SignInReason = Literal["wrong_passwords", "long_idle", "new_device"]
 
 

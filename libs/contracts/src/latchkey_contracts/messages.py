@@ -67,6 +67,8 @@ class Secrets(BaseModel):
     undo: str | None = None
     # Why a sign-in is told of, and what the help desk has done.
     reasons: list[str] = Field(default_factory=list)
+    # Whose account elsewhere it is about, as people know it.
+    provider: str | None = None
     assistance: str | None = None
 
 

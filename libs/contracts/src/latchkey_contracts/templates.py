@@ -133,6 +133,9 @@ TEMPLATES: dict[str, Template] = {
     "factor_guessed": _template("security", ("email", "sms"), _LINK | _DONE, text="link", html="link", sms="link"),
     # A hundred wrong passwords in a row (BRF-1).
     "password_guessed": _template("security", ("email",), _LINK | _DONE, text="link", html="link"),
+    # What signs in from elsewhere (E27).
+    "identity_linked": _template("security", ("email",), _LINK | _DONE | {"provider"}, text="link", html="link"),
+    "identity_unlinked": _template("security", ("email",), _LINK | _DONE | {"provider"}, text="link", html="link"),
     # What the help desk has done (R23, E23).
     "assisted": _template(
         "security", ("email", "sms"), _LINK | _DONE | {"assistance", "assistance_short"}, text="link", html="link", sms="link"

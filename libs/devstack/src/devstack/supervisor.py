@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import sys
 import time
@@ -27,6 +28,8 @@ BACKOFF = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 Say = Callable[[str], None]
 # Those that the inbox simulates, in the order in which the notifier tries them.
 PROVIDERS = ("smtp", "twilio", "backup")
+# Who stands in for the rest of the world.
+HELPERS = ("inbox", "provider")
 
 
 def _alone(run: Callable[[], Any]) -> Any:
@@ -100,7 +103,7 @@ class Stack:
         """Ports stay the same over restarts, as far as they are still free."""
         path = self.data / "ports.json"
         known: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
-        names = ["inbox", *PROVIDERS]
+        names = ["inbox", "provider", *PROVIDERS]
         for service in self.services:
             for replica in range(self.replicas.get(service, 1)):
                 names += [f"{service}.{replica}.http", f"{service}.{replica}.management"]
@@ -115,6 +118,11 @@ class Stack:
         from servicekit import keys
 
         keys.init(self.data / "keys")
+        secret = self.data / "keys" / "social" / "local"
+        if not secret.exists():
+            secret.parent.mkdir(mode=0o700, exist_ok=True)
+            secret.touch(mode=0o600)
+            secret.write_text(secrets.token_urlsafe(32))
 
     def _databases(self) -> None:
         from servicekit.process.migrations import migrate
@@ -140,6 +148,11 @@ class Stack:
         return f"http://127.0.0.1:{self.ports['inbox']}"
 
     @property
+    def provider_url(self) -> str:
+        """The OpenID provider's. Another host's name than ours, so that browsers take it for another site."""
+        return f"http://127.0.0.1:{self.ports['provider']}"
+
+    @property
     def providers_file(self) -> Path:
         return self.data / "providers.toml"
 
@@ -157,6 +170,7 @@ class Stack:
             "LATCHKEY_MANAGEMENT_PORT": str(self.ports[f"{service}.{replica}.management"]),
             "LATCHKEY_KEYS_DIR": str(self.data / "keys"),
             "LATCHKEY_INBOX_URL": self.inbox_url,
+            "LATCHKEY_LOCAL_PROVIDER_URL": self.provider_url,
             "LATCHKEY_KAFKA_SESSION_TIMEOUT_MS": "6000",
             "LATCHKEY_KAFKA_HEARTBEAT_MS": "1000",
             "MALLOC_ARENA_MAX": "2",
@@ -176,6 +190,7 @@ class Stack:
         inbox = [sys.executable, "-m", "devstack.inbox", "--http", str(self.ports["inbox"]), "--smtp", str(self.ports["smtp"])]
         inbox += ["--data", str(self.data / "inbox"), "--providers", str(self.providers_file), "--origin", self.origin]
         self.children["inbox"] = Child("inbox", inbox, {}, logs / "inbox.log", f"{self.inbox_url}/inbox/messages", self.spawn)
+        self.children["provider"] = self._provider(logs / "provider.log")
         for service in self.services:
             for replica in range(self.replicas.get(service, 1)):
                 name = service if replica == 0 else f"{service}.{replica}"
@@ -184,6 +199,12 @@ class Stack:
                 self.children[name] = Child(
                     name, command, self._environment(service, replica), logs / f"{name}.log", ready, self.spawn
                 )
+
+    def _provider(self, log: Path) -> Child:
+        command = [sys.executable, "-m", "devstack.provider", "--http", str(self.ports["provider"]), "--origin", self.origin]
+        command += ["--secret", str(self.data / "keys" / "social" / "local")]
+        clock = {name: value for name, value in self.extra.items() if name == "LATCHKEY_CLOCK_FILE"}
+        return Child("provider", command, clock, log, f"{self.provider_url}/", self.spawn)
 
     def _wait_ready(self) -> None:
         end = time.monotonic() + READY_SECONDS
@@ -231,7 +252,7 @@ class Stack:
 
     def stop(self) -> None:
         """The gateway first, so that nobody is answered by half a stack; infrastructure last."""
-        order = sorted(self.children.values(), key=lambda child: (not child.name.startswith("gateway"), child.name == "inbox"))
+        order = sorted(self.children.values(), key=lambda child: (not child.name.startswith("gateway"), child.name in HELPERS))
         for child in order:
             if child.process is not None and child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
@@ -251,8 +272,8 @@ class Stack:
         services = {}
         for name, child in self.children.items():
             pid = child.process.pid if child.process is not None else None
-            if name == "inbox":
-                processes["inbox"] = {"pid": pid}
+            if name in HELPERS:
+                processes[name] = {"pid": pid}
             else:
                 service, _, replica = name.partition(".")
                 services[name] = {"pid": pid, "url": self.url(service, int(replica or 0)), "log": str(child.log)}

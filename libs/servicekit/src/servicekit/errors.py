@@ -92,6 +92,14 @@ class MoreProofRequired(ServiceError):
     code, status, title = "more_proof_required", 403, "One more proof is needed"
 
 
+class SocialDenied(ServiceError):
+    code, status, title = "social_denied", 403, "Nothing was confirmed there"
+
+
+class SocialRefused(ServiceError):
+    code, status, title = "social_refused", 403, "What the provider answered opens nothing here"
+
+
 class NotAllowedByPolicy(ServiceError):
     code, status, title = "not_allowed_by_policy", 403, "The policy of this application doesn't allow it"
 
@@ -122,6 +130,14 @@ class LinkOtherBrowser(ServiceError):
 
 class StepMissing(ServiceError):
     code, status, title = "step_missing", 409, "An earlier step comes first"
+
+
+class IdentityTaken(ServiceError):
+    code, status, title = "identity_taken", 409, "It signs in to another account already"
+
+
+class LastWayIn(ServiceError):
+    code, status, title = "last_way_in", 409, "Without it nobody could sign in to the account"
 
 
 class IdempotencyKeyReused(ServiceError):
@@ -196,6 +212,10 @@ class Overloaded(ServiceError):
 
     def __init__(self, retry_after_seconds: float = 2, detail: str | None = None, **extra: Any) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds, **extra)
+
+
+class ProviderUnavailable(ServiceError):
+    code, status, title = "provider_unavailable", 503, "The provider doesn't answer right now"
 
 
 class InternalError(ServiceError):

@@ -29,7 +29,13 @@ from devstack.processes import die_with_parent
 from devstack.processes import spawn as start
 from latchkey_contracts.topics import SERVICES
 
-LOADED = ("latchkey_cli.cli", "devstack.inbox.web", "devstack.inbox.smtp", *(f"{service}.wiring" for service in SERVICES))
+LOADED = (
+    "latchkey_cli.cli",
+    "devstack.inbox.web",
+    "devstack.inbox.smtp",
+    "devstack.provider.web",
+    *(f"{service}.wiring" for service in SERVICES),
+)
 MOST_BYTES = 1 << 20
 Done = subprocess.CompletedProcess[str]
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Scope
 from gateway.api import openapi, routes, schemas, viewer
 from gateway.api.passed_on import PassedOn
 from gateway.api.service import Gateway
-from gateway.portal import pages, words
+from gateway.portal import pages, social, words
 from gateway.sessions.hot_path import HotPath
 from gateway.web import csrf
 from gateway.web.compression import Compressed
@@ -22,6 +22,8 @@ from gateway.web.headers import SecurityHeaders
 from gateway.web.visitor import read_visitor
 
 INBOX_SECONDS = 5.0
+# Called from another site by its nature; what it says is bound to the flow of the browser that asked.
+OTHER_SITES = "/v1/callbacks/social/"
 
 
 def create_app(gateway: Gateway, inbox: Transport | None = None) -> ASGIApp:
@@ -32,6 +34,7 @@ def create_app(gateway: Gateway, inbox: Transport | None = None) -> ASGIApp:
         return _told(gateway, request, error)
 
     install_handlers(app, render)
+    app.include_router(social.callbacks)
     app.include_router(routes.router(gateway))
     app.include_router(schemas.router())
     described = _described()  # before anybody waits
@@ -50,7 +53,7 @@ def create_app(gateway: Gateway, inbox: Transport | None = None) -> ASGIApp:
     def before(scope: Scope) -> None:
         visitor = scope["latchkey.visitor"] = read_visitor(scope, proxies=settings.proxies, secure=settings.secure)
         gateway.recognise(visitor)
-        if not (settings.inbox_url and scope["path"].startswith("/inbox")):
+        if not (scope["path"].startswith(OTHER_SITES) or (settings.inbox_url and scope["path"].startswith("/inbox"))):
             csrf.check(scope, visitor, settings.origin)
 
     def forms(scope: Scope) -> bool:

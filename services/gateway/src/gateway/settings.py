@@ -26,6 +26,7 @@ class GatewaySettings(ServiceSettings):
     )
     asn_database: Path | None = Field(None, description="MMDB file of autonomous systems; unreadable refuses the start")
     inbox_url: Annotated[str | None, in_production(only_for_tests)] = None
+    local_provider_url: Annotated[str | None, in_production(only_for_tests)] = None
     session_cache: int = Field(50_000, ge=100)
 
     @field_validator("trusted_proxies")

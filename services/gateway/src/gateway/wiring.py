@@ -27,7 +27,7 @@ async def build(r: Resources) -> Wired:
         "mfa": InternalClient("mfa", settings.mfa_url or "http://mfa:8080", signer, r.clock),
         "notifier": InternalClient("notifier", settings.notifier_url or "http://notifier:8080", signer, r.clock, timeout=5.0),
     }
-    configuration, proxies = ConfigurationCopy(r.db, r.wakeups), settings.proxies
+    configuration, proxies = ConfigurationCopy(r.db, r.wakeups, settings.local_provider_url), settings.proxies
     sessions = SessionCache(peers["identity"], r.kafka, r.clock, size=settings.session_cache)
     rates = Rates(
         starts=settings.starts_per_minute,

@@ -91,6 +91,8 @@ class TestSchemas:
             "challenges",
             "passkey",
             "factors",
+            "social",
+            "registration",
         ]
 
 
@@ -177,7 +179,12 @@ class TestSecurity:
     def test_repeats(self, operation: Operation) -> None:
         """Each write takes Idempotency-Key, but for signing out, which may be repeated anyway."""
         named = {one["name"] for one in described(operation).get("parameters", ())}
-        wanted = operation.method != "GET" and operation.id not in {"signOut", "inspectLink", "receiveCallback"}
+        wanted = operation.method != "GET" and operation.id not in {
+            "signOut",
+            "inspectLink",
+            "receiveCallback",
+            "receiveSocialForm",
+        }
         assert ("Idempotency-Key" in named) == wanted
 
     def test_what_a_step_up_is_for_is_sent_along(self) -> None:
@@ -186,7 +193,8 @@ class TestSecurity:
             one.id for one in OPERATIONS if "Latchkey-Step-Up" in {each["name"] for each in described(one).get("parameters", ())}
         }
         contacts = {"addIdentifier", "makePrimary", "removeIdentifier", "startContactChange"}
-        assert taking == {"addFactor", "removeFactor", "endSession", "endOtherSessions", "changePassword"} | contacts
+        elsewhere = {"linkIdentity", "unlinkIdentity"}
+        assert taking == {"addFactor", "removeFactor", "endSession", "endOtherSessions", "changePassword"} | contacts | elsewhere
 
     def test_what_has_versions(self) -> None:
         """RFC 9110: whoever reads it is given an ETag, and whoever changes it says which one was seen."""

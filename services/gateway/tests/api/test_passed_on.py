@@ -85,6 +85,7 @@ def test_which_they_are():
         "/v1/me/trusted-devices",
         "/v1/me/passkey-offer",
         "/v1/me/activity",
+        "/v1/me/linked-identities",
         "/v1/me/notification-preferences",
         "/v1/me/identifiers",
         "/v1/me/contact-changes",

@@ -85,7 +85,7 @@ class TestWords:
     @pytest.mark.parametrize(("language", "said"), [("en", SUPPORT.en), ("de", SUPPORT.de), ("fr", SUPPORT.en)])
     def test_support(self, language: str, said: str) -> None:
         """WEB-14: in the page's language, else in the application's own; under "Stuck?", with a number that can be called."""
-        html = page("sign_in.html", language, kinds=["email"], registration=True, query="")
+        html = page("sign_in.html", language, kinds=["email"], registration=True, query="", social=[])
         assert said in html.split("<aside", 1)[1]
         assert said not in html.split("<aside", 1)[0]
         assert 'href="tel:08005550142"' in html
@@ -95,7 +95,9 @@ class TestErrors:
     def test_the_summary_names_the_fields(self) -> None:
         """WEB-4: by their labels, or a short name where the label is a sentence."""
         wrong = {"current_password": "Please fill this in.", "password_again": "The two don’t match."}
-        html = page("change_password.html", errors=wrong, minimum=15, words=["Elmstead"], confirm_first=False, confirmed="")
+        html = page(
+            "change_password.html", errors=wrong, minimum=15, words=["Elmstead"], confirm_first=False, confirmed="", first=False
+        )
         assert '<a href="#current_password">Current password: Please fill this in.</a>' in html
         assert '<a href="#password_again">Once more: The two don’t match.</a>' in html
         assert html.index('id="summary"') < html.index("<h1")

@@ -57,6 +57,7 @@ def signed_in(behind: Behind, browser: Browser) -> Browser:
     others = session | {"device": None, "current": False}
     behind.says("GET /v1/me/sessions", {"items": [others, session | {"device": "Firefox on Windows", "current": True}]})
     behind.says(DEVICES, {"items": []})
+    behind.says("GET /v1/me/linked-identities", {"items": [], "offered": []})
     held(behind)
     browser.sign_in()
     return browser

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, field_validator
-from servicekit.process.settings import ServiceSettings
+from servicekit.process.settings import ServiceSettings, in_production, only_for_tests
 
+from identity.configuration.social_rules import Surroundings
 from identity.credentials.breaches import open_breaches
 
 
@@ -20,7 +22,20 @@ class IdentitySettings(ServiceSettings):
     activity_security_days: int = Field(
         365, ge=1, le=3650, description="How long they see all else that happened with the account"
     )
+    social_secrets_dir: Path | None = Field(
+        None, description="Secrets of sign-in providers, as the configuration names them; without it, `social` below the keys"
+    )
+    local_provider_url: Annotated[str | None, in_production(only_for_tests)] = None
     sweep_seconds: float = Field(60, gt=0, description="How often purges look for what is due")
+
+    @property
+    def social_secrets(self) -> Path:
+        return self.social_secrets_dir or self.keys_dir / "social"
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What this instance has for sign-in providers."""
+        return Surroundings(self.social_secrets, self.local_provider_url, self.development)
 
     @field_validator("breach_file")
     @classmethod

@@ -11,17 +11,13 @@ from servicekit.events.work import WorkHandler
 from servicekit.keys import Keys
 from servicekit.process.configuration import first_load
 from servicekit.process.run import Resources, Service, Wired
-from servicekit.proof import OneTimeSecrets
 from servicekit.proof import links as link_routes
 from servicekit.proof.flow import ProofKit
 from servicekit.proof.guessing import Guesses
 from servicekit.proof.links import Links
-from servicekit.sealing import Sealer
-from servicekit.throttle import Throttle
 from servicekit.web.caller import Signer
 from servicekit.web.client import InternalClient
 from servicekit.web.http import Read, create_internal_app
-from servicekit.web.idempotency import Idempotency
 from servicekit.web.step_up import StepUps as Grants
 
 from identity.access import routes as access_routes
@@ -32,7 +28,6 @@ from identity.activity import consumers as activity_consumers
 from identity.activity import routes as activity_routes
 from identity.activity.rules import Kept
 from identity.activity.service import Activity
-from identity.budgets.service import Budgets
 from identity.configuration import routes as configuration_routes
 from identity.configuration.service import ConfigurationService
 from identity.contact_change import routes as contact_change_routes
@@ -57,16 +52,21 @@ from identity.registration import consumers as registration_consumers
 from identity.registration import routes as registration_routes
 from identity.registration.sending import Messages
 from identity.registration.service import Registrations
-from identity.registration.tools import MESSAGE, PURPOSE, Tools
+from identity.registration.tools import MESSAGE, Tools
 from identity.sessions import routes as session_routes
 from identity.sessions.ending import Endings
-from identity.sessions.service import Sessions
 from identity.settings import IdentitySettings
 from identity.sign_in import routes as sign_in_routes
 from identity.sign_in.actions import RequiredActions
 from identity.sign_in.completing import Completing
 from identity.sign_in.noticing import NOTICE, SignInNotices
 from identity.sign_in.service import FAILED, SignIns
+from identity.social import remote
+from identity.social import routes as social_routes
+from identity.social.entering import Entering
+from identity.social.parts import parts as social_parts
+from identity.social.providers import Providers
+from identity.social.service import Social
 from identity.step_up import routes as step_up_routes
 from identity.step_up.service import StepUps
 
@@ -95,6 +95,7 @@ class Features:
     owners: Owners
     profiles: Profiles
     activity: Activity
+    social: Social
     links: Links
 
     @property
@@ -113,6 +114,7 @@ class Features:
             activity_routes.router(self.activity),
             contact_change_routes.router(self.contact_changes.changing, self.contact_changes.in_change),
             access_routes.router(self.second_factors),
+            social_routes.router(self.social),
         ]
 
     @property
@@ -137,6 +139,7 @@ class Features:
             "step_up.purge": self.step_ups.purge,
             "password_change.purge": self.changes.purge,
             "contact_change.purge": self.contact_changes.in_change.purge,
+            "social.purge": self.social.ways.purge,
             "notices.purge": self.notices.purge,
             "sessions.purge": self.tools.sessions.purge,
             "activity.purge": self.activity.purge,
@@ -150,19 +153,18 @@ def features(
     configuration: ConfigurationService,
     passwords: Passwords,
     access: Access,
+    providers: Providers,
     *,
     keep_pending: timedelta,
     kept: Kept = Kept(),  # noqa: B008 - frozen
 ) -> Features:
     """`keep_pending`: how long an account that nobody activates is kept."""
-    tools = _tools(db, keys, configuration, passwords, keep_pending)
-    onetime, idempotency, sessions = tools.onetime, tools.idempotency, tools.sessions
-    notices, slowdown, grants = Notices(db, onetime, tools.sealer), Slowdown(tools.throttle), Grants(keys)
-    activations = Activations(tools, registrations := Registrations(tools))
-    freezes = Freezes(ProofKit(db, onetime, idempotency), configuration, sessions, notices)
-    sign_in_notices = SignInNotices(configuration, tools.throttle, notices, slowdown)
-    completing = Completing(configuration, sessions, sign_in_notices)
+    tools = Tools.of(db, keys, configuration, passwords, keep_pending)
+    idempotency, sessions, notices, slowdown = tools.idempotency, tools.sessions, tools.linking.notices, Slowdown(tools.throttle)
+    activations, grants = Activations(tools, registrations := Registrations(tools)), Grants(keys)
+    freezes = Freezes(ProofKit(db, tools.onetime, idempotency), configuration, sessions, notices)
     changes, moves = _changes(tools, slowdown, notices, grants), contact_parts(_contact_tools(tools, notices, grants))
+    (sign_in_notices, completing), step_ups = _completing(tools, slowdown), _step_ups(tools, keys, slowdown, access)
     return Features(
         configuration=configuration,
         tools=tools,
@@ -174,7 +176,7 @@ def features(
         sign_in_notices=sign_in_notices,
         sign_ins=_sign_ins(tools, slowdown, completing, access),
         actions=RequiredActions(db, configuration, changes, completing, idempotency),
-        step_ups=StepUps(db, keys, configuration, passwords, slowdown, idempotency, access),
+        step_ups=step_ups,
         endings=Endings(db, sessions, grants, idempotency),
         second_factors=SecondFactors(db),
         owners=Owners(db, configuration, tools.sealer),
@@ -182,24 +184,8 @@ def features(
         profiles=Profiles(db, configuration, idempotency, notices, tools.throttle),
         contact_changes=moves,
         activity=Activity(db, kept),
-        links=Links(db, onetime, idempotency, [activations, freezes, moves.proofs, moves.reverts]),
-    )
-
-
-def _tools(db: Database, keys: Keys, configuration: ConfigurationService, passwords: Passwords, keep_pending: timedelta) -> Tools:
-    throttle = Throttle(keys)
-    return Tools(
-        db=db,
-        configuration=configuration,
-        passwords=passwords,
-        sessions=Sessions(db),
-        onetime=OneTimeSecrets(keys),
-        guesses=Guesses(db, PURPOSE, CodeGuessingSuspected),
-        throttle=throttle,
-        budgets=Budgets(throttle),
-        idempotency=Idempotency(keys),
-        sealer=Sealer(keys),
-        keep_pending=keep_pending,
+        social=social_parts(tools, keys, providers, registrations, Entering(db, completing, access), step_ups),
+        links=Links(db, tools.onetime, idempotency, [activations, freezes, moves.proofs, moves.reverts]),
     )
 
 
@@ -219,6 +205,15 @@ def _contact_tools(tools: Tools, notices: Notices, grants: Grants) -> ContactToo
     )
 
 
+def _step_ups(tools: Tools, keys: Keys, slowdown: Slowdown, access: Access) -> StepUps:
+    return StepUps(tools.db, keys, tools.configuration, tools.passwords, slowdown, tools.idempotency, access)
+
+
+def _completing(tools: Tools, slowdown: Slowdown) -> tuple[SignInNotices, Completing]:
+    notices = SignInNotices(tools.configuration, tools.throttle, tools.linking.notices, slowdown)
+    return notices, Completing(tools.configuration, tools.sessions, notices, tools.linking)
+
+
 def _changes(tools: Tools, slowdown: Slowdown, notices: Notices, grants: Grants) -> PasswordChanges:
     return PasswordChanges(
         db=tools.db,
@@ -229,6 +224,7 @@ def _changes(tools: Tools, slowdown: Slowdown, notices: Notices, grants: Grants)
         slowdown=slowdown,
         idempotency=tools.idempotency,
         notices=notices,
+        linking=tools.linking,
         grants=grants,
     )
 
@@ -245,20 +241,26 @@ def _sign_ins(tools: Tools, slowdown: Slowdown, completing: Completing, access: 
     )
 
 
+def _passwords(settings: IdentitySettings) -> Passwords:
+    return Passwords(
+        memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, breaches=open_breaches(settings.breach_file)
+    )
+
+
 async def build(r: Resources) -> Wired:
     settings: IdentitySettings = r.settings
     mfa = InternalClient("mfa", settings.mfa_url or "http://mfa:8080", Signer("identity", r.keys, r.clock), r.clock)
     access = MfaAccess(mfa)
-    configuration = ConfigurationService(r.db, r.wakeups, access.abilities)
-    passwords = Passwords(
-        memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, breaches=open_breaches(settings.breach_file)
-    )
+    configuration = ConfigurationService(r.db, r.wakeups, access.abilities, settings.surroundings)
+    passwords, outwards = _passwords(settings), remote.connections()
+    providers = Providers(remote.Remote(outwards), r.clock, settings.social_secrets)
     made = features(
         r.db,
         r.keys,
         configuration,
         passwords,
         access,
+        providers,
         keep_pending=settings.keep_pending,
         kept=Kept(timedelta(days=settings.activity_sign_in_days), timedelta(days=settings.activity_security_days)),
     )
@@ -281,7 +283,7 @@ async def build(r: Resources) -> Wired:
         sweeps=[(name, settings.sweep_seconds, sweep) for name, sweep in made.sweeps.items()],
         loops=[configuration.run, made.tools.guesses.run, made.contact_changes.tools.guesses.run],
         on_start=[lambda: first_load(configuration)],
-        on_stop=[mfa.close],
+        on_stop=[mfa.close, outwards.close],
     )
 
 

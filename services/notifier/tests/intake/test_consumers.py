@@ -12,6 +12,8 @@ from latchkey_contracts.identity import (
     AccountDisabled,
     AccountFrozen,
     ActivationRequested,
+    IdentityLinked,
+    IdentityUnlinked,
     PasswordChanged,
     PasswordGuessed,
     ProfileChanged,
@@ -79,6 +81,24 @@ EVENTS = [
     ),
     (PasswordGuessed(account_id=ACCOUNT, application="demo", language="en", notices=[sealed()] * 2), ["password_guessed"] * 2),
     (ProfileChanged(account_id=ACCOUNT, application="demo", changed=["given_name"], notices=[sealed()]), ["account_updated"]),
+    (
+        IdentityLinked(
+            account_id=ACCOUNT, application="demo", identity_id=FLOW, provider="google", language="en", notices=[sealed()] * 2
+        ),
+        ["identity_linked"] * 2,
+    ),
+    (
+        IdentityUnlinked(
+            account_id=ACCOUNT,
+            application="demo",
+            identity_id=FLOW,
+            provider="google",
+            reason="by_owner",
+            language="en",
+            notices=[sealed()],
+        ),
+        ["identity_unlinked"],
+    ),
     (ResetRequested(**MESSAGE, contact=sealed(LATER)), ["password_reset"]),
     (ResetProven(account_id=ACCOUNT, flow_id=FLOW, application="demo"), []),
     (UsernameReminderRequested(**MESSAGE, contact=sealed(LATER)), ["username_reminder"]),

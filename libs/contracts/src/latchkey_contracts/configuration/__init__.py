@@ -41,6 +41,7 @@ from .self_service import (
     Switch,
     TotalLossRecovery,
 )
+from .social import SocialProvider
 
 __all__ = [
     "LANGUAGES",
@@ -85,6 +86,7 @@ __all__ = [
     "SelfServicePolicy",
     "SessionPolicy",
     "SignIn",
+    "SocialProvider",
     "Spending",
     "Strangers",
     "Switch",

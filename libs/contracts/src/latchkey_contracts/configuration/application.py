@@ -9,6 +9,7 @@ from pydantic import Field
 from latchkey_contracts.brand import Brand
 
 from .parts import Part, configuration_id
+from .social import SocialProvider
 
 RESERVED_SLUGS = frozenset({"v1", "go", "static", "inbox", "problems", "healthz", ".well-known", "console"})
 LANGUAGES = ("en", "ar", "de", "es", "fr")
@@ -37,6 +38,7 @@ class Application(Part):
         default_factory=list, max_length=50, description="Former ones: they lead nowhere, and nobody else gets them"
     )
     return_urls: list[str] = Field(default_factory=list, max_length=50, description="Exact matches only (WEB-12)")
+    social: list[SocialProvider] = Field(default_factory=list, max_length=10, description="docs/flows/social-sign-in.md")
     consents: list[Consent] = Field(default_factory=list, max_length=50)
 
     @property

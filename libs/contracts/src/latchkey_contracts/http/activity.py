@@ -33,6 +33,8 @@ ActivityKind = Literal[
     "device_forgotten",
     "devices_forgotten",
     "help_desk",
+    "identity_linked",
+    "identity_unlinked",
 ]
 
 

@@ -71,6 +71,11 @@ class Features(Response):
     password_last: bool = Field(description="A registration may leave the password out: it is chosen once the address is proven")
 
 
+class SocialOption(Response):
+    name: str = Field(description="What to send as `provider`")
+    label: str = Field(description="What to show")
+
+
 class Application(Response):
     slug: str = Field(description="The application's name in addresses")
     name: str = Field(description="The application's name for people")
@@ -80,4 +85,7 @@ class Application(Response):
     attributes: list[AttributeField] = Field(description="What a registration asks beside them")
     consents: list[ConsentField] = Field(description="What a registration asks to agree to")
     password: PasswordRule = Field(description="How long a password must and may be")
+    social: list[SocialOption] = Field(
+        default_factory=list, description="Whose accounts may be signed in with, in the order of their buttons"
+    )
     features: Features = Field(description="What the policy offers")

@@ -12,7 +12,7 @@ Channel = Literal["email", "sms", "voice"]
 DeliveryState = Literal["queued", "handed_over", "accepted", "delivered", "failed", "suppressed", "expired"]
 ChannelHealth = Literal["ok", "delayed", "down"]
 # What the caller may do now, by the last part of the address that does it.
-NextStep = Literal["resend", "code", "email", "password", "action", "challenges", "passkey", "factors"]
+NextStep = Literal["resend", "code", "email", "password", "action", "challenges", "passkey", "factors", "social", "registration"]
 
 
 class Versioned(BaseModel):

@@ -25,6 +25,8 @@ LinkSubject = Literal[
     "contact_old",
     "contact_asked",
     "contact_changed",
+    "identity_linked",
+    "identity_unlinked",
 ]
 LinkStateName = Literal["valid", "used", "expired", "superseded", "ended", "other_browser", "malformed"]
 

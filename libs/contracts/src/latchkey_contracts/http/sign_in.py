@@ -62,6 +62,15 @@ class RequiredActionRequest(Request):
         return self
 
 
+class Newcomer(Response):
+    """Whom a provider has named, where there is no account yet (`next` has `registration`)."""
+
+    provider: str = Field(description="Name of the provider")
+    email: str | None = Field(description="The address that it gave")
+    email_proven: bool = Field(description="Whether that address needs no proof here; then it can't be another one")
+    profile: dict[str, str] = Field(description="What it said of the attributes that a registration asks for")
+
+
 class SignInFlow(Flow):
     """A sign-in. Alike for unknown identifiers (ENU-1)."""
 
@@ -87,6 +96,14 @@ class SignInFlow(Flow):
     code_digits: int | None = Field(
         default=None,
         description="How many digits the code has that was sent last; null where none was, and where the application asks for a factor first (ENU-1)",
+    )
+    newcomer: Newcomer | None = Field(
+        default=None,
+        description="With `registration` in `next`: of whom an account would be made (`/sign-ins/{id}/registration`)",
+    )
+    links: str | None = Field(
+        default=None,
+        description="Name of the provider that is linked to the account once the customer has signed in to it as ever: it has the same, proven address",
     )
     return_to: str | None = Field(default=None, description="With `complete`: where the customer goes on")
     typed: str | None = Field(

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from .apps import SocialOption
 from .common import Flow, PasswordText, Request
 from .factors import FactorChoice
 
@@ -14,6 +15,8 @@ StepUpAction = Literal[
     "contact.remove",
     "factor.add",
     "factor.remove",
+    "identity.link",
+    "identity.unlink",
     "password.change",
     "sessions.end",
     "trusted_devices.forget",
@@ -32,14 +35,20 @@ class StepUpPassword(Request):
 
 
 class StepUpFlow(Flow):
-    """By the strongest of what the account has: a factor, else the password."""
+    """By the strongest of what the account has: a factor, else the password, else an account elsewhere."""
 
     kind: Literal["step_up"] = Field(default="step_up", description="What is being done")
-    status: Literal["password", "needs_factor", "complete", "ended"] = Field(description="`complete`: there is a grant")
+    status: Literal["password", "needs_factor", "needs_provider", "complete", "ended"] = Field(
+        description="`needs_provider`: one of `providers` asks anew who the customer is; `complete`: there is a grant"
+    )
     action: StepUpAction = Field(description="What it is for")
     factors: list[FactorChoice] = Field(default_factory=list, description="With `needs_factor`: what may be used")
     code_digits: int | None = Field(
         default=None, description="How many digits the code has that was sent last; null where none was"
+    )
+    providers: list[SocialOption] = Field(
+        default_factory=list,
+        description="With `needs_provider`: who may be asked; none: a password must be set first, by a reset",
     )
     grant: str | None = Field(
         default=None,

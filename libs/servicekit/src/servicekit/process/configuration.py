@@ -1,5 +1,6 @@
 """Stores, policies and applications in a service's memory: its own copy from identity's events (docs/architecture.md, D31)."""
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from latchkey_contracts.configuration import AccessPolicy, Application, IdentityStore, NotificationPolicy, SelfServicePolicy
+from latchkey_contracts.configuration.social import offered
 from latchkey_contracts.event import Event
 from latchkey_contracts.identity import (
     AccessPolicyPublished,
@@ -102,6 +104,9 @@ class Configuration:
         self._applications: dict[str, Resolved] = {}
         self._friendly: dict[str, Friendly] = {}
 
+    # Where the local run's provider is (`LATCHKEY_LOCAL_PROVIDER_URL`); none: nobody is offered it.
+    local_provider: str | None = None
+
     def application(self, slug: str) -> Resolved:
         """Raises NotFound."""
         found = self._applications.get(slug)
@@ -139,7 +144,7 @@ class Configuration:
         for slug, content in applications.items():
             try:
                 if (resolved := _resolve(content, stores, policies, notifications or {}, access or {})) is not None:
-                    found[slug] = resolved
+                    found[slug] = self._usable(resolved)
             except ValidationError as error:
                 # Of a newer release that we can't read: what is known already goes on, and so do all others.
                 places = [".".join(map(str, problem["loc"])) for problem in error.errors()]
@@ -153,6 +158,13 @@ class Configuration:
             for enabled, urls in ((False, resolved.application.disabled_urls), (True, resolved.application.friendly_urls))
             for url in urls
         }
+
+    def _usable(self, found: Resolved) -> Resolved:
+        """With those of its providers that are anywhere."""
+        social = list(offered(found.application.social, self.local_provider))
+        if social == found.application.social:
+            return found
+        return dataclasses.replace(found, application=found.application.model_copy(update={"social": social}))
 
 
 def _resolve(
@@ -183,8 +195,9 @@ def _resolve(
 class LiveConfiguration(Configuration, ABC):
     """Kept fresh from the service's own database, in every replica: when told, and once a second (D31: within 5 s)."""
 
-    def __init__(self, db: Database, wakeups: Wakeups) -> None:
+    def __init__(self, db: Database, wakeups: Wakeups, local_provider: str | None = None) -> None:
         super().__init__()
+        self.local_provider = local_provider
         self._db = db
         self._woken = wakeups.waiter("configuration")
         self._seen: list[Version] = []

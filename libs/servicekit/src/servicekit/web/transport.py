@@ -46,14 +46,16 @@ class Connections:
         self._timeout = aiohttp.ClientTimeout(total=None, connect=POOL_SECONDS, sock_connect=CONNECT_SECONDS)
         self._keep_seconds = KEEP_SECONDS
         self._outwards = False
+        self._most_bytes: int | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    def outwards(cls, most: int, *, connect_seconds: float, answer_seconds: float) -> Self:
+    def outwards(cls, most: int, *, connect_seconds: float, answer_seconds: float, most_bytes: int | None = None) -> Self:
         """To the world's servers: through the proxies that the environment names. `answer_seconds`: for a place among `most`, for
-        the request to leave, and then for every part of the answer.
+        the request to leave, and then for every part of the answer. `most_bytes`: of an answer; a longer one counts as none.
         """
         made = cls(most)
+        made._most_bytes = most_bytes
         made._timeout = aiohttp.ClientTimeout(
             total=connect_seconds + 3 * answer_seconds,
             connect=answer_seconds,
@@ -78,7 +80,7 @@ class Connections:
             async with session.request(
                 method, url, headers=headers, data=content, params=params, allow_redirects=False
             ) as answer:
-                return Answer(answer.status, await answer.read(), answer.headers)
+                return Answer(answer.status, await self._read(answer), answer.headers)
         except (
             aiohttp.ConnectionTimeoutError,
             aiohttp.ClientConnectorError,
@@ -88,6 +90,17 @@ class Connections:
             raise NotSent(type(error).__name__) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unanswered(type(error).__name__) from None
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        if self._most_bytes is None:
+            return await answer.read()
+        content = bytearray()
+        async for part in answer.content.iter_any():
+            content += part
+            if len(content) > self._most_bytes:
+                answer.close()
+                raise Unanswered("TooLong")
+        return bytes(content)
 
     def _open(self) -> aiohttp.ClientSession:
         """Not before there is a loop."""

@@ -63,6 +63,25 @@ EXPLAINED: dict[str, Explained] = {
         "What was proven so far isn't enough for this account; or a passkey was used without fingerprint, face or screen lock, which makes it one factor only.",
         "Go on with one of the ways that the flow names; of a passkey, let the browser verify its user.",
     ),
+    "social_denied": Explained(
+        "The customer, or the provider, broke it off: nothing was confirmed there.", "Offer the same way again, and the others."
+    ),
+    "social_refused": Explained(
+        "The provider's answer isn't valid (its signature, its nonce, its age, whom it is for), it refused our code, or what it has proven "
+        "opens no account here. Which of these is in our log, not here.",
+        "Let the customer begin again; if it stays so, the operator looks at the provider's settings.",
+    ),
+    "identity_taken": Explained(
+        "This account elsewhere signs in to another account of the same identity store.",
+        "Let the customer unlink it there first, or use another one.",
+    ),
+    "last_way_in": Explained(
+        "It is the last thing that signs in to the account.", "Let the customer set a password or link another account first."
+    ),
+    "provider_unavailable": Explained(
+        "The provider, another company's server, can't be reached, is too slow, or answers what can't be understood.",
+        "Offer the other ways to sign in; try again in a while.",
+    ),
     "not_allowed_by_policy": Explained(
         "The policy of the application doesn't allow this to this customer.", "Don't offer it; a person at support may help."
     ),

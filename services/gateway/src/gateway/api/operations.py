@@ -15,6 +15,7 @@ from latchkey_contracts.http import (
     recovery,
     registration,
     sign_in,
+    social,
 )
 from servicekit import errors
 
@@ -139,6 +140,18 @@ OPERATIONS: tuple[Operation, ...] = (
         factors.Factor, 202, None, "try", (errors.StepMissing, errors.FlowEnded),
         "While an address or number is pending. 429 with `Retry-After` where it is too early.",
     ),
+    Operation(
+        "beginSocialSignIn", "POST", f"{_SIGN_IN}/{{id}}/social", "sign-in", "Sign in with an account elsewhere", "identity", "asker",
+        social.SocialRedirect, 200, social.SocialRequest, "try",
+        (errors.StepMissing, errors.FlowEnded, errors.ProviderUnavailable),
+        "Where `next` has `social`. Send the customer's browser to `redirect_to`; what it comes back with goes to `receiveSocialAnswer`.",
+    ),
+    Operation(
+        "registerNewcomer", "POST", f"{_SIGN_IN}/{{id}}/registration", "sign-in", "Make an account for whom a provider has named", "identity",
+        "asker", sign_in.SignInFlow | registration.RegistrationFlow, 200, social.NewcomerRequest, "start",
+        (errors.StepMissing, errors.FlowEnded, errors.FeatureDisabled, errors.UsernameTaken, errors.SocialRefused, errors.NotAllowedByPolicy),
+        "Where `next` has `registration`. The sign-in goes on, or where the address is yet to be proven, a registration waits for its mail.",
+    ),
     # --- recovery ----------------------------------------------------------------------------------------------------------
     Operation(
         "startUsernameReminder", "POST", _REMINDER, "recovery", "Be reminded of the username", "recovery", "anybody",
@@ -203,6 +216,18 @@ OPERATIONS: tuple[Operation, ...] = (
         (*_LINK, errors.FeatureDisabled), "Its message goes to the same address; the flow belongs to whoever asks now.",
     ),
     *SIGNED_IN,
+    Operation(
+        "receiveSocialAnswer", "GET", "/v1/callbacks/social/{provider}", "sign-in", "Come back from a provider", "identity", "asker",
+        social.SocialAnswer, counts="try",
+        problems=(errors.SocialDenied, errors.SocialRefused, errors.ProviderUnavailable, errors.IdentityTaken, errors.FlowEnded,
+                  errors.StepMissing, errors.FeatureDisabled, errors.NotAllowedByPolicy, errors.SessionRequired),
+        description="With the query that the provider sent the browser back with, once, by the flow that asked. A browser is led to its page "
+        "instead (303); an API client, which sends `Latchkey-Flow`, is told.",
+    ),
+    Operation(
+        "receiveSocialForm", "POST", "/v1/callbacks/social/{provider}", "sign-in", "The same by a form", "gateway", "provider", status=303,
+        description="For providers that answer with a form (`response_mode=form_post`): leads to the same address by GET, with a sealed handle.",
+    ),
     # --- providers ---------------------------------------------------------------------------------------------------------
     Operation(
         "receiveCallback", "POST", "/v1/callbacks/{provider}", "providers", "What a provider has to tell", "notifier", "provider",

@@ -8,6 +8,7 @@ from latchkey_contracts.http import (
     passkeys,
     preferences,
     sign_in,
+    social,
     step_up,
     trusted_devices,
 )
@@ -16,7 +17,7 @@ from servicekit import errors
 from .operation import BY_CODE, BY_PASSKEY, Operation
 
 _FACTORS, _STEP_UPS, _TRUSTED = "/v1/me/factors", "/v1/me/step-ups", "/v1/me/trusted-devices"
-_SESSIONS = "/v1/me/sessions"
+_SESSIONS, _LINKED = "/v1/me/sessions", "/v1/me/linked-identities"
 _OFFER = "/v1/me/passkey-offer"
 _PREFERENCES = "/v1/me/notification-preferences"
 _IDENTIFIERS, _CHANGES = "/v1/me/identifiers", "/v1/me/contact-changes"
@@ -163,6 +164,20 @@ SIGNED_IN: tuple[Operation, ...] = (
         "forgetTrustedDevices", "DELETE", _TRUSTED, "signed in", "Ask everywhere again", "mfa", "session", None, 204, None, "try",
     ),
     Operation(
+        "listLinkedIdentities", "GET", _LINKED, "signed in", "Accounts elsewhere that sign in here", "identity", "session",
+        social.LinkedIdentities,
+    ),
+    Operation(
+        "linkIdentity", "POST", _LINKED, "signed in", "Begin to link one", "identity", "session", social.SocialRedirect, 200,
+        social.SocialRequest, "try", (errors.StepUpRequired, errors.FeatureDisabled, errors.ProviderUnavailable),
+        "Fresh authentication first (`identity.link` with `provider`). Send the customer's browser to `redirect_to`; what it comes back "
+        "with goes to `receiveSocialAnswer`, with this session.",
+    ),
+    Operation(
+        "unlinkIdentity", "DELETE", f"{_LINKED}/{{id}}", "signed in", "Unlink one", "identity", "session", None, 204, None, "try",
+        (errors.StepUpRequired, errors.LastWayIn), "Fresh authentication first (`identity.unlink` with `identity_id`).",
+    ),
+    Operation(
         "startStepUp", "POST", _STEP_UPS, "signed in", "Prove freshly who is asking", "identity", "session",
         step_up.StepUpFlow, 200, step_up.StepUpRequest, "try",
         description="For one call of one action, as `step_up_required` named it (STP-1, STP-2).",
@@ -174,6 +189,11 @@ SIGNED_IN: tuple[Operation, ...] = (
         "enterStepUpPassword", "POST", f"{_STEP_UPS}/{{id}}/password", "signed in", "Step up by the password", "identity", "session",
         step_up.StepUpFlow, 200, step_up.StepUpPassword, "try", (errors.CredentialsWrong, errors.StepMissing, errors.FlowEnded),
         "Where the account has no factor.",
+    ),
+    Operation(
+        "beginSocialStepUp", "POST", f"{_STEP_UPS}/{{id}}/social", "signed in", "Step up by an account elsewhere", "identity", "session",
+        social.SocialRedirect, 200, social.SocialRequest, "try", (errors.StepMissing, errors.FlowEnded, errors.ProviderUnavailable),
+        "Where the account has neither factor nor password: the provider asks anew who the customer is.",
     ),
     Operation(
         "readStepUpPasskeyOptions", "GET", f"{_STEP_UPS}/{{id}}/passkey", "signed in", "What to ask a passkey for a step-up", "mfa", "session",

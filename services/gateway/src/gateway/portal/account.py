@@ -49,14 +49,17 @@ async def ask_password(visit: VisitDep) -> Response:
     words = [brand.name, brand.said, visit.application.slug]
     me = await visit.read("/v1/me", Me)
     confirmed = visit.request.query_params.get("confirmed", "")
-    if me.second_factor and await grant_of(visit, confirmed) is None:
-        return visit.page("change_password.html", confirm_first=True, confirmed="")
+    first = me.password_changed_at is None  # of who signs in with an account elsewhere
+    by_grant = me.second_factor or first
+    if by_grant and await grant_of(visit, confirmed) is None:
+        return visit.page("change_password.html", confirm_first=True, confirmed="", first=first)
     return visit.page(
         "change_password.html",
         minimum=visit.app.store.password.min_length,
         words=words,
         confirm_first=False,
-        confirmed=confirmed if me.second_factor else "",
+        confirmed=confirmed if by_grant else "",
+        first=first,
     )
 
 

@@ -10,25 +10,28 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from latchkey_contracts.http.factors import Factor
+from latchkey_contracts.http.social import SocialRedirect
 from latchkey_contracts.http.step_up import StepUpFlow
 from pydantic import TypeAdapter
 from servicekit import errors
 from starlette.responses import Response
 
 from . import contact_acts
+from .away import Return, leave
 from .visit import Instead, Visit
 
 NOTHING: TypeAdapter[None] = TypeAdapter(None)
-_FACTORS, _SESSIONS = "/v1/me/factors", "/v1/me/sessions"
+_FACTORS, _SESSIONS, _LINKED = "/v1/me/factors", "/v1/me/sessions", "/v1/me/linked-identities"
 # What is added, and on which page it is asked for; there is told what goes wrong.
 ADDED = {"passkey": "add", "totp": "add", "recovery_codes": "add", "email": "add/email", "phone": "add/phone"}
 REMOVE, PASSWORD, END = "remove", "password", "sessions"
+LINK, UNLINK = "link", "unlink"
 
 
 @dataclass(frozen=True)
 class Act:
     """`then`: what is added, or what else is done, as it stands in addresses. `target`: the address, number or name that was typed, or
-    which session ends, empty for all others. `factor`: which one, or which of the account's names and addresses.
+    which session ends, empty for all others, or what is linked or no longer. `factor`: which one, or which of the account's names and addresses.
     """
 
     then: str
@@ -44,7 +47,7 @@ class Act:
             factor = UUID(asked["factor"]) if then in {REMOVE, *contact_acts.OF_ONE} else None
         except (KeyError, ValueError):
             raise errors.NotFound from None
-        if then not in {*ADDED, REMOVE, PASSWORD, END, *contact_acts.ALL}:
+        if then not in {*ADDED, REMOVE, PASSWORD, END, LINK, UNLINK, *contact_acts.ALL}:
             raise errors.NotFound
         return cls(then, fields.get("target", ""), factor)
 
@@ -57,7 +60,9 @@ class Act:
             return contact_acts.page(visit, self.then, self.factor)
         if self.then == PASSWORD:
             return f"{security(visit)}/password"
-        if self.then == END:
+        if self.then == UNLINK and self.target:
+            return f"{security(visit)}/identities/{self.target}/unlink"
+        if self.then in {END, LINK, UNLINK}:
             return security(visit)
         where = f"ways/{self.factor}/remove" if self.factor else ADDED[self.then]
         return f"{security(visit)}/{where}"
@@ -102,6 +107,11 @@ async def perform(visit: Visit, act: Act, grant: str | None = None) -> Response:
         if act.then == END:
             await visit.go_on(f"{_SESSIONS}/{act.target}".rstrip("/"), None, NOTHING, method="DELETE", grant=grant)
             return visit.again(page=security(visit), values={}, done="ended")
+        if act.then == LINK:
+            return leave(visit, await visit.go_on(_LINKED, {"provider": act.target}, SocialRedirect, grant=grant), Return())
+        if act.then == UNLINK:
+            await visit.go_on(f"{_LINKED}/{act.target}", None, NOTHING, method="DELETE", grant=grant)
+            return visit.again(page=security(visit), values={}, done="unlinked")
         if act.factor is not None:
             await visit.go_on(f"{_FACTORS}/{act.factor}", None, NOTHING, method="DELETE", peer="mfa", grant=grant)
             return visit.again(page=security(visit), values={}, done="removed")

@@ -19,6 +19,7 @@ from . import (  # the page is called so
     activity,
     contacts,
     help,  # noqa: A004
+    linked,
     links,
     lost_mailbox,
     notifications,
@@ -31,6 +32,7 @@ from . import (  # the page is called so
     security,
     sign_in,
     sign_up,
+    social,
     step_up,
 )
 from .render import assets, brand_style
@@ -38,8 +40,8 @@ from .visit import PLAIN, Instead, Visit
 
 # In this order: what sign_in answers to any other step is for those of second_step no answer.
 PAGES = (
-    sign_up, second_step, required_way, passkeys, sign_in, links, help, lost_mailbox, reminder, reset, account, contacts, personal, notifications, security,
-    activity, step_up,
+    sign_up, second_step, required_way, passkeys, social, sign_in, links, help, lost_mailbox, reminder, reset, account, contacts, personal, notifications,
+    linked, security, activity, step_up,
 )  # fmt: skip
 _FOLLOWED = Counter("latchkey_friendly_urls_followed", "Presses on short addresses (E31)", ["url", "enabled"])
 _BY_CODE = {"feature_disabled": "not_offered.html", "not_allowed_by_policy": "not_offered.html"}

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from latchkey_contracts.http.account import Me, OpenSessions
 from latchkey_contracts.http.factors import Factor, Factors
+from latchkey_contracts.http.social import LinkedIdentities
 from latchkey_contracts.http.trusted_devices import TrustedDevices
 from servicekit import errors
 from starlette.responses import PlainTextResponse, Response
@@ -17,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from .activity import ALARMING, recent
 from .acts import ADDED, END, NOTHING, REMOVE, Act, acting, can_change, inside, perform, security, way
 from .fields import credential_of, required
+from .linked import linkable
 from .visit import Instead, Visit, VisitDep
 from .ways import APP_DIGITS, code_of, pressed
 
@@ -27,19 +29,23 @@ _OVER = (errors.FlowEnded, errors.CodeBurned)
 @routes.get("/{app}/account/security")
 async def overview(visit: VisitDep) -> Response:
     inside(visit)
-    me, factors, trusted, sessions, latest = await asyncio.gather(
+    me, factors, trusted, sessions, linked, latest = await asyncio.gather(
         visit.read("/v1/me", Me),
         _factors(visit),
         visit.read("/v1/me/trusted-devices", TrustedDevices, peer="mfa"),
         visit.read("/v1/me/sessions", OpenSessions),
+        visit.read("/v1/me/linked-identities", LinkedIdentities),
         recent(visit),
     )
     return visit.page(
         "security.html",
+        problem=visit.told(errors.IdentityTaken),
         me=me,
         factors=factors.items,
         offered=offered_of(factors.offered),
         trusted=trusted.items,
+        linked=linked.items,
+        linkable=linkable(visit, linked),
         sessions=sorted(sessions.items, key=lambda one: (one.current, one.seen_at), reverse=True),
         recent=latest,
         alarming=ALARMING,

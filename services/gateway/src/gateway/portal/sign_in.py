@@ -22,8 +22,9 @@ FIRST = "first"  # of an account that was activated just now
 # Why it is over, where nothing else says it.
 ENDINGS = ("attempt_over", "tries_over", "denied")
 WRONG_PASSKEY = (errors.PasskeyWrong, errors.MoreProofRequired)
+SOCIAL = (errors.SocialDenied, errors.SocialRefused, errors.ProviderUnavailable)
 # Where a sign-in goes on, by its status.
-_NEXT = {"password": "password", "needs_factor": "code", "needs_action": "action"}
+NEXT = {"password": "password", "needs_factor": "code", "needs_action": "action"}
 
 
 @routes.get("/{app}/sign-in")
@@ -31,6 +32,8 @@ async def ask_name(visit: VisitDep) -> Response:
     if visit.signed_in:
         return visit.to(f"{visit.base}/account")
     notice = next((name for name in ("signed_out", "ended") if name in visit.request.query_params), None)
+    if visit.told(errors.FlowEnded) is not None:
+        return _name(visit, notice="attempt_over", status=410)
     if (denied := visit.told(errors.NotAllowedByPolicy)) is not None:
         return _name(visit, notice="denied", status=denied.status)
     return _name(visit, notice=notice)
@@ -66,6 +69,7 @@ async def ask_password(visit: VisitDep, flow: UUID) -> Response:
         days=days,
         query=query(visit),
         passkey="passkey" in found.next,
+        links=next((one.said for one in visit.application.social if one.name == found.links), None),
     )
 
 
@@ -150,7 +154,7 @@ def _name(visit: Visit, *, notice: str | None = None, status: int | None = None,
     return visit.page(
         "sign_in.html", status, notice=notice, values=values, kinds=list(visit.app.store.used()),
         registration=visit.app.policy.registration.enabled, query=query(visit), passkey=nameless,
-        begins=begins(visit), problem=visit.told(*WRONG_PASSKEY),
+        begins=begins(visit), problem=visit.told(*WRONG_PASSKEY, *SOCIAL), social=visit.application.social,
         **({"trouble": None} if notice in ENDINGS else {}),
     )  # fmt: skip
 
@@ -187,8 +191,8 @@ async def straight_in(visit: Visit, typed: str, password: str) -> Response:
 
 def arrived(visit: Visit, answer: SignInFlow, *, first: bool = False) -> Response:
     """To the next step, or signed in. `first`: of an account that is new."""
-    if answer.status in _NEXT:
-        return visit.to(step(visit, answer.id, _NEXT[answer.status]))
+    if answer.status in NEXT:
+        return visit.to(step(visit, answer.id, NEXT[answer.status]))
     asked, promoted = visit.request.query_params.get("to", ""), visit.app.policy.passkey.promote_at
     home = f"{visit.base}{TO.get(asked, '/account')}"
     when = promoted.login or (promoted.registration and (first or asked == FIRST))

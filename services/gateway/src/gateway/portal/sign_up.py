@@ -32,13 +32,20 @@ async def ask(visit: VisitDep) -> Response:
     gettext = i18n.catalogue(visit.language).gettext
     labels = {kind: gettext(text) for kind, text in LABELS.items()}
     template = "sign_up.html" if visit.app.policy.registration.enabled else "sign_up_closed.html"
-    return visit.page(template, description=description, labels=labels, password_later=_password_later(description))
+    return visit.page(
+        template,
+        description=description,
+        labels=labels,
+        password_later=_password_later(description),
+        social=visit.application.social,
+        problem=visit.told(errors.SocialDenied, errors.SocialRefused, errors.ProviderUnavailable),
+    )
 
 
 @routes.post("/{app}/sign-up")
 async def register(visit: VisitDep) -> Response:
     fields = await visit.form()
-    body = _registration(await visit.read(visit.api(), apps.Application), fields, visit.language)
+    body = registration_of(await visit.read(visit.api(), apps.Application), fields, visit.language)
     _check_lines(body)
     try:
         flow = await visit.start(visit.api("registrations"), body, RegistrationFlow)
@@ -47,7 +54,7 @@ async def register(visit: VisitDep) -> Response:
     if flow.status == "activated":  # without activation, where the access policy decides who comes in
         return await straight_in(visit, next(iter(body["identifiers"].values())), body["password"])
     if flow.status != "complete":
-        return visit.to(_waiting(visit, flow.id))
+        return visit.to(waiting(visit, flow.id))
     return visit.to(offered_first(visit, f"{visit.base}/account", when=visit.app.policy.passkey.promote_at.registration))
 
 
@@ -93,7 +100,7 @@ async def go_on(visit: VisitDep, flow: UUID) -> Response:
             sent = "&sent=1"
         elif "email" in fields:
             going = await visit.start(f"{path}/email", {"email": _address(fields)}, RegistrationFlow)
-            return visit.to(_waiting(visit, going.id))
+            return visit.to(waiting(visit, going.id))
         elif "password" in fields:
             await visit.go_on(
                 f"{path}/password", {"password": twice(fields, visit.app.store.password.min_length)}, RegistrationFlow
@@ -102,7 +109,7 @@ async def go_on(visit: VisitDep, flow: UUID) -> Response:
             await visit.go_on(f"{path}/code", {"code": code}, RegistrationFlow)
     except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
         pass  # the page says where it stands
-    return visit.to(_waiting(visit, flow) + sent)
+    return visit.to(waiting(visit, flow) + sent)
 
 
 def _password_later(description: apps.Application) -> bool:
@@ -111,7 +118,7 @@ def _password_later(description: apps.Application) -> bool:
     return description.features.password_last and description.features.activation and reached
 
 
-def _waiting(visit: Visit, flow: UUID) -> str:
+def waiting(visit: Visit, flow: UUID) -> str:
     return f"{visit.base}/check-messages?flow={flow}"
 
 
@@ -122,7 +129,7 @@ def _address(fields: Mapping[str, str]) -> str:
     return address
 
 
-def _registration(description: apps.Application, fields: Mapping[str, str], language: str) -> dict[str, Any]:
+def registration_of(description: apps.Application, fields: Mapping[str, str], language: str) -> dict[str, Any]:
     """The JSON of the API, from the fields of the form."""
     given = {name: value.strip() for name, value in fields.items() if value.strip()}
     consents = [

@@ -9,6 +9,7 @@ from servicekit import errors
 from starlette.responses import Response
 
 from .acts import PASSWORD, Act, acting, inside, perform
+from .away import Return, out
 from .fields import credential_of
 from .visit import Visit, VisitDep
 from .ways import Asking, asked, asking, code_of, confirming
@@ -39,6 +40,9 @@ async def go_on(visit: VisitDep, flow: UUID) -> Response:
     act = Act.of(visit, fields)
     if "way" in fields:
         return visit.again(page=f"{_page(visit, flow, act)}&{urlencode({'way': fields['way'][:40]})}")
+    if "social" in fields:
+        back = Return(_page(visit, flow, act), {"target": act.target})
+        return await out(visit, f"/v1/me/step-ups/{flow}/social", fields["social"], back)
     try:
         answer = await _try(visit, f"/v1/me/step-ups/{flow}", fields)
     except errors.CredentialsWrong:

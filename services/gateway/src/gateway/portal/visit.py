@@ -22,13 +22,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.api.service import Gateway
 from gateway.web import csrf
-from gateway.web.headers import origins
 from gateway.web.visitor import AGAIN, APP, LANGUAGE, SESSION, WAITS, Visitor, cookie_name
 
 from . import again as presses
 from . import i18n, purposes
 from .again import Again
 from .fields import messages, read_form
+from .leading import targets
 from .render import PageContext, render, session_ends
 
 # What says in an address which step it is, where it leads, and what came of the last press.
@@ -160,7 +160,7 @@ class Visit:
     # --- calls, as the API makes them --------------------------------------------------------------------------------------
 
     async def start(self, path: str, body: Any, answer: Answer[T], *, peer: str = "identity") -> T:
-        return await self._taken(await self.gateway.start(self.request, self.visitor, path, body, peer=peer), answer)
+        return await self.taken(await self.gateway.start(self.request, self.visitor, path, body, peer=peer), answer)
 
     async def go_on(
         self, path: str, body: Any, answer: Answer[T], *, method: str = "POST", peer: str = "identity", grant: str | None = None
@@ -168,11 +168,11 @@ class Visit:
         """`grant`: of a step-up, for this one call (STP-2)."""
         self.visitor.step_up = grant
         found = await self.gateway.go_on(self.request, self.visitor, path, body, method=method, peer=peer)
-        return await self._taken(found, answer)
+        return await self.taken(found, answer)
 
     async def read(self, path: str, answer: Answer[T], *, peer: str = "identity", cursor: str | None = None) -> T:
         found = await self.gateway.call(self.request, self.visitor, "GET", path, peer=peer, cursor=cursor)
-        return await self._taken(found, answer)
+        return await self.taken(found, answer)
 
     async def flow(self, path: str, answer: Answer[T], *, peer: str = "identity") -> T | None:
         """None: not one of this browser's, or there never was one; nobody is told which (ENU-1)."""
@@ -183,7 +183,7 @@ class Visit:
         except errors.NotFound:
             return None
 
-    async def _taken(self, found: Any, answer: Answer[T]) -> T:
+    async def taken(self, found: Any, answer: Answer[T]) -> T:
         """As the contract says it; a session that comes of it goes into a cookie."""
         adapter = answer if isinstance(answer, TypeAdapter) else TypeAdapter(answer)
         return adapter.validate_python(await self.gateway.finish(self.visitor, found, self._cookies))
@@ -207,7 +207,7 @@ class Visit:
         response = HTMLResponse(html, status or (why.status if isinstance(why, ServiceError) else 200))
         if isinstance(why, ServiceError) and (seconds := why.extra.get("retry_after_seconds")) is not None:
             response.headers["Retry-After"] = str(max(math.ceil(seconds), 1))
-        self.request.scope["latchkey.form_targets"] = origins(self.application.return_urls)
+        self.request.scope["latchkey.form_targets"] = targets(self.application)
         if (asked := self.request.query_params.get("ui_locales")) in i18n.available():
             self.keep(LANGUAGE, str(asked), YEAR)
         return self.done(response)

@@ -25,11 +25,12 @@ class Adopting:
     async def adopt(self, tx: Tx, attempt: Registration, method: str) -> None:
         """Its password, profile, consents and identifiers; everything else about the pending account ends. Raises LinkUsed."""
         account = await accounts.lock(tx, attempt.account_id) if attempt.account_id is not None else None
-        if account is None or account.status != "pending" or attempt.password_hash is None:
+        if account is None or account.status != "pending" or (attempt.password_hash is None and attempt.newcomer is None):
             raise LinkUsed
         account_id = account.id
         await accounts.activate(tx, account_id, profile=attempt.profile, consents=attempt.consents, language=attempt.language)
-        await credentials.put(tx, account_id, attempt.password_hash)
+        if attempt.password_hash is not None:
+            await credentials.put(tx, account_id, attempt.password_hash)
         await self._identifiers(tx, attempt)
         others = await store.void_others(tx, attempt)
         await self._t.onetime.end_subject(tx, str(account_id))
@@ -46,6 +47,9 @@ class Adopting:
                 welcome=self._welcome(attempt, expires_at),
             )
         )
+        if attempt.newcomer is not None:
+            app = self._t.configuration.application(attempt.application)
+            await self._t.linking.link(tx, app, account_id, attempt.newcomer, None)
         security_event("user_updated", "success", account_id=str(account_id), change="activated", method=method)
 
     async def _identifiers(self, tx: Tx, attempt: Registration) -> None:

@@ -67,7 +67,7 @@ class Activations(Proofs[Registration, RegistrationFlow]):
 
     async def prove(self, tx: Tx, row: Registration, proof: Proof) -> RegistrationFlow:
         """Without a password of its own the attempt asks for one first."""
-        if not row.password_chosen:
+        if not row.complete:
             await store.set_status(tx, row.id, "password", proof.method)
         else:
             await self._adopting.adopt(tx, row, proof.method)
@@ -100,6 +100,7 @@ class Activations(Proofs[Registration, RegistrationFlow]):
             requested_from=in_words(caller.user_agent),
             expires_at=tx.now + app.policy.registration.link_lifetime,
             restarted=restarted,
+            newcomer=row.newcomer if mine else None,
         )
         await store.insert(tx, attempt)
         await work.enqueue(tx, MESSAGE, {"flow_id": str(attempt.id), "taken": True, "asn": caller.asn})
@@ -156,7 +157,7 @@ class Activations(Proofs[Registration, RegistrationFlow]):
             row = await self.lock(tx, flow_id)
             if row is None or not rules.may_follow(row.status, "activated") or row.expires_at <= tx.now or self._moved(row):
                 raise FlowEnded
-            if row.password_chosen:
+            if row.complete:
                 raise StepMissing
             set_tenant(str(row.store_id), "unauthenticated")
             await store.set_password(tx, flow_id, password_hash)

@@ -12,6 +12,8 @@ from latchkey_contracts.identity import (
     AccountFrozen,
     ContactChangeRequested,
     IdentifierChanged,
+    IdentityLinked,
+    IdentityUnlinked,
     PasswordChanged,
     PasswordGuessed,
     ProfileChanged,
@@ -91,6 +93,8 @@ TOLD: dict[type[AccountEvent], ActivityKind | Callable[[Any], Kind]] = {
     DeviceTrusted: "device_trusted",
     DeviceForgotten: _forgotten,
     AssistanceGiven: "help_desk",
+    IdentityLinked: "identity_linked",
+    IdentityUnlinked: "identity_unlinked",
 }
 
 

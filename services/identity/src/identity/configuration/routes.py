@@ -63,6 +63,7 @@ def describe(found: Resolved, language: str | None) -> apps.Application:
         ],
         consents=[_consent(application, said, consent) for consent in application.consents],
         password=apps.PasswordRule(min_length=store.password.min_length, max_length=store.password.max_length),
+        social=[apps.SocialOption(name=one.name, label=one.said) for one in application.social],
         features={
             "registration": policy.registration.enabled,
             "activation": policy.registration.activation and store.verifiable,

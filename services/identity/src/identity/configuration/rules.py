@@ -15,7 +15,7 @@ from latchkey_contracts.configuration import (
 from pydantic import BaseModel, ValidationError
 from servicekit.spoken import skeleton
 
-from . import access_rules, item_rules
+from . import access_rules, item_rules, social_rules
 from .findings import Checked, Known
 from .reasons import reason
 
@@ -25,8 +25,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 Item = TypeVar("Item", bound=BaseModel)
 
 
-def check(document: Any, known: Known | None, able: access_rules.Able | None = None) -> Checked:
-    """`known`: None before anybody can be asked; then what it refers to may be there or not. `able`: which access rules can be decided."""
+def check(
+    document: Any, known: Known | None, able: access_rules.Able | None = None, here: social_rules.Surroundings | None = None
+) -> Checked:
+    """`known`: None before anybody can be asked; then what it refers to may be there or not. `able`: which access rules can be decided.
+    `here`: what this instance has.
+    """
     checked, asked, known = Checked(), known is not None, known or Known()
     parsed = None
     try:
@@ -45,13 +49,8 @@ def check(document: Any, known: Known | None, able: access_rules.Able | None = N
     checked.unique("/notification_policies", (notification.name for notification in notifications.values()))
     checked.unique("/access_policies", (policy.name for policy in access.values()))
     checked.unique("/applications", (application.slug for application in applications.values()))
-    for path, store in stores.items():
-        item_rules.check_store(checked, path, store)
-    for path, notification in notifications.items():
-        item_rules.check_notification(checked, path, notification)
+    _check_items(checked, stores, notifications, applications, here)
     access_rules.check_policies(checked, access, able)
-    for path, application in applications.items():
-        item_rules.check_application(checked, path, application)
     _check_friendly_urls(checked, applications, known)
     if asked:
         _check_references(checked, document, "identity_stores", "store", known.stores)
@@ -65,6 +64,23 @@ def check(document: Any, known: Known | None, able: access_rules.Able | None = N
     if not checked.errors:
         checked.document = parsed
     return checked
+
+
+def _check_items(
+    checked: Checked,
+    stores: Mapping[str, IdentityStore],
+    notifications: Mapping[str, NotificationPolicy],
+    applications: Mapping[str, Application],
+    here: social_rules.Surroundings | None,
+) -> None:
+    """Each by itself."""
+    for path, store in stores.items():
+        item_rules.check_store(checked, path, store)
+    for path, notification in notifications.items():
+        item_rules.check_notification(checked, path, notification)
+    for path, application in applications.items():
+        item_rules.check_application(checked, path, application)
+        social_rules.check_social(checked, path, application, here)
 
 
 def _items(document: Any, section: str) -> list[Any]:

@@ -33,6 +33,7 @@ from servicekit.process.configuration import Content, Kind, LiveConfiguration, V
 
 from . import access_rules, rules, store
 from .findings import Known
+from .social_rules import Surroundings
 
 # Well within the topics' retention (7 days), so that a subscriber that comes late gets everything, too.
 REPUBLISH = timedelta(days=1)
@@ -81,11 +82,18 @@ def _items(document: Document) -> Iterator[_Item]:
 
 class ConfigurationService(LiveConfiguration):
     """Identity's own is the source; the others have copies (servicekit.process.configuration). `abilities`: asks mfa which rules of access
-    policies it can decide.
+    policies it can decide. `here`: what this instance has for sign-in providers.
     """
 
-    def __init__(self, db: Database, wakeups: Wakeups, abilities: Callable[[], Awaitable[Abilities]] | None = None) -> None:
-        super().__init__(db, wakeups)
+    def __init__(
+        self,
+        db: Database,
+        wakeups: Wakeups,
+        abilities: Callable[[], Awaitable[Abilities]] | None = None,
+        here: Surroundings | None = None,
+    ) -> None:
+        super().__init__(db, wakeups, here.local_provider if here is not None else None)
+        self._here = here
         self._abilities = abilities
 
     async def versions(self, conn: Conn) -> list[Version]:
@@ -103,7 +111,7 @@ class ConfigurationService(LiveConfiguration):
         async with self._db.transaction() as tx:
             await store.lock(tx)
             rows = await store.everything(tx)
-            checked = rules.check(document, _known(rows), able)
+            checked = rules.check(document, _known(rows), able, self._here)
             if checked.document is None:
                 raise ValidationFailed([FieldError(path, "not_allowed", why) for path, why in checked.errors])
             before = {(row.kind, row.name): row.content for row in rows}

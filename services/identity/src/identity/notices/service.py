@@ -23,7 +23,7 @@ from .store import What
 PURPOSE = "freeze"
 LIFETIME = timedelta(days=3)  # a notice that couldn't be delivered by then is old news; its link's life is the policy's
 KEEP = timedelta(days=60)
-BY_MAIL: frozenset[What] = frozenset({"signed_in", "password_guessed", "profile_changed"})
+BY_MAIL: frozenset[What] = frozenset({"signed_in", "password_guessed", "profile_changed", "identity_linked", "identity_unlinked"})
 
 
 class Told(TypedDict):
@@ -49,13 +49,14 @@ class Notices:
         *,
         sessions_ended: int = 0,
         reasons: Sequence[str] = (),
+        provider: str | None = None,
     ) -> Told:
         """One for each verified address and number, of sign-ins for addresses alone; they go into the event that they tell of."""
         told: Told = {"notices": [], "sms_notices": []}
         for row in await accounts.identifiers(tx, account.id):
             if row.kind in ({"email"} if what in BY_MAIL else {"email", "phone"}) and row.verified_at is not None:
                 to = row.identifier
-                sealed = await self._one(tx, app, account, what, caller, to, sessions_ended, reasons)
+                sealed = await self._one(tx, app, account, what, caller, to, sessions_ended, reasons, provider)
                 told["notices" if to.kind == "email" else "sms_notices"].append(sealed)
         return told
 
@@ -69,6 +70,7 @@ class Notices:
         to: Identifier,
         sessions_ended: int,
         reasons: Sequence[str],
+        provider: str | None,
     ) -> Sealed:
         device = in_words(caller.user_agent)
         if what == "account_frozen":
@@ -87,6 +89,7 @@ class Notices:
             asked=Origin(at=tx.now, device=device),
             sessions_ended=sessions_ended,
             reasons=list(reasons),
+            provider=provider,
         )
         return self._sealer.seal(content, expires_at=tx.now + LIFETIME)
 

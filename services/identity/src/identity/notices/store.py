@@ -8,7 +8,14 @@ from uuid import UUID
 from servicekit.db import Conn, Tx
 
 What: TypeAlias = Literal[
-    "password_changed", "account_frozen", "signed_in", "password_guessed", "profile_changed", "contact_changed"
+    "password_changed",
+    "account_frozen",
+    "signed_in",
+    "password_guessed",
+    "profile_changed",
+    "identity_linked",
+    "identity_unlinked",
+    "contact_changed",
 ]
 
 _INSERT = """

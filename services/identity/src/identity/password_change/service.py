@@ -31,6 +31,7 @@ from identity.accounts.rules import Account, Held
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
 from identity.credentials.slowdown import Slowdown
+from identity.linked.service import Linking
 from identity.notices.service import Notices
 from identity.reach.rules import provable
 from identity.registration import store as attempts
@@ -54,6 +55,7 @@ class PasswordChanges:
     slowdown: Slowdown
     idempotency: Idempotency
     notices: Notices
+    linking: Linking
     grants: StepUps
 
     async def change(self, body: PasswordChange, caller: Caller) -> None:
@@ -138,6 +140,7 @@ class PasswordChanges:
             else:
                 await self._claim(tx, app, account)
                 if account.status == "frozen":
+                    await self.linking.drop(tx, app, account)  # one of them may be why it was frozen
                     await accounts.set_status(tx, account_id, "active")
             await self._forget_tries(tx, app, account_id, caller)
             ended = await self.sessions.revoke_all(tx, account_id, "password_changed")
@@ -241,6 +244,7 @@ class PasswordChanges:
             return
         await self._verify(tx, account.id, row)
         await accounts.drop_unproven(tx, account.id)
+        await self.linking.drop(tx, app, account)
         ways = {one.name for one in app.store.attributes if one.type in {"email", "phone"}}
         kept = {name: value for name, value in account.profile.items() if name not in ways}
         await accounts.set_profile(tx, account.id, kept)

@@ -80,7 +80,7 @@ class Registrations:
                 requested_from=in_words(caller.user_agent),
                 expires_at=tx.now + app.policy.registration.link_lifetime,
             )
-            return await self._begun(tx, app, attempt, caller)
+            return await self.begun(tx, app, attempt, caller)
 
     async def read(self, slug: str, flow_id: UUID, caller: Caller) -> RegistrationFlow:
         async with self._t.db.read() as conn:
@@ -144,7 +144,7 @@ class Registrations:
                 requested_from=in_words(caller.user_agent),
                 expires_at=tx.now + app.policy.registration.link_lifetime,
             )
-            return await self._begun(tx, app, attempt, caller)
+            return await self.begun(tx, app, attempt, caller)
 
     async def purge(self) -> None:
         """Accounts that were never activated (REG-8), and attempts that are long over: all of them, however many a day brings."""
@@ -185,7 +185,7 @@ class Registrations:
             raise ValidationFailed(errors)
         return identifiers
 
-    async def _begun(self, tx: Tx, app: Resolved, attempt: store.Attempt, caller: Caller) -> RegistrationFlow:
+    async def begun(self, tx: Tx, app: Resolved, attempt: store.Attempt, caller: Caller) -> RegistrationFlow:
         await store.insert(tx, attempt)
         await self._request_message(tx, app, attempt.id, attempt.recipient, caller.asn)
         answer = await self._view(tx, await _found(tx, attempt.id), app)
@@ -226,7 +226,7 @@ class Registrations:
             if way == "sms" and "email" in app.store.used():
                 following.append("email")  # whatever became of the text: nobody learns by it whether the number is known (ENU-1)
             resend = await self._resend(conn, row, app)
-        if status == "password" or (waiting and not row.password_chosen):
+        if status == "password" or (waiting and not row.complete):
             following = [*following, "password"]
         return RegistrationFlow(
             id=row.id,

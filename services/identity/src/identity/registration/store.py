@@ -7,16 +7,18 @@ from typing import Any, Self
 from uuid import UUID
 
 from servicekit.db import Conn, Record, Tx
+from servicekit.ids import random_id
 
 from identity.accounts.rules import Identifier
+from identity.linked.rules import Newcomer
 
 from .states import ProvenBy, Status
 
 _COLUMNS = """id, store_id, application, account_id, identifiers, recipient_kind, recipient, recipient_value, password_hash, password_chosen, profile, consents,
-language, return_to, browser, match, requested_from, status, proven_by, link_ended, created_at, expires_at, voided_at, restarted"""
+language, return_to, browser, match, requested_from, status, proven_by, link_ended, created_at, expires_at, voided_at, restarted, newcomer"""
 _INSERT = f"""
 INSERT INTO registration_attempt ({_COLUMNS})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9::text IS NOT NULL, $10, $11, $12, $13, $14, $15, $16, $17, NULL, false, $18, $19, NULL, $20)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9::text IS NOT NULL, $10, $11, $12, $13, $14, $15, $16, $17, NULL, false, $18, $19, NULL, $20, $21)
 """  # noqa: S608 - constant columns
 _GET = f"SELECT {_COLUMNS} FROM registration_attempt WHERE id = $1"  # noqa: S608
 _LOCK = f"SELECT {_COLUMNS} FROM registration_attempt WHERE id = $1 FOR UPDATE"  # noqa: S608
@@ -62,6 +64,7 @@ class Attempt:
     account_id: UUID | None = None
     status: Status = "check_your_messages"
     restarted: bool = False
+    newcomer: Newcomer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +93,21 @@ class Registration:
     expires_at: datetime
     voided_at: datetime | None
     restarted: bool
+    newcomer: Newcomer | None = None
 
     @classmethod
     def of(cls, row: Record) -> Self:
-        same = {field.name: row[field.name] for field in fields(cls) if field.name not in {"identifiers", "recipient"}}
+        same = {
+            field.name: row[field.name] for field in fields(cls) if field.name not in {"identifiers", "recipient", "newcomer"}
+        }
         identifiers = [Identifier(**identifier) for identifier in row["identifiers"]]
         recipient = Identifier(row["recipient_kind"], row["recipient_value"], row["recipient"])
-        return cls(**same, identifiers=identifiers, recipient=recipient)
+        return cls(**same, identifiers=identifiers, recipient=recipient, newcomer=Newcomer.of(row["newcomer"]))
+
+    @property
+    def complete(self) -> bool:
+        """Once its address is proven: by a password, or an account elsewhere that signs in from then on."""
+        return self.password_chosen or self.newcomer is not None
 
     @property
     def waits(self) -> bool:
@@ -127,6 +138,7 @@ async def insert(tx: Tx, attempt: Attempt) -> None:
         tx.now,
         attempt.expires_at,
         attempt.restarted,
+        attempt.newcomer.as_dict() if attempt.newcomer is not None else None,
     )
 
 
@@ -159,6 +171,11 @@ async def set_link_ended(tx: Tx, flow_id: UUID) -> None:
 async def void_others(tx: Tx, mine: Registration) -> Sequence[UUID]:
     """All attempts for the same recipient that somebody could still finish. Answers which."""
     return [row["id"] for row in await tx.fetch(_VOID_OTHERS, tx.now, mine.store_id, mine.recipient.canonical, mine.id)]
+
+
+async def void_recipient(tx: Tx, store_id: UUID, canonical: str) -> Sequence[UUID]:
+    """All of them, where it was proven otherwise."""
+    return [row["id"] for row in await tx.fetch(_VOID_OTHERS, tx.now, store_id, canonical, random_id())]
 
 
 async def void_account(tx: Tx, account_id: UUID) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 from latchkey_contracts.http.access import AccessState
 from latchkey_contracts.http.factors import FactorKind
 from latchkey_contracts.http.sign_in import Action, Needed, SignInFlow, SignInRequest
+from latchkey_contracts.http.sign_in import Newcomer as SignInNewcomer
 from servicekit.db import Conn
 from servicekit.errors import NotFound
 from servicekit.ids import random_id
@@ -71,6 +72,31 @@ def with_passkey(app: Resolved, attempt: Attempt, flow: SignInFlow) -> SignInFlo
     if attempt.account_id is not None or flow.status not in {"password", "needs_factor"} or not app.access.passkey.enabled:
         return flow
     return flow.model_copy(update={"next": [*flow.next, "passkey"]})
+
+
+def first_ways(app: Resolved, attempt: Attempt, flow: SignInFlow) -> SignInFlow:
+    """All that may stand in for name and password."""
+    return with_social(app, attempt, with_passkey(app, attempt, flow))
+
+
+def with_social(app: Resolved, attempt: Attempt, flow: SignInFlow) -> SignInFlow:
+    """The same of accounts elsewhere; and whom one of them has named in this attempt."""
+    if attempt.account_id is not None or flow.status not in {"password", "needs_factor"} or not app.application.social:
+        return flow
+    who, following = attempt.newcomer, [*flow.next, "social"]
+    if who is None:
+        return flow.model_copy(update={"next": following})
+    if who.leads == "links":
+        return flow.model_copy(update={"next": following, "links": who.provider})
+    asked = {one.name for one in app.store.attributes if one.at_registration == "shown"}
+    said = {"given_name": who.given_name, "family_name": who.family_name}
+    newcomer = SignInNewcomer(
+        provider=who.provider,
+        email=who.email if "email" in app.store.used() else None,
+        email_proven=who.proven and "email" in app.store.used(),
+        profile={name: value for name, value in said.items() if value is not None and name in asked},
+    )
+    return flow.model_copy(update={"next": [*following, "registration"], "newcomer": newcomer})
 
 
 def with_challenge(flow: SignInFlow, access: AccessState) -> SignInFlow:

@@ -6,6 +6,7 @@ from uuid import UUID
 from latchkey_contracts.http.access import AccessState
 from latchkey_contracts.http.sign_in import SignInFlow
 from latchkey_contracts.identity import SignedIn, SignInReason
+from servicekit.addresses import canonical_email
 from servicekit.db import Tx
 from servicekit.errors import FlowEnded
 from servicekit.logging import security_event
@@ -13,6 +14,8 @@ from servicekit.process.configuration import Configuration, Resolved
 from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
+from identity.linked.rules import Newcomer
+from identity.linked.service import Linking
 from identity.sessions.service import Sessions
 
 from . import rules, store
@@ -24,10 +27,11 @@ MULTIPLE = "mfa"  # RFC 8176: more than one factor
 
 
 class Completing:
-    def __init__(self, configuration: Configuration, sessions: Sessions, notices: SignInNotices) -> None:
+    def __init__(self, configuration: Configuration, sessions: Sessions, notices: SignInNotices, linking: Linking) -> None:
         self._configuration = configuration
         self._sessions = sessions
         self._notices = notices
+        self._linking = linking
 
     async def go_on(
         self,
@@ -85,6 +89,8 @@ class Completing:
             methods=list(attempt.methods),
         )
         await tx.emit(signed_in)
+        if attempt.newcomer is not None and attempt.newcomer.leads == "links":
+            await self._link(tx, app, attempt.newcomer, account_id, caller)
         if why:
             await self._notices.enqueue(tx, account_id, started.session_id, attempt.application, why, caller)
         await store.put(tx, replace(attempt, status="complete"))
@@ -98,6 +104,13 @@ class Completing:
             account_id=account_id,
             return_to=attempt.return_to,
         )
+
+    async def _link(self, tx: Tx, app: Resolved, who: Newcomer, account_id: UUID, caller: Caller) -> None:
+        """What a provider has proven in this very attempt, now that the owner of the address has signed in, too (REG-5)."""
+        held = await accounts.identifiers(tx, account_id)
+        theirs = {one.canonical for one in held if one.kind == "email" and one.verified_at is not None}
+        if who.email is not None and canonical_email(who.email) in theirs:
+            await self._linking.link(tx, app, account_id, who, caller)
 
     def left(self, attempt: Attempt) -> bool:
         """It began in a store that the application has left: no account of another store comes of it."""

@@ -19,7 +19,7 @@ from identity.access.service import Access
 from identity.accounts import store as accounts
 
 from . import store
-from .attempts import view, with_passkey
+from .attempts import first_ways, view
 from .completing import Completing
 from .store import Attempt
 
@@ -39,7 +39,7 @@ def generic(conn: Conn, app: Resolved, attempt: Attempt, *, over: bool = False) 
     told = (
         {"factors": ways.generic(app.access, app.notification), "next": ["challenges"]} if named else {"factors": [], "next": []}
     )
-    return with_passkey(app, attempt, shown.model_copy(update=told))
+    return first_ways(app, attempt, shown.model_copy(update=told))
 
 
 class FirstSteps:
@@ -61,7 +61,7 @@ class FirstSteps:
         except NotFound:
             return shown  # nothing was asked for yet
         if access.decision == "challenge":
-            return with_passkey(app, attempt, shown.model_copy(update=access.told_to_anybody))
+            return first_ways(app, attempt, shown.model_copy(update=access.told_to_anybody))
         if access.decision != "proven" or access.account_id is None:
             async with self._db.read() as conn:
                 return view(conn, attempt, [], over=True)

@@ -23,7 +23,7 @@ from identity.credentials.slowdown import Slowdown
 from identity.sessions.service import PASSWORD
 
 from . import store
-from .attempts import begun, mine, view, with_challenge, with_passkey
+from .attempts import begun, first_ways, mine, view, with_challenge
 from .by_passkey import ByPasskey
 from .completing import MULTIPLE, Completing
 from .first_step import DENIED, FirstSteps, generic, waits
@@ -62,7 +62,7 @@ class SignIns:
             raise ValidationFailed([FieldError("/return_to", "not_an_option", "This address is not registered")])
         app.language_for(body.language, caller)  # refused as anywhere; nothing is written to anybody at sign-in
         by_passkey = app.access.passwordless and app.access.passkey.enabled  # which says by itself whose it is
-        if body.identifier is None and app.access.factor_first and not by_passkey:
+        if body.identifier is None and app.access.factor_first and not (by_passkey or app.application.social):
             raise ValidationFailed([FieldError("/identifier", "required", "This is needed")])
         if body.password is not None:
             return await self._at_once(app, body, body.password, caller)
@@ -71,7 +71,7 @@ class SignIns:
             await self._idempotency.begin(tx, caller)
             attempt = begun(tx, app, body, caller)
             await store.put(tx, attempt)
-            answer = generic(tx, app, attempt) if waits(attempt) else with_passkey(app, attempt, view(tx, attempt, []))
+            answer = generic(tx, app, attempt) if waits(attempt) else first_ways(app, attempt, view(tx, attempt, []))
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
@@ -90,7 +90,7 @@ class SignIns:
             return await self._first.go_on(slug, attempt, caller)
         if shown.status == "password":
             app = self._configuration.application(slug)
-            return await self._by_passkey.go_on(app, attempt, caller, with_passkey(app, attempt, shown))
+            return await self._by_passkey.go_on(app, attempt, caller, first_ways(app, attempt, shown))
         if shown.status == "needs_factor":
             return await self._with_factor(slug, attempt, caller)
         return await self._with_required(slug, attempt, caller) if "factor" in shown.actions else shown

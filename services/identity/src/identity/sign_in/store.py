@@ -7,18 +7,20 @@ from uuid import UUID
 
 from servicekit.db import Conn, Record, Tx
 
+from identity.linked.rules import Newcomer
+
 Status: TypeAlias = Literal["password", "needs_factor", "needs_action", "complete", "ended"]
 
 _COLUMNS = """f.id, f.store_id, f.application, f.identifier, f.browser, f.status, f.return_to, f.created_at, f.expires_at, f.account_id,
-f.remember, f.methods, f.proven_at, f.factor_done, f.factor_due, f.wrong_before, f.denied"""
+f.remember, f.methods, f.proven_at, f.factor_done, f.factor_due, f.wrong_before, f.denied, f.newcomer, f.identity_id"""
 _PUT = """
 INSERT INTO sign_in_flow (id, store_id, application, identifier, browser, status, return_to, created_at, expires_at, account_id,
-    remember, methods, proven_at, factor_done, factor_due, wrong_before, proven_hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+    remember, methods, proven_at, factor_done, factor_due, wrong_before, newcomer, identity_id, proven_hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
     (SELECT sha256(convert_to(hash, 'UTF8')) FROM password_credential WHERE account_id = $10))
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, account_id = excluded.account_id, remember = excluded.remember,
     methods = excluded.methods, proven_at = excluded.proven_at, factor_done = excluded.factor_done, factor_due = excluded.factor_due,
-    wrong_before = excluded.wrong_before,
+    wrong_before = excluded.wrong_before, identifier = excluded.identifier, newcomer = excluded.newcomer, identity_id = excluded.identity_id,
     proven_hash = excluded.proven_hash
 """
 _GET = f"SELECT {_COLUMNS} FROM sign_in_flow f WHERE f.id = $1"  # noqa: S608 - constant columns
@@ -31,8 +33,9 @@ WHERE f.id = $1 AND a.status = 'active' AND c.hash = $3 FOR UPDATE OF f, a, c
 _FAILED = "UPDATE sign_in_flow SET failures = failures + 1, status = CASE WHEN failures + 1 >= $2 THEN 'ended' ELSE status END WHERE id = $1"
 _DENY = "UPDATE sign_in_flow SET status = 'ended', denied = true WHERE id = $1"
 _STILL_PROVEN = """
-SELECT true FROM sign_in_flow AS f JOIN account AS a ON a.id = f.account_id JOIN password_credential AS p ON p.account_id = a.id
-WHERE f.id = $1 AND a.status = 'active' AND sha256(convert_to(p.hash, 'UTF8')) = f.proven_hash
+SELECT true FROM sign_in_flow AS f JOIN account AS a ON a.id = f.account_id LEFT JOIN password_credential AS p ON p.account_id = a.id
+WHERE f.id = $1 AND a.status = 'active' AND sha256(convert_to(p.hash, 'UTF8')) IS NOT DISTINCT FROM f.proven_hash
+    AND (f.identity_id IS NULL OR EXISTS (SELECT FROM linked_identity AS l WHERE l.id = f.identity_id AND l.account_id = a.id))
 """
 _PURGE = "DELETE FROM sign_in_flow WHERE expires_at < $1"
 
@@ -41,6 +44,7 @@ _PURGE = "DELETE FROM sign_in_flow WHERE expires_at < $1"
 class Attempt:
     """`account_id`: whose it is, once something is proven: by `methods` (RFC 8176 `amr`), at `proven_at`. `factor_done`: mfa was
     asked, and needs nothing more proven; `factor_due`: but a factor added. `wrong_before`: passwords, within the hour before the right one. `denied`: a rule ended it.
+    `newcomer`: whom a provider has named, and nobody here is yet; `identity_id`: the link by which the account was proven.
     """
 
     id: UUID
@@ -60,10 +64,14 @@ class Attempt:
     factor_due: bool = False
     wrong_before: int = 0
     denied: bool = False
+    newcomer: Newcomer | None = None
+    identity_id: UUID | None = None
 
 
 def _attempt(row: Record | None) -> Attempt | None:
-    return Attempt(**{**row, "methods": tuple(row["methods"])}) if row is not None else None
+    if row is None:
+        return None
+    return Attempt(**{**row, "methods": tuple(row["methods"]), "newcomer": Newcomer.of(row["newcomer"])})
 
 
 async def put(tx: Tx, one: Attempt) -> None:
@@ -71,6 +79,7 @@ async def put(tx: Tx, one: Attempt) -> None:
     await tx.execute(
         _PUT, one.id, one.store_id, one.application, one.identifier, one.browser, one.status, one.return_to, one.created_at,
         one.expires_at, one.account_id, one.remember, list(one.methods), one.proven_at, one.factor_done, one.factor_due, one.wrong_before,
+        one.newcomer.as_dict() if one.newcomer is not None else None, one.identity_id,
     )  # fmt: skip
 
 
@@ -97,7 +106,7 @@ async def deny(tx: Tx, flow_id: UUID) -> None:
 
 
 async def still_proven(conn: Conn, flow_id: UUID) -> bool:
-    """The account is open, and its password the very one that was proven."""
+    """The account is open, and its password the very one that was proven, or still none; whom a provider has proven is still linked."""
     return await conn.fetchval(_STILL_PROVEN, flow_id) is not None
 
 

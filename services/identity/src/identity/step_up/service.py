@@ -9,6 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from latchkey_contracts.http.access import AccessQuestion, AccessState
+from latchkey_contracts.http.apps import SocialOption
 from latchkey_contracts.http.step_up import StepUpFlow, StepUpRequest
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Database
@@ -26,6 +27,8 @@ from identity.accounts import store as accounts
 from identity.credentials import store as credentials
 from identity.credentials.service import Passwords
 from identity.credentials.slowdown import Slowdown
+from identity.linked import store as linked
+from identity.linked.rules import FEDERATED
 from identity.sessions import store as sessions
 from identity.sessions.service import PASSWORD
 
@@ -52,6 +55,7 @@ class StepUps:
             await self.idempotency.recall(conn, caller)
             session = await sessions.get(conn, session_id)
             account = await accounts.get(conn, account_id)
+            password = await credentials.get(conn, account_id)
             now = conn.now
         if session is None or account is None:
             raise SessionRequired
@@ -64,7 +68,7 @@ class StepUps:
             application=session.application,
             action=body.action,
             payload_hash=step_up.payload_hash(body.payload),
-            status="password",
+            status="password" if password is not None else "needs_provider",
             expires_at=now + LIFETIME,
         )
         found = await self._decide(begun, caller, rules.about(body.payload)) if account.second_factor else None
@@ -73,7 +77,7 @@ class StepUps:
         async with self.db.transaction() as tx:
             await self.idempotency.begin(tx, caller)
             await store.insert(tx, begun)
-            answer = self._view(tx, begun, found)
+            answer = await self._shown(tx, begun, found)
             await self.idempotency.store(tx, caller, 200, answer)
         return answer
 
@@ -82,8 +86,9 @@ class StepUps:
         account_id, _ = caller.account()
         async with self.db.read() as conn:
             account = await accounts.get(conn, account_id)
+            password = await credentials.get(conn, account_id)
         if account is None or not account.second_factor:
-            return ["password"]
+            return ["password" if password is not None else "provider"]
         return (await self.access.step_up_methods(caller)).methods
 
     async def read(self, step_up_id: UUID, caller: Caller) -> StepUpFlow:
@@ -91,7 +96,7 @@ class StepUps:
         async with self.db.read() as conn:
             found = await self._mine(conn, step_up_id, caller)
             if found.status != "needs_factor" or found.expires_at <= conn.now:
-                return self._view(conn, found)
+                return await self._shown(conn, found)
         access = await self.access.state(step_up_id, caller)
         if access.decision != "proven" or access.proven_at is None:
             async with self.db.read() as conn:
@@ -141,6 +146,27 @@ class StepUps:
             raise CredentialsWrong
         return answer
 
+    async def waiting_for_provider(self, conn: Conn, step_up_id: UUID, caller: Caller) -> StepUp:
+        """One that an account elsewhere may complete. Raises NotFound, FlowEnded, StepMissing."""
+        found = await self._mine(conn, step_up_id, caller)
+        if found.expires_at <= conn.now or found.status in {"complete", "ended"}:
+            raise FlowEnded
+        if found.status != "needs_provider":
+            raise StepMissing
+        return found
+
+    async def by_provider(self, step_up_id: UUID, caller: Caller) -> StepUpFlow:
+        """It has just asked anew who the customer is, and that is whose account this is. Raises NotFound, FlowEnded, StepMissing."""
+        async with self.db.transaction() as tx:
+            await self.waiting_for_provider(tx, step_up_id, caller)
+            locked = await store.lock(tx, step_up_id)
+            if locked is None or locked.status != "needs_provider":
+                raise FlowEnded
+            if (await accounts.standing(tx, locked.account_id)).second_factor:
+                raise FlowEnded  # enrolled meanwhile, so this alone is too little now
+            await store.complete(tx, step_up_id, [FEDERATED], tx.now)
+            return self._view(tx, replace(locked, status="complete", methods=(FEDERATED,), proven_at=tx.now))
+
     async def purge(self) -> None:
         async with self.db.transaction() as tx:
             await store.purge(tx, tx.now - KEEP)
@@ -165,6 +191,17 @@ class StepUps:
         if found is None or (found.account_id, found.session_id) != (account_id, session_id):
             raise NotFound
         return found
+
+    async def _shown(self, conn: Conn, one: StepUp, access: AccessState | None = None) -> StepUpFlow:
+        """With the providers that may be asked: linked ones, which say when they asked last who somebody is."""
+        shown = self._view(conn, one, access)
+        if shown.status != "needs_provider":
+            return shown
+        has = {row.provider for row in await linked.of(conn, one.account_id)}
+        app = self.configuration.application(one.application)
+        able = [who for who in app.application.social if who.name in has and who.known.reauthenticates]
+        options = [SocialOption(name=who.name, label=who.said) for who in able]
+        return shown.model_copy(update={"providers": options, "next": ["social"] if options else []})
 
     def _view(self, conn: Conn, one: StepUp, access: AccessState | None = None) -> StepUpFlow:
         fresh = one.proven_at is not None and one.proven_at + step_up.LIFETIME > conn.now

@@ -8,7 +8,7 @@ from uuid import UUID
 from latchkey_contracts.http.step_up import StepUpAction
 from servicekit.db import Conn, Record, Tx
 
-Status: TypeAlias = Literal["password", "needs_factor", "complete", "ended"]
+Status: TypeAlias = Literal["password", "needs_factor", "needs_provider", "complete", "ended"]
 _COLUMNS = "id, account_id, session_id, application, action, payload_hash, status, methods, proven_at, expires_at"
 _INSERT = """
 INSERT INTO step_up (id, account_id, session_id, application, action, payload_hash, status, created_at, expires_at)

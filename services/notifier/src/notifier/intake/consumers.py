@@ -11,6 +11,8 @@ from latchkey_contracts.identity import (
     ContactChangeRequested,
     ContactClaimed,
     IdentifierChanged,
+    IdentityLinked,
+    IdentityUnlinked,
     PasswordChanged,
     PasswordGuessed,
     ProfileChanged,
@@ -140,7 +142,18 @@ class Consumers:
     async def profile_changed(self, tx: Tx, event: ProfileChanged) -> None:
         await self._by_mail(tx, event, "account_updated")
 
-    async def _by_mail(self, tx: Tx, event: SignInNoticeRequested | PasswordGuessed | ProfileChanged, template: str) -> None:
+    async def identity_linked(self, tx: Tx, event: IdentityLinked) -> None:
+        await self._by_mail(tx, event, "identity_linked")
+
+    async def identity_unlinked(self, tx: Tx, event: IdentityUnlinked) -> None:
+        await self._by_mail(tx, event, "identity_unlinked")
+
+    async def _by_mail(
+        self,
+        tx: Tx,
+        event: SignInNoticeRequested | PasswordGuessed | ProfileChanged | IdentityLinked | IdentityUnlinked,
+        template: str,
+    ) -> None:
         """To every address that the event brings (E9, BRF-1, BRF-4)."""
         for number, notice in enumerate(event.notices):
             await self._queue(
@@ -238,6 +251,8 @@ class Consumers:
                 ContactChangeEnded: self.contact_ended,
                 ContactClaimed: self.contact_claimed,
                 IdentifierChanged: self.identifier_changed,
+                IdentityLinked: self.identity_linked,
+                IdentityUnlinked: self.identity_unlinked,
                 SignedIn: Only(lambda _event: self._intake.sends_paid, self.signed_in),
             },
             "recovery": {

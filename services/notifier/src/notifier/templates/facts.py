@@ -138,6 +138,7 @@ def facts(language: str, application: Application, content: MessageContent, now:
         "factor": words["factors"][content.factor] if content.factor else "",
         # For texts, which are paid by length, in signs that they have.
         "factor_short": words["factors_short"][content.factor] if content.factor else "",
+        "provider": plain(content.provider or "")[:LONGEST_GREETING],
         **_what_for(words, content, language),
     }
 
