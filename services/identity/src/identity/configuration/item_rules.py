@@ -48,6 +48,11 @@ def _attribute_problems(attribute: Attribute) -> Iterator[tuple[str, str]]:
     shortest = _SHORTEST.get(attribute.type, 1)
     if attribute.max_length < shortest:
         yield "max_length", f"is too little: a {attribute.type} has up to {shortest} characters"
+    if attribute.type == "address" and attribute.at_registration == "shown":
+        yield (
+            "at_registration",
+            "an address has more fields than a registration; a required one is asked for at the first sign-in",
+        )
     options = attribute.options or []
     if attribute.type == "select" and not options:
         yield "options", "a select needs options"
