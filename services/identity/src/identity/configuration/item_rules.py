@@ -36,6 +36,9 @@ def check_store(checked: Checked, path: str, store: IdentityStore) -> None:
     checked.unique(f"{path}/attributes", (attribute.name for attribute in store.attributes))
     for index, attribute in enumerate(store.attributes):
         checked.errors += [(f"{path}/attributes/{index}/{part}", why) for part, why in _attribute_problems(attribute)]
+        if attribute.required and attribute.in_portal != "editable" and attribute.at_registration != "shown":
+            why = "nobody is asked for it: it is neither shown at registration nor editable in the portal"
+            checked.warnings.append((f"{path}/attributes/{index}/required", why))
 
 
 def _attribute_problems(attribute: Attribute) -> Iterator[tuple[str, str]]:
