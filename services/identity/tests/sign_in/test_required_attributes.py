@@ -147,7 +147,7 @@ class TestWithOthers:
         from identity.accounts import store as accounts
 
         await require(customers, BIRTHDAY)
-        await customers.configuration.apply({"access_policies": [{"name": "Default", "second_factor": {"required": True}}] })
+        await customers.configuration.apply({"access_policies": [{"name": "Default", "second_factor": {"required": True}}]})
         async with db.transaction() as tx:
             await accounts.require(tx, mira, "password")
         customers.mfa.always = AccessState(decision="allow", enrol=["totp"])

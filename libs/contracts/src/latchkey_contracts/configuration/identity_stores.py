@@ -28,6 +28,8 @@ RESERVED_ATTRIBUTES = frozenset(
         "current_password",
         "main",
         "summary",
+        "version",
+        "language",
     }
 )
 

@@ -95,7 +95,7 @@ async def save(visit: VisitDep, part: str) -> Response:
         body: dict[str, Any] = {"language": fields.get("language", "")}
     else:
         found = _editable(visit, me, part)
-        if any(addresses.asks_fields(one.name, fields) for one in found.fields):
+        if shows_only(fields, found.fields):
             return visit.again()
         body = {"profile": given(fields, found.fields)}
     visit.visitor.if_match = f'"{fields.get("version", "")[:20]}"'
@@ -143,6 +143,11 @@ def field(visit: Visit, name: str, kind: str, label: str, value: Any, *, require
     language, zone = visit.language, visit.application.timezone
     asked = addresses.form(name, value, visit.before.values, language=language, zone=zone)
     return Field(name, kind, label, required, [], value, "", asked, tuple(addresses.lines(value, language)))
+
+
+def shows_only(fields: Mapping[str, str], asked: Sequence[Field]) -> bool:
+    """Whether the button was pressed that shows the fields of another country, and saves nothing."""
+    return any(addresses.asks_fields(one.name, fields) for one in asked)
 
 
 def given(fields: Mapping[str, str], asked: Sequence[Field]) -> dict[str, Any]:
