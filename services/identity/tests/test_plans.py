@@ -92,7 +92,7 @@ HOT: dict[str, str] = {
     "account locked": accounts._LOCK,
     "account locked with its password": accounts._LOCK_PROVEN,
     "identifiers": accounts._IDENTIFIERS,
-    "required actions": accounts._REQUIRED,
+    "standing": accounts._STANDING,
     "password": credentials._GET,
     "when it was secured": credentials._SECURED,
     "me": profile._READ,

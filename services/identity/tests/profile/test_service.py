@@ -131,3 +131,117 @@ class TestRules:
             ("/profile/nothing", "unknown_field"),
             ("/profile/given_name", "required"),
         ]
+
+
+HOME = {"country_code": "DE", "street_address": "Karl-Heine-Str. 12", "postal_code": "04229", "city": "Leipzig"}
+
+
+class TestAddress:
+    """R33: a postal address is one attribute, changed as a whole."""
+
+    @pytest.fixture
+    async def mira(self, customers, mira):
+        await restore(customers, {"name": "home", "type": "address", "label": {"en": "Address"}})
+        return mira
+
+    async def test_changed_and_taken_out(self, customers, mira):
+        found = await change(customers, mira, profile={"home": {**HOME, "city": " Leipzig ", "country_area": ""}})
+        assert found.profile["home"] == HOME
+        assert (await change(customers, mira, profile={"home": None})).profile == {"given_name": "Mira", "about": "Likes bees"}
+        assert [told["changed"] for told in await customers.told("profile_changed")] == [["home"], ["home"]]
+
+    async def test_whole_or_not_at_all(self, customers, mira):
+        """Beside another attribute; nothing of a former one is mixed in."""
+        await change(customers, mira, profile={"home": HOME})
+        with pytest.raises(ValidationFailed) as refused:
+            await change(
+                customers, mira, profile={"about": "x", "home": {"country_code": "DE", "city": "Bonn", "postal_code": "1"}}
+            )
+        assert [(one.field, one.code) for one in refused.value.errors] == [
+            ("/profile/home/street_address", "required"),
+            ("/profile/home/postal_code", "postal_code_not_valid"),
+        ]
+        assert (await customers.profiles.read(mira)).profile["home"] == HOME
+
+    async def test_nothing_but_a_country_is_none(self, customers, mira):
+        """As a form has it that nobody filled in."""
+        assert "home" not in (await change(customers, mira, profile={"home": {"country_code": "DE"}})).profile
+        await restore(customers, {"name": "home", "type": "address", "label": {"en": "Address"}, "required": True})
+        with pytest.raises(ValidationFailed) as refused:
+            await change(customers, mira, profile={"home": {"country_code": "DE"}})
+        needed = [f"/profile/home/{name}" for name in ("street_address", "postal_code", "city")]
+        assert [(one.field, one.code) for one in refused.value.errors] == [(name, "required") for name in needed]
+        with pytest.raises(ValidationFailed) as refused:
+            await change(customers, mira, profile={"home": None})
+        assert [(one.field, one.code) for one in refused.value.errors] == [("/profile/home", "required")]
+
+
+async def restore(customers: Any, *attributes: dict[str, Any]) -> None:
+    """The store with these, beside what it has or in their place."""
+    names = {one["name"] for one in attributes}
+    [store] = customers.document["identity_stores"]
+    kept = [one for one in store["attributes"] if one["name"] not in names]
+    await customers.configuration.apply(
+        {**customers.document, "identity_stores": [{**store, "attributes": [*kept, *attributes]}]}
+    )
+
+
+class TestOtherType:
+    """E20: the type of an attribute changes, and what was written before stays of use, or is out of the way."""
+
+    @pytest.mark.parametrize(
+        ("stored", "attribute", "shown"),
+        [
+            ("blue", {"type": "select", "options": ["red", "blue"]}, "blue"),
+            ("green", {"type": "select", "options": ["red", "blue"]}, None),
+            ("1984-02-29", {"type": "date"}, "1984-02-29"),
+            ("19840229", {"type": "date"}, "1984-02-29"),
+            ("29 February", {"type": "date"}, None),
+            ("bees, books", {"type": "list"}, ["bees", "books"]),
+            ("Yes", {"type": "checkbox"}, True),
+            ("perhaps", {"type": "checkbox"}, None),
+            ("mira@posteo.example", {"type": "email"}, "mira@posteo.example"),
+            ("no address", {"type": "email"}, None),
+            ("+49 341 5550141", {"type": "phone"}, "+49 341 5550141"),
+            ("Karl-Heine-Str. 12", {"type": "address"}, None),
+            (True, {"type": "text"}, "yes"),
+            (False, {"type": "select", "options": ["yes", "no"]}, "no"),
+            (["bees", "books"], {"type": "text"}, "bees, books"),
+            (["red"], {"type": "select", "options": ["red", "blue"]}, "red"),
+            (["red", "blue"], {"type": "select", "options": ["red", "blue"]}, None),
+            (HOME, {"type": "text"}, None),
+            (HOME, {"type": "list"}, None),
+            (["a"], {"type": "address"}, None),
+            ({"country_code": "XX"}, {"type": "address"}, None),
+            (7, {"type": "text"}, None),
+            ("x" * 300, {"type": "text", "max_length": 10}, "x" * 300),
+        ],
+    )
+    def test_read_as_it_is_now(self, stored, attribute, shown):
+        attributes = [{"name": "one", "label": {"en": "One"}, **attribute}]
+        store = IdentityStore.model_validate({"name": "Default", "attributes": attributes})
+        assert rules.shown({"one": stored}, store) == ({} if shown is None else {"one": shown})
+
+    async def test_back_again(self, customers, mira):
+        """Whatever else is changed meanwhile, a value that doesn't fit stays where it is."""
+        await restore(customers, {"name": "about", "type": "date", "label": {"en": "About"}})
+        found = await change(customers, mira, profile={"given_name": "Bea"})
+        assert found.profile == {"given_name": "Bea"}
+        await restore(customers, {"name": "about", "type": "text", "label": {"en": "About"}})
+        assert (await customers.profiles.read(mira)).profile == {"given_name": "Bea", "about": "Likes bees"}
+
+    async def test_written_anew(self, customers, mira):
+        await restore(customers, {"name": "about", "type": "date", "label": {"en": "About"}})
+        assert (await change(customers, mira, profile={"about": "1984-02-29"})).profile["about"] == "1984-02-29"
+        assert (await change(customers, mira, profile={"about": None})).profile == {"given_name": "Mira"}
+
+    @pytest.mark.parametrize("kind", ["address", "checkbox", "list", "date"])
+    async def test_the_name_to_greet_by(self, customers, mira, kind: str):
+        """Of another type it greets as it was, and nothing breaks; nor where it was of another type before."""
+        await restore(customers, {"name": "given_name", "type": kind, "label": {"en": "Name"}})
+        assert (await customers.profiles.read(mira)).display_name == "Mira"
+        value = {"address": HOME, "checkbox": True, "list": ["a"], "date": "1984-02-29"}[kind]
+        await change(customers, mira, profile={"given_name": value})
+        await restore(customers, {"name": "given_name", "type": "text", "label": {"en": "Name"}})
+        assert (await customers.profiles.read(mira)).display_name in {None, "1984-02-29"}
+        assert (await customers.sign_in(EMAIL)).status == "complete"

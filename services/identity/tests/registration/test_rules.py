@@ -4,6 +4,7 @@ import re
 from typing import Any, get_args
 
 import pytest
+from identity.accounts import values
 from identity.registration import rules
 from identity.registration.states import Status
 from latchkey_contracts.configuration import IdentityStore
@@ -24,7 +25,7 @@ class TestProfile:
             ("/profile/family_name", "required")
         ]
         assert rules.check_profile(given, store(required=False)) == []
-        assert rules.clean_profile(given, store()) == {}
+        assert values.clean_profile(given, store()) == {}
 
     @pytest.mark.parametrize("kind", ["date", "email", "phone"])
     def test_blank_is_no_wrong_value(self, kind: str):
@@ -32,7 +33,7 @@ class TestProfile:
 
     def test_space_around_is_no_harm(self):
         assert rules.check_profile({"family_name": " Okafor "}, store(required=True)) == []
-        assert rules.clean_profile({"family_name": " Okafor "}, store()) == {"family_name": "Okafor"}
+        assert values.clean_profile({"family_name": " Okafor "}, store()) == {"family_name": "Okafor"}
 
 
 class TestStates:

@@ -33,6 +33,8 @@ async def made(customers, db: Database) -> tuple[SignIns, PasswordChanges, UUID]
         account_id = await accounts.insert(tx, configuration.application("demo").store.id, "en")
         address = Identifier("email", "mira@posteo.example", "mira@posteo.example")
         await accounts.add_identifier(tx, account_id, configuration.application("demo").store.id, address, verified_at=tx.now)
+        named = Identifier("username", "mira.o", "mira.o")  # which the store requires
+        await accounts.add_identifier(tx, account_id, configuration.application("demo").store.id, named, verified_at=None)
         await accounts.activate(tx, account_id, profile={}, consents=[], language="en")
         await credentials.put(tx, account_id, hashed)
     await customers.second_factors.put(account_id, SecondFactor(enrolled=True, version=1))

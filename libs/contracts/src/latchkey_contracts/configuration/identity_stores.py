@@ -28,6 +28,8 @@ RESERVED_ATTRIBUTES = frozenset(
         "current_password",
         "main",
         "summary",
+        "version",
+        "language",
     }
 )
 
@@ -45,7 +47,7 @@ class Identifiers(Part):
 
 class Attribute(Part):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    type: Literal["text", "email", "phone", "date", "checkbox", "select", "list"] = "text"
+    type: Literal["text", "email", "phone", "date", "checkbox", "select", "list", "address"] = "text"
     label: dict[str, str] = Field(min_length=1)
     required: bool = False
     options: list[str] | None = None

@@ -32,7 +32,9 @@ class MeChange(Request):
     """What is given is changed, everything else stays (RFC 7396): an attribute that is null is taken out."""
 
     profile: dict[str, Any] = Field(
-        default_factory=dict, max_length=100, description="Attributes by name, of those that may be edited"
+        default_factory=dict,
+        max_length=100,
+        description="Attributes by name, of those that may be edited; one of the type `address` as a whole",
     )
     language: Language | None = Field(default=None, description="The language of this customer's messages from now on")
 

@@ -9,7 +9,7 @@ from .common import Response
 
 class IdentifierField(Response):
     kind: Literal["username", "email", "phone"] = Field(description="The member of `identifiers` in a registration")
-    required: bool = Field(description="Whether a registration must have it")
+    required: bool = Field(description="Whether an account must have it")
 
 
 class AttributeOption(Response):
@@ -19,7 +19,9 @@ class AttributeOption(Response):
 
 class AttributeField(Response):
     name: str = Field(description="The member of `profile` in a registration")
-    type: Literal["text", "email", "phone", "date", "checkbox", "select", "list"] = Field(description="How it is asked for")
+    type: Literal["text", "email", "phone", "date", "checkbox", "select", "list", "address"] = Field(
+        description="How it is asked for; an `address` is an object with `country_code` and the fields of that country"
+    )
     label: str = Field(description="In the language asked for, else the application's own")
     required: bool = Field(description="Whether a registration must have it")
     options: list[AttributeOption] | None = Field(default=None, description="For `select` and `list`: what may be chosen")

@@ -1,11 +1,12 @@
 """/v1/apps/{app}/sign-ins, /v1/session."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from .apps import AttributeField
 from .common import (
     PAGES_ONLY,
     Channel,
@@ -21,9 +22,9 @@ from .common import (
 )
 from .factors import FactorChoice, FactorKind
 
-Action = Literal["username", "password"]
+Action = Literal["username", "password", "profile"]
 # `factor` is no `action` of the account's own: it follows from the application's policy.
-Needed = Literal["username", "password", "factor"]
+Needed = Literal["username", "password", "profile", "factor"]
 
 
 class SignInRequest(Request):
@@ -49,16 +50,20 @@ class PasswordRequest(Request):
 
 class RequiredActionRequest(Request):
     """D32: what is newly required at sign-in: another username where the first was taken, a new password where the one
-    just used is known from a data leak (PWD-7). Either of them.
+    just used is known from a data leak (PWD-7), attributes that the identity store requires by now. One of them at a time.
     """
 
     username: Identifier | None = Field(default=None, description="Another username, where `actions` has `username`")
     password: NewPasswordText | None = Field(default=None, description="Another password, where `actions` has `password`")
 
+    profile: dict[str, Any] | None = Field(
+        default=None, max_length=100, description="All of `attributes` by name, where `actions` has `profile`"
+    )
+
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.username is None) == (self.password is None):
-            raise ValueError("give either username or password")
+        if [self.username, self.password, self.profile].count(None) != 2:
+            raise ValueError("give one of username, password and profile")
         return self
 
 
@@ -83,6 +88,7 @@ class SignInFlow(Flow):
         default_factory=list,
         description="With `needs_action`: what must be chosen anew, or with `factor` added, before the session (D32)",
     )
+    attributes: list[AttributeField] = Field(default_factory=list, description="With the action `profile`: what is asked for")
     enrol: list[FactorKind] = Field(
         default_factory=list, description="With the action `factor`: what may be added now, best first (`/sign-ins/{id}/factors`)"
     )

@@ -69,6 +69,8 @@ def messages(problem: errors.ValidationFailed, language: str, minimum: int) -> d
     gettext = i18n.catalogue(language).gettext
     found: dict[str, str] = {}
     for one in problem.extra["errors"]:
-        name = one["field"].split("/")[-1] if not one["field"].startswith("/consents") else "consents"
+        _, first, *rest = one["field"].split("/")
+        # A field of an address is called after both.
+        name = first if first == "consents" or not rest else "-".join(rest) if first == "profile" else rest[-1]
         found.setdefault(name, field_message(gettext, one, minimum))
     return found

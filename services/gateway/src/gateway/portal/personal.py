@@ -1,5 +1,6 @@
 """What we know about the customer, seen and changed a part at a time (R32, R34, D21)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,10 @@ from fastapi import APIRouter
 from latchkey_contracts.configuration import Attribute
 from latchkey_contracts.http.account import Me
 from latchkey_contracts.http.contact_change import ContactChanges, OwnIdentifiers
-from servicekit import errors
+from servicekit import errors, postal
 from starlette.responses import Response
 
-from . import i18n
+from . import addresses, i18n
 from .acts import acting, inside
 from .contact_acts import CHANGES, IDENTIFIERS
 from .visit import Visit, VisitDep
@@ -32,10 +33,18 @@ class Field:
     options: list[str]
     value: Any
     autocomplete: str
+    form: addresses.Form | None = None  # of an address
+    lines: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        return [(one, one) for one in self.options]
 
     @property
     def text(self) -> str:
-        """As a form's field has it."""
+        """As a form's field has it; an address in one line."""
+        if self.kind == "address":
+            return ", ".join(self.lines)
         return ", ".join(self.value) if isinstance(self.value, list) else str(self.value if self.value is not None else "")
 
 
@@ -86,7 +95,9 @@ async def save(visit: VisitDep, part: str) -> Response:
         body: dict[str, Any] = {"language": fields.get("language", "")}
     else:
         found = _editable(visit, me, part)
-        body = {"profile": {one.name: _typed(one.kind, fields.get(one.name, "")) for one in found.fields}}
+        if shows_only(fields, found.fields):
+            return visit.again()
+        body = {"profile": given(fields, found.fields)}
     visit.visitor.if_match = f'"{fields.get("version", "")[:20]}"'
     await visit.go_on("/v1/me", body, Me, method="PATCH")
     return visit.again(page=f"{visit.base}/account/personal", values={}, done="saved")
@@ -122,13 +133,35 @@ def _editable(visit: Visit, me: Me, name: str) -> Part:
 
 def _field(visit: Visit, one: Attribute, value: Any) -> Field:
     label = visit.application.readable(visit.language, one.label)
-    return Field(one.name, one.type, label, one.required, one.options or [], value, NAMES.get(one.name, ""))
+    return field(visit, one.name, one.type, label, value, required=one.required, options=one.options or [])
 
 
-def _typed(kind: str, value: str) -> Any:
-    """As the API has it: a form knows texts only, and a box that isn't ticked isn't sent."""
-    if kind == "checkbox":
+def field(visit: Visit, name: str, kind: str, label: str, value: Any, *, required: bool, options: Sequence[str] = ()) -> Field:
+    """With what was typed last, where it has a form of its own."""
+    if kind != "address":
+        return Field(name, kind, label, required, list(options), value, NAMES.get(name, ""))
+    language, zone = visit.language, visit.application.timezone
+    asked = addresses.form(name, value, visit.before.values, language=language, zone=zone)
+    return Field(name, kind, label, required, [], value, "", asked, tuple(addresses.lines(value, language)))
+
+
+def shows_only(fields: Mapping[str, str], asked: Sequence[Field]) -> bool:
+    """Whether the button was pressed that shows the fields of another country, and saves nothing."""
+    return any(addresses.asks_fields(one.name, fields) for one in asked)
+
+
+def given(fields: Mapping[str, str], asked: Sequence[Field]) -> dict[str, Any]:
+    """As the API has it, of these attributes: a form knows texts only, and a box that isn't ticked isn't sent."""
+    return {one.name: _typed(one, fields) for one in asked}
+
+
+def _typed(one: Field, fields: Mapping[str, str]) -> Any:
+    if one.kind == "address":
+        address = addresses.typed_in(one.name, fields)
+        return None if postal.blank(address) and not one.required else address
+    value = fields.get(one.name, "")
+    if one.kind == "checkbox":
         return value == "on"
-    if kind == "list":
+    if one.kind == "list":
         return [part.strip() for part in value.split(",") if part.strip()] or None
     return value.strip() or None

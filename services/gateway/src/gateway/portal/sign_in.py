@@ -13,6 +13,7 @@ from gateway.limits.service import NetworkLimit
 
 from .fields import required, twice
 from .offers import TO, offered_first
+from .personal import Field, field, given, shows_only
 from .visit import Instead, Visit, VisitDep
 
 routes = APIRouter()
@@ -96,12 +97,14 @@ async def take_password(visit: VisitDep, flow: UUID) -> Response:
 
 @routes.get("/{app}/sign-in/{flow}/action")
 async def ask_action(visit: VisitDep, flow: UUID) -> Response:
-    """What is newly required before the first session (D32, PWD-7); one at a time."""
+    """What is newly required before the first session (D32, PWD-7); one at a time, attributes together."""
     found = await attempt(visit, flow)
     if found is None or found.status != "needs_action":
         return elsewhere(visit, found)
     if found.actions == ["factor"]:
         return visit.to(step(visit, flow, "factors/add"))
+    if "password" not in found.actions and "username" not in found.actions:
+        return visit.page("required_attributes.html", flow=flow, fields=asked(visit, found), query=query(visit))
     brand, store = visit.application.brand, visit.app.store
     template = "forced_password.html" if "password" in found.actions else "choose_username.html"
     words = [brand.name, brand.said, visit.application.slug]
@@ -111,11 +114,18 @@ async def ask_action(visit: VisitDep, flow: UUID) -> Response:
 @routes.post("/{app}/sign-in/{flow}/action")
 async def take_action(visit: VisitDep, flow: UUID) -> Response:
     fields = await visit.form()
-    body = (
-        {"password": twice(fields, visit.app.store.password.min_length)}
-        if "password" in fields
-        else {"username": fields.get("username", "").strip() or " "}
-    )
+    if "password" in fields:
+        body: dict[str, Any] = {"password": twice(fields, visit.app.store.password.min_length)}
+    elif "username" in fields:
+        body = {"username": fields["username"].strip() or " "}
+    else:
+        found = await attempt(visit, flow)
+        wanted = asked(visit, found) if found is not None else []
+        if not wanted:
+            return visit.to(step(visit, flow, "password"))
+        if shows_only(fields, wanted):
+            return visit.again()
+        body = {"profile": given(fields, wanted)}
     try:
         answer = await visit.go_on(visit.api(f"sign-ins/{flow}/action"), body, SignInFlow)
     except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
@@ -126,6 +136,14 @@ async def take_action(visit: VisitDep, flow: UUID) -> Response:
 @routes.get("/{app}/sign-in/{flow}/{step}")
 async def begin_again(visit: VisitDep) -> Response:
     return visit.instead(f"{visit.base}/sign-in")
+
+
+def asked(visit: Visit, found: SignInFlow) -> list[Field]:
+    """The attributes that this sign-in waits for."""
+    return [
+        field(visit, one.name, one.type, one.label, None, required=True, options=[option.value for option in one.options or []])
+        for one in found.attributes
+    ]
 
 
 async def _start(visit: Visit, typed: str) -> SignInFlow:

@@ -32,6 +32,7 @@ FIELD_WORDS = {
     ),
     "password_breached": N_("This password is known from a data leak elsewhere. Choose one you use nowhere else."),
     "too_long": N_("This is too long."),
+    "postal_code_not_valid": N_("A code of this country looks like %(example)s."),
     "not_this_form": N_("This isn't in the form we can read."),
     "not_editable": N_("This can't be changed here."),
     "not_an_option": N_("Please choose one of the options."),
@@ -44,12 +45,29 @@ FIELD_WORDS = {
 
 LABELS = {"email": N_("E-mail"), "username": N_("Username"), "phone": N_("Phone")}
 
+# What a country calls its fields, by the data's word for it.
+ADDRESS_LABELS = {
+    "street_address": {"": N_("Street and number")},
+    "sorting_code": {"": N_("Sorting code")},
+    "postal_code": {"postal": N_("Postcode"), "zip": N_("ZIP code"), "pin": N_("PIN code"), "eircode": N_("Eircode")},
+    "city": {"city": N_("Town or city"), "district": N_("District"), "post_town": N_("Post town"), "suburb": N_("Suburb")},
+    "city_area": {
+        "district": N_("District"), "neighborhood": N_("Neighbourhood"), "suburb": N_("Suburb"), "townland": N_("Townland"),
+        "village_township": N_("Village or township"),
+    },
+    "country_area": {
+        "area": N_("Area"), "county": N_("County"), "department": N_("Department"), "district": N_("District"),
+        "do_si": N_("Province or city"), "emirate": N_("Emirate"), "island": N_("Island"), "oblast": N_("Oblast"), "parish": N_("Parish"),
+        "prefecture": N_("Prefecture"), "province": N_("Province"), "state": N_("State"),
+    },
+}  # fmt: skip
+
 
 def field_message(gettext: Gettext, error: dict[str, Any], minimum: int) -> str:
     text = FIELD_WORDS.get(error["code"])
     if text is None:
         return str(gettext(N_("Please check this.")))
-    return gettext(text) % {"min": minimum} if "%(min)s" in text else gettext(text)
+    return gettext(text) % {"min": minimum, **error.get("params", {})} if "%(" in text else gettext(text)
 
 
 def translator(accept: str | None) -> Translate:

@@ -1,6 +1,7 @@
 """Identifiers: one canonical form for register, sign-in, reset and links (REG-6, REG-11, ENU-3). Pure functions."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -45,6 +46,12 @@ class Identifier:
 
     def as_dict(self) -> dict[str, str]:
         return {"kind": self.kind, "value": self.value, "canonical": self.canonical}
+
+
+def given_name(profile: Mapping[str, Any]) -> str | None:
+    """To greet by. The attribute of that name may be, or may have been, of another type than text (E20)."""
+    found = profile.get("given_name")
+    return found if isinstance(found, str) else None
 
 
 AccountStatus: TypeAlias = Literal["pending", "active", "disabled", "frozen", "erased"]

@@ -90,9 +90,9 @@ SELECT account_id, kind, value, canonical, verified_at FROM identifier WHERE acc
 ORDER BY is_primary DESC, created_at, kind
 """
 _REQUIRE = "INSERT INTO required_action (account_id, action) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-_REQUIRED = "SELECT action FROM required_action WHERE account_id = $1 ORDER BY action"
 _STANDING = """
-SELECT a.second_factor, a.last_signed_in_at, ARRAY(SELECT action FROM required_action WHERE account_id = a.id ORDER BY action) AS required
+SELECT a.second_factor, a.last_signed_in_at, a.profile,
+    EXISTS (SELECT FROM identifier WHERE account_id = a.id AND kind = 'username') AS named, ARRAY(SELECT action FROM required_action WHERE account_id = a.id ORDER BY action) AS required
 FROM account a WHERE a.id = $1
 """
 _DONE = "DELETE FROM required_action WHERE account_id = $1 AND action = $2"
@@ -253,21 +253,19 @@ async def require(tx: Tx, account_id: UUID, action: str) -> None:
     await tx.execute(_REQUIRE, account_id, action)
 
 
-async def required(conn: Conn, account_id: UUID) -> list[Action]:
-    return [row["action"] for row in await conn.fetch(_REQUIRED, account_id)]
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands between a right password and a session."""
+    """What may stand between a right password and a session. `required`: what was noted with the account; `named`: it has a username."""
 
     second_factor: bool
     required: list[Action]
+    profile: dict[str, Any]
+    named: bool
     last_signed_in_at: datetime | None = None  # to the day
 
 
 async def standing(conn: Conn, account_id: UUID) -> Standing:
-    return await conn.row(Standing, _STANDING, account_id) or Standing(False, [])
+    return await conn.row(Standing, _STANDING, account_id) or Standing(False, [], {}, named=True)
 
 
 async def no_longer_required(tx: Tx, account_id: UUID, action: str) -> None:

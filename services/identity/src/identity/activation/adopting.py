@@ -10,6 +10,7 @@ from servicekit.errors import LinkUsed
 from servicekit.logging import security_event
 
 from identity.accounts import store as accounts
+from identity.accounts.rules import given_name
 from identity.credentials import store as credentials
 from identity.registration import store
 from identity.registration.store import Registration
@@ -80,7 +81,7 @@ class Adopting:
         welcome = MessageContent(
             channel="email",
             to=attempt.recipient.value,
-            given_name=attempt.profile.get("given_name"),
+            given_name=given_name(attempt.profile),
             link=f"{self._t.db.origin}/{attempt.application}/sign-in",
         )
         return self._t.sealer.seal(welcome, expires_at=expires_at)

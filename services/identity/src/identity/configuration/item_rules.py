@@ -36,6 +36,9 @@ def check_store(checked: Checked, path: str, store: IdentityStore) -> None:
     checked.unique(f"{path}/attributes", (attribute.name for attribute in store.attributes))
     for index, attribute in enumerate(store.attributes):
         checked.errors += [(f"{path}/attributes/{index}/{part}", why) for part, why in _attribute_problems(attribute)]
+        if attribute.required and attribute.in_portal != "editable" and attribute.at_registration != "shown":
+            why = "nobody is asked for it: it is neither shown at registration nor editable in the portal"
+            checked.warnings.append((f"{path}/attributes/{index}/required", why))
 
 
 def _attribute_problems(attribute: Attribute) -> Iterator[tuple[str, str]]:
@@ -48,6 +51,11 @@ def _attribute_problems(attribute: Attribute) -> Iterator[tuple[str, str]]:
     shortest = _SHORTEST.get(attribute.type, 1)
     if attribute.max_length < shortest:
         yield "max_length", f"is too little: a {attribute.type} has up to {shortest} characters"
+    if attribute.type == "address" and attribute.at_registration == "shown":
+        yield (
+            "at_registration",
+            "an address has more fields than a registration; a required one is asked for at the first sign-in",
+        )
     options = attribute.options or []
     if attribute.type == "select" and not options:
         yield "options", "a select needs options"

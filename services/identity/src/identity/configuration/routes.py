@@ -11,6 +11,8 @@ from servicekit.process.configuration import Resolved
 from servicekit.spoken import spelt
 from servicekit.web.caller import CallerDep, allow
 
+from identity.accounts.values import asked
+
 from .service import ConfigurationService
 
 APPLY = "/internal/configuration"
@@ -51,15 +53,7 @@ def describe(found: Resolved, language: str | None) -> apps.Application:
         languages=list(application.languages),
         identifiers=[apps.IdentifierField(kind=kind, required=one.use == "required") for kind, one in store.used().items()],
         attributes=[
-            apps.AttributeField(
-                name=attribute.name,
-                type=attribute.type,
-                label=application.readable(said, attribute.label),
-                required=attribute.required,
-                options=[{"value": option, "label": option} for option in attribute.options] if attribute.options else None,
-            )
-            for attribute in store.attributes
-            if attribute.at_registration == "shown"
+            asked(application, said, attribute) for attribute in store.attributes if attribute.at_registration == "shown"
         ],
         consents=[_consent(application, said, consent) for consent in application.consents],
         password=apps.PasswordRule(min_length=store.password.min_length, max_length=store.password.max_length),

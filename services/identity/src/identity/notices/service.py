@@ -15,7 +15,7 @@ from servicekit.sealing import Sealer
 from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Account, Identifier, channel_of, mask
+from identity.accounts.rules import Account, Identifier, channel_of, given_name, mask
 
 from . import store
 from .store import What
@@ -84,7 +84,7 @@ class Notices:
         content = MessageContent(
             channel=channel_of(to.kind),
             to=to.address,
-            given_name=account.profile.get("given_name"),
+            given_name=given_name(account.profile),
             link=link,
             asked=Origin(at=tx.now, device=device),
             sessions_ended=sessions_ended,

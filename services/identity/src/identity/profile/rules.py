@@ -5,12 +5,13 @@ from typing import Any
 from latchkey_contracts.configuration import Application, IdentityStore
 from servicekit.errors import FieldError
 
-from identity.registration.rules import attribute_problem
+from identity.accounts import values
 
 
 def shown(profile: dict[str, Any], store: IdentityStore) -> dict[str, Any]:
     """In the store's order; what it hides or no longer has is nobody's to see here."""
-    return {one.name: profile[one.name] for one in store.attributes if one.in_portal != "hidden" and one.name in profile}
+    hidden = {one.name for one in store.attributes if one.in_portal == "hidden"}
+    return {name: value for name, value in values.current(profile, store).items() if name not in hidden}
 
 
 def check(given: dict[str, Any], store: IdentityStore) -> list[FieldError]:
@@ -23,11 +24,8 @@ def check(given: dict[str, Any], store: IdentityStore) -> list[FieldError]:
             errors.append(FieldError(field, "unknown_field", "This application doesn't ask for it"))
         elif attribute.in_portal != "editable":
             errors.append(FieldError(field, "not_editable", "This can't be changed here"))
-        elif _blank(value):
-            if attribute.required:
-                errors.append(FieldError(field, "required", "This is needed"))
-        elif (problem := attribute_problem(value, attribute)) is not None:
-            errors.append(FieldError(field, "not_this_form", problem))
+        else:
+            errors += values.problems(value, attribute)
     return errors
 
 
@@ -39,7 +37,3 @@ def check_language(language: str, application: Application) -> list[FieldError]:
 def changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Names of the attributes that differ."""
     return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-
-
-def _blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())

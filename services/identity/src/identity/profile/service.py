@@ -22,9 +22,9 @@ from servicekit.web.caller import Caller
 from servicekit.web.idempotency import Idempotency
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Account
+from identity.accounts import values
+from identity.accounts.rules import Account, given_name
 from identity.notices.service import Notices
-from identity.registration.rules import clean_profile
 
 from . import rules, store
 
@@ -64,7 +64,7 @@ class Profiles:
             if not _seen(caller.if_match, found.version):
                 raise PreconditionFailed
             self._check(body, app)
-            profile = clean_profile({**found.profile, **body.profile}, app.store)
+            profile = values.put(found.profile, body.profile, app.store)
             language = body.language or found.language
             names = rules.changed(found.profile, profile) + (["language"] if language != found.language else [])
             if names:
@@ -81,7 +81,7 @@ class Profiles:
             raise NotFound
         return Me(
             account_id=account_id,
-            display_name=found.profile.get("given_name"),
+            display_name=given_name(found.profile),
             identifiers=found.identifiers,
             profile=rules.shown(found.profile, app.store),
             language=found.language,

@@ -11,7 +11,7 @@ from latchkey_contracts.messages import Reach
 from servicekit.addresses import canonical_email, canonical_phone
 from servicekit.process.configuration import Resolved
 
-from identity.accounts.rules import Account, Held, Identifier, candidates
+from identity.accounts.rules import Account, Held, Identifier, candidates, given_name
 from identity.budgets.rules import Named, Room
 
 _KIND: dict[Channel, IdentifierKind] = {"email": "email", "sms": "phone", "voice": "phone"}
@@ -71,7 +71,8 @@ def _may(channel: Channel, row: Held, account: Account) -> bool:
 
 def _of_profile(app: Resolved, account: Account, kind: IdentifierKind) -> Identifier | None:
     for name in attributes(app, kind):
-        if value := account.profile.get(name):
+        value = account.profile.get(name)
+        if value and isinstance(value, str):
             try:
                 return Identifier(kind, value, canonical_email(value) if kind == "email" else canonical_phone(value))
             except ValueError:
@@ -92,7 +93,7 @@ def greeted(account: Account, rows: Sequence[Held], to: Identifier) -> str | Non
     stranger to read (WEB-14).
     """
     proven = any(row.canonical == to.canonical and row.kind == to.kind and row.verified_at is not None for row in rows)
-    return account.profile.get("given_name") if proven else None
+    return given_name(account.profile) if proven else None
 
 
 def proven_at(rows: Sequence[Held], to: Identifier) -> datetime | None:

@@ -21,7 +21,7 @@ from servicekit.web.caller import Caller
 from servicekit.web.idempotency import Idempotency
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Account, Held, Identifier, candidates, channel_of, mask
+from identity.accounts.rules import Account, Held, Identifier, candidates, channel_of, given_name, mask
 from identity.budgets.service import Budgets, Message
 
 from . import rules, store
@@ -156,7 +156,7 @@ class Contacts:
         account, by = person.account, datetime.fromisoformat(verified_before) if verified_before is not None else tx.now
         if account.status != "active":
             return ContactAnswer()
-        name, until = account.profile.get("given_name"), tx.now + LIFETIME
+        name, until = given_name(account.profile), tx.now + LIFETIME
         found: dict[Channel, list[Sealed]] = {"email": [], "sms": []}
         for row in person.identifiers:
             if row.kind in {"email", "phone"} and row.verified_at is not None and row.verified_at <= by:

@@ -12,10 +12,10 @@ from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier
+from identity.accounts.values import clean_profile
 from identity.credentials import store as credentials
 from identity.sessions.service import PASSWORD
 
-from . import rules
 from .tools import Tools
 
 
@@ -70,7 +70,7 @@ class AtOnce:
                     errors=[FieldError(f"/identifiers/{identifier.kind}", "username_taken", "Choose another one").as_dict()]
                 )
         await credentials.put(tx, account_id, password_hash)
-        profile = rules.clean_profile(body.profile, app.store)
+        profile = clean_profile(body.profile, app.store)
         consents = [decision.model_dump() for decision in body.consents]
         await accounts.activate(tx, account_id, profile=profile, consents=consents, language=language)
         return account_id

@@ -1,17 +1,14 @@
 """What a registration may contain, and what its waiting page may say. Pure functions."""
 
-import re
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
-from latchkey_contracts import typed
-from latchkey_contracts.configuration import Application, Attribute, IdentityStore, SelfServicePolicy
+from latchkey_contracts.configuration import Application, IdentityStore, SelfServicePolicy
 from latchkey_contracts.http.registration import ConsentDecision
-from servicekit.addresses import canonical_email, canonical_phone
 from servicekit.errors import FieldError
 
 from identity.accounts.rules import Identifier
+from identity.accounts.values import attribute_problem
 
 from .states import Status
 
@@ -23,7 +20,6 @@ FOLLOWS: Mapping[Status, frozenset[Status]] = {
     "complete": frozenset(),
     "ended": frozenset(),
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def may_follow(now: Status, then: Status) -> bool:
@@ -63,45 +59,6 @@ def check_profile(given: dict[str, Any], store: IdentityStore) -> list[FieldErro
     return errors
 
 
-def attribute_problem(value: object, attribute: Attribute) -> str | None:
-    """What is wrong with a value that isn't blank."""
-    if attribute.type == "checkbox":
-        return None if isinstance(value, bool) else "This is yes or no"
-    if attribute.type == "list":
-        fine = (
-            isinstance(value, list)
-            and len(value) <= 50
-            and all(isinstance(text, str) and len(text) <= attribute.max_length for text in value)
-        )
-        return (
-            None
-            if fine and isinstance(value, list) and not any(_CONTROL.search(text) for text in value)
-            else "This is a list of short texts"
-        )
-    if not isinstance(value, str):
-        return "This is a text"
-    if len(value) > attribute.max_length:
-        return f"Use at most {attribute.max_length} characters"
-    if _CONTROL.search(value):
-        return "This contains a control character"
-    return _typed_problem(value, attribute)
-
-
-def _typed_problem(value: str, attribute: Attribute) -> str | None:
-    try:
-        if attribute.type == "date":
-            date.fromisoformat(typed.line(value))
-        elif attribute.type == "email":
-            canonical_email(value)
-        elif attribute.type == "phone":
-            canonical_phone(value)
-        elif attribute.type == "select" and value not in (attribute.options or []):
-            return "This is not one of the choices"
-    except ValueError:
-        return f"This is not a {attribute.type}"
-    return None
-
-
 def check_consents(given: list[ConsentDecision], application: Application) -> list[FieldError]:
     """Each about a text in use; mandatory ones must be given."""
     known = {consent.id: consent for consent in application.consents}
@@ -112,16 +69,3 @@ def check_consents(given: list[ConsentDecision], application: Application) -> li
     accepted = {decision.id for decision in given if decision.given}
     missing = [consent.id for consent in application.consents if consent.mandatory and consent.id not in accepted]
     return errors + [FieldError("/consents", "required", f"{consent_id} is needed for the contract") for consent_id in missing]
-
-
-def clean_profile(given: dict[str, Any], store: IdentityStore) -> dict[str, Any]:
-    """Addresses, numbers and dates as we read them; texts stay as they were written, without the blanks around them."""
-    read = {attribute.name for attribute in store.attributes if attribute.type in {"email", "phone", "date"}}
-    stripped = {name: _stripped(value, reads=name in read) for name, value in given.items()}
-    return {name: value for name, value in stripped.items() if value is not None and value != ""}
-
-
-def _stripped(value: Any, *, reads: bool) -> Any:
-    if not isinstance(value, str):
-        return value
-    return typed.line(value) if reads else value.strip()

@@ -32,7 +32,8 @@ from servicekit.throttle import Decision
 from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
-from identity.accounts.rules import Identifier, channel_of, mask, read_identifiers
+from identity.accounts.rules import Identifier, channel_of, given_name, mask, read_identifiers
+from identity.accounts.values import clean_profile
 
 from . import rules, store
 from .at_once import AtOnce
@@ -71,7 +72,7 @@ class Registrations:
                 identifiers=identifiers,
                 recipient=recipient,
                 password_hash=password_hash,
-                profile=rules.clean_profile(body.profile, app.store),
+                profile=clean_profile(body.profile, app.store),
                 consents=[decision.model_dump() for decision in body.consents],
                 language=app.language_for(body.language, caller),
                 return_to=body.return_to,
@@ -236,7 +237,7 @@ class Registrations:
             delivery=await self._delivery(conn, row),
             resend=resend,
             typed=row.recipient.value,
-            given_name=row.profile.get("given_name") if status == "activated" else None,
+            given_name=given_name(row.profile) if status == "activated" else None,
             match=row.match if waiting and way == "email" and not row.link_ended else None,
             link_ended=row.link_ended,
         )

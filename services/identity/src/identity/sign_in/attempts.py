@@ -5,7 +5,7 @@ from uuid import UUID
 
 from latchkey_contracts.http.access import AccessState
 from latchkey_contracts.http.factors import FactorKind
-from latchkey_contracts.http.sign_in import Action, Needed, SignInFlow, SignInRequest
+from latchkey_contracts.http.sign_in import Needed, SignInFlow, SignInRequest
 from latchkey_contracts.http.sign_in import Newcomer as SignInNewcomer
 from servicekit.db import Conn
 from servicekit.errors import NotFound
@@ -15,6 +15,7 @@ from servicekit.proof import same_browser
 from servicekit.web.caller import Caller
 
 from . import store
+from .due import NOTHING, Due
 from .store import Attempt
 
 
@@ -41,19 +42,19 @@ async def mine(conn: Conn, slug: str, flow_id: UUID, caller: Caller) -> Attempt:
 
 
 def view(
-    conn: Conn, attempt: Attempt, actions: Sequence[Action], *, over: bool = False, enrol: Sequence[FactorKind] = ()
+    conn: Conn, attempt: Attempt, what: Due = NOTHING, *, over: bool = False, enrol: Sequence[FactorKind] = ()
 ) -> SignInFlow:
-    """`actions`: what it still waits for, if its proof stands; with none, and no factor to add, it can't go on. `over`: whatever it waits
+    """`what`: what it still waits for, if its proof stands; with none, and no factor to add, it can't go on. `over`: whatever it waits
     for. `enrol`: what may be added, where that is known.
     """
     status = attempt.status
     if status in {"password", "needs_factor", "needs_action"} and (over or attempt.expires_at <= conn.now):
         status = "ended"
     due: list[Needed] = ["factor"] if attempt.factor_due else []
-    needed: list[Needed] = [*actions, *due]
+    needed: list[Needed] = [*what.actions, *due]
     if status == "needs_action" and not needed:
         status = "ended"
-    steps = [*(["action"] if actions else []), *(["factors"] if attempt.factor_due else [])]
+    steps = [*(["action"] if what.actions else []), *(["factors"] if attempt.factor_due else [])]
     following = {"password": ["password"], "needs_action": steps}.get(status, [])
     return SignInFlow(
         id=attempt.id,
@@ -61,6 +62,7 @@ def view(
         expires_at=attempt.expires_at,
         next=following,
         actions=needed if status == "needs_action" else [],
+        attributes=what.attributes if status == "needs_action" else [],
         enrol=list(enrol) if status == "needs_action" else [],
         typed=attempt.identifier,
         return_to=attempt.return_to if status == "complete" else None,

@@ -19,6 +19,7 @@ from identity.accounts import store as accounts
 from . import store
 from .attempts import view
 from .completing import Completing
+from .due import NOTHING, due
 from .store import Attempt
 
 PROVER = "mfa"
@@ -48,7 +49,7 @@ class ByPasskey:
             if locked is None or locked.expires_at <= tx.now or self._completing.left(locked):
                 raise FlowEnded
             if locked.account_id is not None or locked.status not in OPEN:
-                return view(tx, locked, await accounts.required(tx, locked.account_id) if locked.account_id else [])
+                return view(tx, locked, await due(tx, app, locked.account_id, caller) if locked.account_id else NOTHING)
             account = await accounts.lock(tx, access.account_id)
             if account is not None and account.status == "active" and account.store_id == locked.store_id:
                 known = replace(locked, account_id=account.id, methods=(), proven_at=tx.now)

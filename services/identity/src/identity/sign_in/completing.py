@@ -18,7 +18,7 @@ from identity.linked.rules import Newcomer
 from identity.linked.service import Linking
 from identity.sessions.service import Sessions
 
-from . import rules, store
+from . import due, rules, store
 from .attempts import view, with_challenge
 from .noticing import SignInNotices
 from .store import Attempt
@@ -52,7 +52,7 @@ class Completing:
         if access is not None and access.decision == "challenge":
             waiting = replace(attempt, status="needs_factor")
             await store.put(tx, waiting)
-            return with_challenge(view(tx, waiting, []), access)
+            return with_challenge(view(tx, waiting), access)
         if standing.second_factor and access is None and not attempt.factor_done:
             raise FlowEnded
         if access is not None and access.decision not in {"allow", "proven"}:
@@ -62,10 +62,11 @@ class Completing:
         if access is not None and access.decision == "proven":
             methods = tuple(dict.fromkeys([*attempt.methods, *access.methods]))
             attempt = replace(attempt, methods=methods if MULTIPLE in methods else (*methods, MULTIPLE), proven_at=tx.now)
-        if standing.required or attempt.factor_due:
+        asked = due.of(standing, app, caller)
+        if asked.actions or attempt.factor_due:
             waiting = replace(attempt, status="needs_action")
             await store.put(tx, waiting)
-            return view(tx, waiting, standing.required, enrol=access.enrol if access is not None else [])
+            return view(tx, waiting, asked, enrol=access.enrol if access is not None else [])
         known = caller.known_device(account_id) is not None
         why = rules.reasons(known_device=known, wrong_before=attempt.wrong_before, last=standing.last_signed_in_at, now=tx.now)
         return await self._session(tx, app, attempt, account_id, caller, why)

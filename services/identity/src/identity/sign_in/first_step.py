@@ -21,6 +21,7 @@ from identity.accounts import store as accounts
 from . import store
 from .attempts import first_ways, view
 from .completing import Completing
+from .due import due
 from .store import Attempt
 
 DENIED = "We can't let you sign in from here"  # by a rule of the access policy, told only after what was proven
@@ -32,7 +33,7 @@ def waits(attempt: Attempt) -> bool:
 
 def generic(conn: Conn, app: Resolved, attempt: Attempt, *, over: bool = False) -> SignInFlow:
     """What everybody is told, whatever was typed."""
-    shown = view(conn, attempt, [], over=over)
+    shown = view(conn, attempt, over=over)
     if shown.status != "needs_factor":
         return shown
     named = attempt.identifier is not None  # else only a passkey says whose it is
@@ -64,7 +65,7 @@ class FirstSteps:
             return first_ways(app, attempt, shown.model_copy(update=access.told_to_anybody))
         if access.decision != "proven" or access.account_id is None:
             async with self._db.read() as conn:
-                return view(conn, attempt, [], over=True)
+                return view(conn, attempt, over=True)
         set_tenant(str(app.store.id), "user")
         if app.access.passwordless:
             return await self._in(app, attempt, access, access.account_id, caller)
@@ -80,7 +81,7 @@ class FirstSteps:
                     locked, status="password", account_id=account_id, methods=tuple(access.methods), proven_at=access.proven_at
                 )
                 await store.put(tx, locked)
-            return view(tx, locked, [])
+            return view(tx, locked)
 
     async def _in(self, app: Resolved, attempt: Attempt, access: AccessState, account_id: UUID, caller: Caller) -> SignInFlow:
         """Passwordless: a session, unless the account has a factor that this wasn't, or a rule says more."""
@@ -100,7 +101,7 @@ class FirstSteps:
             account = await accounts.lock(tx, account_id)
             open_here = account is not None and account.status == "active" and account.store_id == locked.store_id
             if not waits(locked) or not open_here:
-                return view(tx, locked, await accounts.required(tx, account_id), over=not open_here)
+                return view(tx, locked, await due(tx, app, account_id, caller), over=not open_here)
             if decided.decision == "deny":
                 await store.deny(tx, locked.id)
             else:

@@ -26,6 +26,7 @@ from . import store
 from .attempts import begun, first_ways, mine, view, with_challenge
 from .by_passkey import ByPasskey
 from .completing import MULTIPLE, Completing
+from .due import NOTHING, due
 from .first_step import DENIED, FirstSteps, generic, waits
 from .proving import Proven, Proving
 from .store import Attempt
@@ -71,7 +72,7 @@ class SignIns:
             await self._idempotency.begin(tx, caller)
             attempt = begun(tx, app, body, caller)
             await store.put(tx, attempt)
-            answer = generic(tx, app, attempt) if waits(attempt) else first_ways(app, attempt, view(tx, attempt, []))
+            answer = generic(tx, app, attempt) if waits(attempt) else first_ways(app, attempt, view(tx, attempt))
             await self._idempotency.store(tx, caller, 200, answer)
         return answer
 
@@ -82,10 +83,11 @@ class SignIns:
             if attempt.denied:
                 raise NotAllowedByPolicy(DENIED)
             if self._completing.left(attempt):
-                return view(conn, attempt, [], over=True)
+                return view(conn, attempt, over=True)
             stands = attempt.status in {"needs_factor", "needs_action"} and await store.still_proven(conn, flow_id)
-            actions = await accounts.required(conn, attempt.account_id) if stands and attempt.account_id else []
-            shown = view(conn, attempt, actions, over=attempt.status in {"needs_factor", "needs_action"} and not stands)
+            app = self._configuration.application(slug)
+            what = await due(conn, app, attempt.account_id, caller) if stands and attempt.account_id else NOTHING
+            shown = view(conn, attempt, what, over=attempt.status in {"needs_factor", "needs_action"} and not stands)
         if waits(attempt):
             return await self._first.go_on(slug, attempt, caller)
         if shown.status == "password":
@@ -105,11 +107,11 @@ class SignIns:
             if locked is None or locked.account_id is None:
                 raise FlowEnded
             await accounts.lock(tx, locked.account_id)
-            actions = await accounts.required(tx, locked.account_id)
+            what = await due(tx, app, locked.account_id, caller)
             over = access.decision not in {"allow", "proven"} or not await store.still_proven(tx, locked.id)
             if over or access.enrol or locked.status != "needs_action" or not locked.factor_due:
                 over = over and locked.status == "needs_action"
-                return view(tx, locked, actions, over=over, enrol=access.enrol)
+                return view(tx, locked, what, over=over, enrol=access.enrol)
             added = AccessState(decision="allow")
             return await self._completing.go_on(tx, app, locked, locked.account_id, caller=caller, access=added)
 
@@ -120,7 +122,7 @@ class SignIns:
         set_tenant(str(app.store.id), "user")
         if access.decision != "proven":
             async with self._db.read() as conn:
-                shown = view(conn, attempt, [], over=access.decision != "challenge")
+                shown = view(conn, attempt, over=access.decision != "challenge")
             return with_challenge(shown, access) if access.decision == "challenge" else shown
         async with self._db.transaction() as tx:
             locked = await store.lock(tx, attempt.id)
@@ -128,7 +130,7 @@ class SignIns:
                 raise FlowEnded
             await accounts.lock(tx, locked.account_id)
             if locked.status != "needs_factor" or not await store.still_proven(tx, locked.id):
-                return view(tx, locked, await accounts.required(tx, locked.account_id), over=locked.status == "needs_factor")
+                return view(tx, locked, await due(tx, app, locked.account_id, caller), over=locked.status == "needs_factor")
             return await self._completing.go_on(tx, app, locked, locked.account_id, caller=caller, access=access)
 
     async def password(self, slug: str, flow_id: UUID, body: PasswordRequest, caller: Caller) -> SignInFlow:

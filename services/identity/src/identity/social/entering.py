@@ -18,6 +18,7 @@ from identity.linked.rules import FEDERATED, Linked
 from identity.sign_in import store as sign_ins
 from identity.sign_in.attempts import view
 from identity.sign_in.completing import Completing
+from identity.sign_in.due import NOTHING, due
 from identity.sign_in.first_step import DENIED
 from identity.sign_in.store import Attempt
 
@@ -46,8 +47,8 @@ class Entering:
             if locked is None or locked.expires_at <= tx.now or self._completing.left(locked) or locked.status == "ended":
                 raise FlowEnded
             if locked.account_id is not None or locked.status not in OPEN:  # by a twin of this answer, or otherwise
-                actions = await accounts.required(tx, locked.account_id) if locked.account_id else []
-                return view(tx, locked, actions)
+                left = await due(tx, app, locked.account_id, caller) if locked.account_id else NOTHING
+                return view(tx, locked, left)
             found = await accounts.lock(tx, one.account_id)
             if found is None or found.status != "active" or not await linked.used(tx, one, shown):
                 raise FlowEnded

@@ -25,6 +25,7 @@ from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier, read_identifiers
+from identity.accounts.values import clean_profile
 from identity.linked import store as linked
 from identity.linked.rules import Linked, Newcomer
 from identity.registration import rules as registration
@@ -147,7 +148,7 @@ class Joining:
                 identifiers=identifiers,
                 recipient=recipient,
                 password_hash=None,
-                profile=registration.clean_profile(body.profile, app.store),
+                profile=clean_profile(body.profile, app.store),
                 consents=[decision.model_dump() for decision in body.consents],
                 language=app.language_for(body.language, caller),
                 return_to=attempt.return_to,
@@ -175,7 +176,7 @@ class Joining:
             await tx.emit(UserRegistered(account_id=account_id, store_id=app.store.id, application=slug, identifier_kinds=kinds))
             for one in identifiers:
                 await self._claim(tx, app, account_id, one, proven=one == self._proven(app, who))
-            profile = registration.clean_profile(body.profile, app.store)
+            profile = clean_profile(body.profile, app.store)
             consents = [decision.model_dump() for decision in body.consents]
             await accounts.activate(tx, account_id, profile=profile, consents=consents, language=language)
             await tx.emit(
@@ -213,4 +214,4 @@ class Joining:
 
 
 def _shown(conn: Conn, app: Resolved, attempt: Attempt) -> SignInFlow:
-    return generic(conn, app, attempt) if waits(attempt) else first_ways(app, attempt, view(conn, attempt, []))
+    return generic(conn, app, attempt) if waits(attempt) else first_ways(app, attempt, view(conn, attempt))
