@@ -39,7 +39,7 @@ def sample(template: str, channel: Channel, *, to: str | None = None, origin: st
         "factor": {"factor": "totp"},
         "action": {"action": "factor.add", "about": "•••78"},
         "contact": {"contact": "email.replace", "about": "m•••@p•••"},
-        "undo": {"undo": f"{origin}/{slug}/l/{TOKEN}"},
+        "undo": {"undo": f"{origin}/{slug}/l/{TOKEN[::-1]}"},
         "provider": {"provider": "Google"},
         "why": {"reasons": ["wrong_passwords"]},
         "assistance": {"assistance": "factor_removed"},
