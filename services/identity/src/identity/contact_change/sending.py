@@ -15,7 +15,7 @@ from servicekit.proof import Issued, ToIssue
 
 from identity.accounts import changing_store
 from identity.accounts import store as accounts
-from identity.accounts.rules import Account, Identifier, channel_of, mask
+from identity.accounts.rules import Account, Identifier, channel_of, given_name, mask
 from identity.reach.rules import greeted
 
 from . import store
@@ -122,7 +122,7 @@ class Messages:
             return content  # nobody is greeted by name at an address that nobody has proven (WEB-14)
         about = row.new or row.old
         more = {
-            "given_name": account.profile.get("given_name"),
+            "given_name": given_name(account.profile),
             "about": mask(about.kind, about.value) if about is not None else None,
             "undo": await self._telling.undoing(tx, app, row.id, account.id, to, pending=True),
         }

@@ -14,7 +14,7 @@ from servicekit.proof import ToIssue
 from servicekit.web.caller import Caller
 
 from identity.accounts.changing_store import Own
-from identity.accounts.rules import Account, Identifier, channel_of, mask
+from identity.accounts.rules import Account, Identifier, channel_of, given_name, mask
 from identity.notices.service import LIFETIME, Told
 
 from . import rules, store
@@ -89,7 +89,7 @@ class Telling:
         content = MessageContent(
             channel=channel_of(to.kind),
             to=to.address,
-            given_name=account.profile.get("given_name"),
+            given_name=given_name(account.profile),
             link=link,
             asked=Origin(at=tx.now, device=in_words(caller.user_agent)),
             contact=f"{row.kind}.{row.mode}",
