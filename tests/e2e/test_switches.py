@@ -115,7 +115,7 @@ def test_no_page_leads_there(tab: Tab, where: str) -> None:
     assert not [one.link for one in SWITCHES.values() if f'"{one.link}"' in page.html]
 
 
-def test_short_addresses(product: Product, tab: Tab) -> None:
+def test_short_addresses(product: Product, tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
     """R31, E31: as somebody hears it; one that was given up says so; each is counted, and spelt out for helpers."""
     for said in ("demo", "DEMO", "shopper-club", "ShopperClub"):
         assert tab.open(f"/go/{said}").url.endswith("/account") or "/sign-in" in tab.open(f"/go/{said}").url
@@ -127,6 +127,7 @@ def test_short_addresses(product: Product, tab: Tab) -> None:
     ]
     assert any('latchkey_friendly_urls_followed_total{enabled="false",url="former-club"}' in one for one in metrics)
     out = io.StringIO()
+    monkeypatch.setenv("LATCHKEY_CLOCK_FILE", product.stack.extra["LATCHKEY_CLOCK_FILE"])
     where = ["--identity-url", product.stack.url("identity"), "--keys-dir", str(product.stack.data / "keys")]
     with redirect_stdout(out), pytest.raises(SystemExit, match=r"^0$"):
         main(["friendly-urls", *where])

@@ -1,4 +1,4 @@
-"""OpenID Connect and OAuth 2 as a client says and reads them: pure functions over Authlib's (decision 14). Nothing here speaks to anybody."""
+"""OpenID Connect and OAuth 2 as a client says and reads them: pure functions over Authlib's (decision 15). Nothing here speaks to anybody."""
 
 import hmac
 from base64 import urlsafe_b64encode
