@@ -12,6 +12,11 @@ from latchkey_contracts.identity import (
     AccountDisabled,
     AccountFrozen,
     ActivationRequested,
+    ContactChangeAnnounced,
+    ContactChangeEnded,
+    ContactChangeRequested,
+    ContactClaimed,
+    IdentifierChanged,
     IdentityLinked,
     IdentityUnlinked,
     PasswordChanged,
@@ -43,6 +48,7 @@ def sealed(until: datetime = SOON) -> Sealed:
 
 FLOWS = {"account_id": ACCOUNT, "flow_id": FLOW, "application": "demo", "language": "ar"}
 MESSAGE = {**FLOWS, "channel": "email", "message": sealed(), "expires_at": SOON}
+CHANGE: dict[str, Any] = {"account_id": ACCOUNT, "application": "demo", "kind": "email", "language": "ar"}
 FACTOR = UUID("0d7e1b52-40f6-4d2b-8d3c-1b2a3c4d5e6f")
 PROVEN: dict[str, Any] = {"account_id": ACCOUNT, "factor_id": FACTOR, "kind": "phone", "application": "demo"}
 
@@ -70,6 +76,14 @@ NOTICES = get_args(SecurityNoticeRequested.model_fields["what"].annotation)
 EVENTS = [
     (ActivationRequested(**MESSAGE), ["activation"]),
     (RegistrationRepeated(**MESSAGE), ["account_exists"]),
+    (RegistrationRepeated(**MESSAGE, resting=True), ["contact_taken"]),
+    (ContactChangeRequested(**MESSAGE, kind="email", part="new"), ["contact_confirm"]),
+    (ContactChangeRequested(**MESSAGE, kind="email", part="old"), ["contact_approve"]),
+    (ContactClaimed(**MESSAGE), ["contact_taken"]),
+    (ContactChangeAnnounced(**CHANGE, notices=[sealed()], sms_notices=[sealed()]), ["contact_asked"] * 2),
+    (ContactChangeEnded(account_id=ACCOUNT, flow_ids=[uuid4()], reason="cancelled"), []),
+    (IdentifierChanged(**CHANGE, mode="replace", flow_ids=[uuid4()], notices=[sealed()] * 2), ["contact_changed"] * 2),
+    (IdentifierChanged(**CHANGE, mode="replace", undone=True, notices=[sealed()]), ["contact_undone"]),
     (UserActivated(**FLOWS, store_id=uuid4(), method="link", welcome=sealed()), ["welcome"]),
     (UserActivated(**FLOWS, store_id=uuid4(), method="reset"), []),
     (SignedIn(account_id=ACCOUNT, application="demo", session_id=uuid4(), methods=["password"]), []),
