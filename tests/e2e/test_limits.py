@@ -144,7 +144,7 @@ class TestTheStepIsKept:
         page.locator("main form").locator("#identifier, #email").fill(new_email())
         if page.locator("#password").count():
             page.locator("#password").fill(PASSWORD)
-        page.locator("main form button.button").click()
+        page.locator("main form button.button").first.click()
         page.wait_for_url("**?flow=*")
         return page.url
 

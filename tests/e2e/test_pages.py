@@ -632,7 +632,7 @@ class TestLanguages:
         assert page.evaluate("document.documentElement.lang") == "ar"
         page.locator("#email").fill(email)
         page.locator("#password").fill(PASSWORD)
-        page.locator("main form button.button").click()
+        page.locator("main form button.button").first.click()
         mail = product.wait_mails(email)[0]
         assert 'dir="rtl"' in mail["html"]
 

@@ -55,7 +55,7 @@ class TestAlone:
     def test_instead_of_name_and_password(self, product: Product, member: Member) -> None:
         """MFA-3, ENU-1: the same options for everybody; the session says that it is two factors."""
         member.one.begin_sign_in("nobody@posteo.example")
-        assert member.one.flow["next"] == ["password", "passkey"]
+        assert member.one.flow["next"] == ["password", "passkey", "social"]
         done = member.prove()
         assert (done.json()["status"], "token" in done.json()["session"]) == ("complete", True)
         assert methods(member) == ["hwk", "mfa"]

@@ -118,7 +118,7 @@ class TestWorkflows:
         mira.app = app
         name = {"identifier": mira.email} if status == "password" else {}
         mira.take(mira.post("/sign-ins", {"client": "api", **name}))
-        assert mira.flow["next"] == [*(["challenges"] if name else []), "passkey"]
+        assert mira.flow["next"] == [*(["challenges"] if name else []), "passkey", "social"]
         assert keyed.prove().json()["status"] == status
         if status == "password":
             assert password(mira).json()["status"] == "complete"

@@ -49,6 +49,8 @@ class TestEveryEvent:
     async def test_what_asks_for_a_message_may(self):
         assert {one for one, cls in Event.registry.items() if cls.may_expire} == {
             "latchkey.identity.activation_requested.v1",
+            "latchkey.identity.contact_change_requested.v1",
+            "latchkey.identity.contact_claimed.v1",
             "latchkey.identity.registration_repeated.v1",
             "latchkey.mfa.challenge_issued.v1",
             "latchkey.recovery.reset_requested.v1",
