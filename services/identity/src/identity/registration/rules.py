@@ -5,7 +5,9 @@ from typing import Any
 
 from latchkey_contracts.configuration import Application, IdentityStore, SelfServicePolicy
 from latchkey_contracts.http.registration import ConsentDecision
+from servicekit import numbers
 from servicekit.errors import FieldError
+from servicekit.process.configuration import NOT_SPOKEN, Resolved
 
 from identity.accounts.rules import Identifier
 from identity.accounts.values import attribute_problem
@@ -56,6 +58,24 @@ def check_profile(given: dict[str, Any], store: IdentityStore) -> list[FieldErro
                 errors.append(FieldError(f"/profile/{name}", "required", "This is needed"))
         elif (problem := attribute_problem(value, attribute)) is not None:
             errors.append(FieldError(f"/profile/{name}", "not_this_form", problem))
+    return errors
+
+
+def check_rest(
+    profile: dict[str, Any],
+    consents: list[ConsentDecision],
+    language: str | None,
+    app: Resolved,
+    recipient: Identifier | None,
+) -> list[FieldError]:
+    """What is alike however the account is going to be signed in to."""
+    errors: list[FieldError] = []
+    if recipient is not None and recipient.kind == "phone" and app.policy.registration.activation:
+        errors += numbers.closed(recipient.canonical, app.notification, "/identifiers/phone")
+    errors += check_profile(profile, app.store)
+    errors += check_consents(consents, app.application)
+    if language is not None and app.speaks(language) is None:
+        errors.append(NOT_SPOKEN)
     return errors
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from latchkey_contracts.http.common import Delivery, Resend
 from latchkey_contracts.http.registration import RegistrationFlow, RegistrationRequest
+from latchkey_contracts.http.social import NewcomerRequest
 from latchkey_contracts.identity import RegistrationExpired
-from servicekit import numbers
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Tx
 from servicekit.devices import in_words
@@ -26,7 +26,7 @@ from servicekit.errors import (
 from servicekit.events import messages, work
 from servicekit.ids import random_id
 from servicekit.logging import security_event
-from servicekit.process.configuration import NOT_SPOKEN, Resolved
+from servicekit.process.configuration import Resolved
 from servicekit.proof import new_match, same_browser
 from servicekit.throttle import Decision
 from servicekit.web.caller import Caller
@@ -34,6 +34,7 @@ from servicekit.web.caller import Caller
 from identity.accounts import store as accounts
 from identity.accounts.rules import Identifier, channel_of, given_name, mask, read_identifiers
 from identity.accounts.values import clean_profile
+from identity.linked.rules import Newcomer
 
 from . import rules, store
 from .at_once import AtOnce
@@ -63,25 +64,41 @@ class Registrations:
         if recipient is None or not app.policy.registration.activation:
             assert password_hash is not None  # noqa: S101 - it was asked for
             return await self._at_once.start(app, body, identifiers, password_hash, caller)
+        return await self.begin(app, body, identifiers, recipient, caller, password_hash=password_hash, return_to=body.return_to)
+
+    async def begin(
+        self,
+        app: Resolved,
+        body: RegistrationRequest | NewcomerRequest,
+        identifiers: list[Identifier],
+        recipient: Identifier,
+        caller: Caller,
+        *,
+        password_hash: str | None = None,
+        return_to: str | None = None,
+        newcomer: Newcomer | None = None,
+    ) -> RegistrationFlow:
+        """Of what was found to be right; the message of it goes behind the answer. `newcomer`: who signs in by an account elsewhere."""
         async with self._t.db.transaction() as tx:
             await self._t.idempotency.begin(tx, caller)
             attempt = store.Attempt(
                 id=random_id(),
                 store_id=app.store.id,
-                application=slug,
+                application=app.application.slug,
                 identifiers=identifiers,
                 recipient=recipient,
                 password_hash=password_hash,
                 profile=clean_profile(body.profile, app.store),
                 consents=[decision.model_dump() for decision in body.consents],
                 language=app.language_for(body.language, caller),
-                return_to=body.return_to,
+                return_to=return_to,
                 browser=caller.browser,
                 match=new_match(),
                 requested_from=in_words(caller.user_agent),
                 expires_at=tx.now + app.policy.registration.link_lifetime,
+                newcomer=newcomer,
             )
-            return await self.begun(tx, app, attempt, caller)
+            return await self._begun(tx, app, attempt, caller)
 
     async def read(self, slug: str, flow_id: UUID, caller: Caller) -> RegistrationFlow:
         async with self._t.db.read() as conn:
@@ -145,7 +162,7 @@ class Registrations:
                 requested_from=in_words(caller.user_agent),
                 expires_at=tx.now + app.policy.registration.link_lifetime,
             )
-            return await self.begun(tx, app, attempt, caller)
+            return await self._begun(tx, app, attempt, caller)
 
     async def purge(self) -> None:
         """Accounts that were never activated (REG-8), and attempts that are long over: all of them, however many a day brings."""
@@ -174,19 +191,14 @@ class Registrations:
             errors += self._t.passwords.check_for(app, body.password, [identifier.value for identifier in identifiers])
         elif recipient is None or not rules.password_last(app.policy):
             errors.append(FieldError("/password", "required", "This is needed"))
-        if recipient is not None and recipient.kind == "phone" and app.policy.registration.activation:
-            errors += numbers.closed(recipient.canonical, app.notification, "/identifiers/phone")
-        errors += rules.check_profile(body.profile, app.store)
-        errors += rules.check_consents(body.consents, app.application)
-        if body.language is not None and app.speaks(body.language) is None:
-            errors.append(NOT_SPOKEN)
+        errors += rules.check_rest(body.profile, body.consents, body.language, app, recipient)
         if body.return_to is not None and body.return_to not in app.application.return_urls:
             errors.append(FieldError("/return_to", "not_an_option", "This address is not registered"))
         if errors:
             raise ValidationFailed(errors)
         return identifiers
 
-    async def begun(self, tx: Tx, app: Resolved, attempt: store.Attempt, caller: Caller) -> RegistrationFlow:
+    async def _begun(self, tx: Tx, app: Resolved, attempt: store.Attempt, caller: Caller) -> RegistrationFlow:
         await store.insert(tx, attempt)
         await self._request_message(tx, app, attempt.id, attempt.recipient, caller.asn)
         answer = await self._view(tx, await _found(tx, attempt.id), app)

@@ -11,16 +11,12 @@ from latchkey_contracts.http.registration import RegistrationFlow
 from latchkey_contracts.http.sign_in import SignInFlow
 from latchkey_contracts.http.social import NewcomerRequest
 from latchkey_contracts.identity import UserActivated, UserRegistered
-from servicekit import numbers
 from servicekit.context import set_tenant
 from servicekit.db import Conn, Tx
-from servicekit.devices import in_words
 from servicekit.errors import FeatureDisabled, FieldError, FlowEnded, SocialRefused, StepMissing, UsernameTaken, ValidationFailed
 from servicekit.failpoints import failpoint
-from servicekit.ids import random_id
 from servicekit.logging import security_event
-from servicekit.process.configuration import NOT_SPOKEN, Resolved
-from servicekit.proof import new_match
+from servicekit.process.configuration import Resolved
 from servicekit.web.caller import Caller
 
 from identity.accounts import store as accounts
@@ -83,7 +79,9 @@ class Joining:
             recipient = registration.recipient_of(identifiers)
             proven = self._proven(app, who)
             if recipient is not None and recipient != proven and app.policy.registration.activation:
-                return await self._by_mail(app, attempt, body, identifiers, recipient, caller)
+                return await self._registrations.begin(  # what signs in stands in a password's place (REG-1)
+                    app, body, identifiers, recipient, caller, return_to=attempt.return_to, newcomer=attempt.newcomer
+                )
             known = await self._at_once(app, attempt, body, identifiers, caller)
         failpoint("social.after_account")
         answer = await self._entering.enter(app, flow_id, known, who.shown, caller)
@@ -119,46 +117,10 @@ class Joining:
             given["email"] = proven.value
         identifiers, errors = read_identifiers(given, app.store)  # type: ignore[arg-type]
         recipient = registration.recipient_of(identifiers)
-        if recipient is not None and recipient.kind == "phone" and app.policy.registration.activation:
-            errors += numbers.closed(recipient.canonical, app.notification, "/identifiers/phone")
-        errors += registration.check_profile(body.profile, app.store)
-        errors += registration.check_consents(body.consents, app.application)
-        if body.language is not None and app.speaks(body.language) is None:
-            errors.append(NOT_SPOKEN)
+        errors += registration.check_rest(body.profile, body.consents, body.language, app, recipient)
         if errors:
             raise ValidationFailed(errors)
         return identifiers
-
-    async def _by_mail(
-        self,
-        app: Resolved,
-        attempt: Attempt,
-        body: NewcomerRequest,
-        identifiers: list[Identifier],
-        recipient: Identifier,
-        caller: Caller,
-    ) -> RegistrationFlow:
-        """As any registration (REG-1), with what signs in instead of a password."""
-        async with self._t.db.transaction() as tx:
-            await self._t.idempotency.begin(tx, caller)
-            begun = attempts.Attempt(
-                id=random_id(),
-                store_id=app.store.id,
-                application=app.application.slug,
-                identifiers=identifiers,
-                recipient=recipient,
-                password_hash=None,
-                profile=clean_profile(body.profile, app.store),
-                consents=[decision.model_dump() for decision in body.consents],
-                language=app.language_for(body.language, caller),
-                return_to=attempt.return_to,
-                browser=caller.browser,
-                match=new_match(),
-                requested_from=in_words(caller.user_agent),
-                expires_at=tx.now + app.policy.registration.link_lifetime,
-                newcomer=attempt.newcomer,
-            )
-            return await self._registrations.begun(tx, app, begun, caller)
 
     async def _at_once(
         self, app: Resolved, attempt: Attempt, body: NewcomerRequest, identifiers: list[Identifier], caller: Caller
