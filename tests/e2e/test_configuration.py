@@ -100,9 +100,7 @@ def by_page(product: Product, slug: str, description: dict[str, Any], given: dic
         page = window.get(f"/{slug}/sign-up").text
         csrf = re.findall(r'name="csrf" value="([^"]+)"', page)[0]
         consents = {f"consent.{one['id']}": "on" for one in description["consents"]}
-        offered = description["features"]
-        reached = any(one["required"] and one["kind"] != "username" for one in description["identifiers"])
-        later = offered["password_last"] and offered["activation"] and reached  # D33: once the address is proven
+        later = description["features"]["password_last"]  # D33: once the address is proven
         form = {"csrf": csrf, **({} if later else {"password": PASSWORD}), **identifiers(description), **given, **consents}
         for name in form:
             assert len(re.findall(rf'name="{re.escape(name)}"', page)) == 1, f"{name} stands on the page once"

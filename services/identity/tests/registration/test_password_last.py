@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from identity.configuration.routes import describe
 from latchkey_contracts.http.links import ConfirmRequest
 from latchkey_contracts.http.registration import Identifiers, RegistrationRequest
 from servicekit.errors import CredentialsWrong, StepMissing, ValidationFailed
@@ -68,6 +69,22 @@ async def test_needed_at_once(customers, more: dict[str, Any]):
     with pytest.raises(ValidationFailed) as refused:
         await customers.registrations.start("demo", asked(email=EMAIL, username="mira"), customers.here)
     assert [(one.field, one.code) for one in refused.value.errors] == [("/password", "required")]
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "activation", "promised"),
+    [
+        ({"email": {"use": "required"}}, True, True),
+        ({"email": {"use": "required"}}, False, False),
+        ({"email": {"use": "optional"}, "username": {"use": "required"}}, True, False),
+    ],
+)
+async def test_what_the_application_promises(customers, identifiers: dict[str, Any], activation: bool, promised: bool):
+    """`features.password_last`: true only where every registration may leave it out."""
+    stores = [{**DOCUMENT["identity_stores"][0], "identifiers": identifiers}]
+    policies = [{"name": "Default", "password_input": {"defer": True}, "registration": {"activation": activation}}]
+    await customers.configuration.apply({**DOCUMENT, "identity_stores": stores, "self_service_policies": policies})
+    assert describe(customers.configuration.application("demo"), "en").features.password_last is promised
 
 
 async def test_known_and_unknown_alike(customers):

@@ -75,6 +75,11 @@ class IdentityStore(Part):
     def id(self) -> UUID:
         return configuration_id("store", self.name)
 
+    @property
+    def always_reached(self) -> bool:
+        """Whether nobody can register whom no message reaches."""
+        return any(kind != "username" and one.use == "required" for kind, one in self.used().items())
+
     def used(self) -> dict[IdentifierKind, Identifier]:
         every: dict[IdentifierKind, Identifier] = {
             "email": self.identifiers.email,

@@ -127,3 +127,8 @@ class SelfServicePolicy(Part):
     @property
     def id(self) -> UUID:
         return configuration_id("self_service_policy", self.name)
+
+    @property
+    def password_last(self) -> bool:
+        """Whether it is chosen once the address is proven (D33); without an activation there is no such moment."""
+        return self.password_input.defer and self.registration.activation

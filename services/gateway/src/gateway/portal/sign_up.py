@@ -36,7 +36,7 @@ async def ask(visit: VisitDep) -> Response:
         template,
         description=description,
         labels=labels,
-        password_later=_password_later(description),
+        password_at_end=visit.app.policy.password_input.defer,
         social=visit.application.social,
         problem=visit.told(errors.SocialDenied, errors.SocialRefused, errors.ProviderUnavailable),
     )
@@ -110,12 +110,6 @@ async def go_on(visit: VisitDep, flow: UUID) -> Response:
     except (errors.FlowEnded, errors.StepMissing, errors.NotFound):
         pass  # the page says where it stands
     return visit.to(waiting(visit, flow) + sent)
-
-
-def _password_later(description: apps.Application) -> bool:
-    """Chosen once the message has come (D33); not where somebody may register whom no message reaches."""
-    reached = any(one.required and one.kind != "username" for one in description.identifiers)
-    return description.features.password_last and description.features.activation and reached
 
 
 def waiting(visit: Visit, flow: UUID) -> str:

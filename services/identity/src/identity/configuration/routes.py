@@ -61,7 +61,7 @@ def describe(found: Resolved, language: str | None) -> apps.Application:
         features={
             "registration": policy.registration.enabled,
             "activation": policy.registration.activation and store.verifiable,
-            "password_last": policy.password_input.defer,
+            "password_last": policy.password_last and store.always_reached,
         },
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from latchkey_contracts.configuration import Application, IdentityStore, SelfServicePolicy
+from latchkey_contracts.configuration import Application, IdentityStore
 from latchkey_contracts.http.registration import ConsentDecision
 from servicekit import numbers
 from servicekit.errors import FieldError
@@ -36,11 +36,6 @@ def recipient_of(identifiers: list[Identifier]) -> Identifier | None:
     somebody else's address (REG-3).
     """
     return next((identifier for kind in ("email", "phone") for identifier in identifiers if identifier.kind == kind), None)
-
-
-def password_last(policy: SelfServicePolicy) -> bool:
-    """Whether it is chosen once the address is proven (D33); without an activation there is no such moment."""
-    return policy.password_input.defer and policy.registration.activation
 
 
 def check_profile(given: dict[str, Any], store: IdentityStore) -> list[FieldError]:

@@ -189,7 +189,7 @@ class Registrations:
         recipient = rules.recipient_of(identifiers)
         if body.password is not None:
             errors += self._t.passwords.check_for(app, body.password, [identifier.value for identifier in identifiers])
-        elif recipient is None or not rules.password_last(app.policy):
+        elif recipient is None or not app.policy.password_last:
             errors.append(FieldError("/password", "required", "This is needed"))
         errors += rules.check_rest(body.profile, body.consents, body.language, app, recipient)
         if body.return_to is not None and body.return_to not in app.application.return_urls:
