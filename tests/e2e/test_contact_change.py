@@ -4,10 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from testkit.stack import CODE, LINK, PASSWORD, Person, Product, eventually, new_email, person
 
-from .window import NARROW, PHONE, WIDE, heading, narrow_enough, violations
+from .window import NARROW, SHAPES, at, heading, narrow_enough, violations
 
 CONFIRM, ALLOW = "Confirm this address", "Do you allow"
 
@@ -114,19 +114,6 @@ class TestCrashes:
         for to in (mira.email, value):
             found = [one for one in product.messages(to) if "reached in another way" in one["subject"]]
             assert len(found) == 1, found
-
-
-SHAPES = pytest.mark.parametrize(
-    ("script", "size", "dark"),
-    [(True, WIDE, False), (False, PHONE, False), (True, NARROW, True)],
-    ids=["script", "no script", "320 px, dark"],
-)
-
-
-def at(page: Page, title: str, *, script: bool = True) -> None:
-    expect(heading(page)).to_have_text(title)
-    assert narrow_enough(page), title
-    assert not script or not violations(page), title
 
 
 @pytest.mark.browser

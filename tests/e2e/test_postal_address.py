@@ -1,39 +1,19 @@
 """R33: the postal address by its page, in the form of each country; without script a button shows the fields of another one."""
 
-import os
-from pathlib import Path
-
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from testkit.stack import Person, Product, person
 
-from .window import NARROW, PHONE, WIDE, Visitor, heading, narrow_enough, violations
+from .window import NARROW, PHONE, SHAPES, Visitor, at, heading, narrow_enough, shoot, violations
 
 pytestmark = pytest.mark.browser
-SHOTS = os.environ.get("LATCHKEY_SCREENSHOTS")  # a folder, to look at them
 HOME = {"country_code": "DE", "street_address": "Karl-Heine-Str. 12", "postal_code": "04229", "city": "Leipzig"}
-SHAPES = pytest.mark.parametrize(
-    ("script", "size", "dark"),
-    [(True, WIDE, False), (False, PHONE, False), (True, NARROW, True)],
-    ids=["script", "no script", "320 px, dark"],
-)
 
 
 @pytest.fixture
 def mira(product: Product, http: httpx.Client) -> Person:
     return person(product, http).activate()
-
-
-def at(page: Page, title: str, *, script: bool = True) -> None:
-    expect(heading(page)).to_have_text(title)
-    assert narrow_enough(page), title
-    assert not script or not violations(page), title
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}-{(page.viewport_size or {})['width']}.png", full_page=True)
 
 
 def to_address(window: Visitor, mira: Person) -> Page:

@@ -5,25 +5,14 @@ import pytest
 from playwright.sync_api import Page, expect
 from testkit.stack import Person, Product, eventually, person
 
-from .window import NARROW, PHONE, WIDE, Visitor, heading, narrow_enough, violations
+from .window import PHONE, SHAPES, Visitor, at, heading
 
 pytestmark = pytest.mark.browser
-SHAPES = pytest.mark.parametrize(
-    ("script", "size", "dark"),
-    [(True, WIDE, False), (False, PHONE, False), (True, NARROW, True)],
-    ids=["script", "no script", "320 px, dark"],
-)
 
 
 @pytest.fixture
 def mira(product: Product, http: httpx.Client) -> Person:
     return person(product, http).activate()
-
-
-def at(page: Page, title: str, *, script: bool = True) -> None:
-    expect(heading(page)).to_have_text(title)
-    assert narrow_enough(page), title
-    assert not script or not violations(page), title
 
 
 def sign_in(page: Page, mira: Person) -> None:

@@ -1,6 +1,5 @@
 """D32: what is newly required is asked for at the next sign-in, before the session: attributes, a username, a factor; by API and page."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,13 @@ from uuid import uuid4
 import httpx
 import pytest
 import yaml
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from servicekit.web.apply import apply_file
 from testkit.stack import PASSWORD, Person, Product, eventually, person
 
 from .factors import Member
-from .window import NARROW, PHONE, heading, narrow_enough, violations
+from .window import NARROW, PHONE, at, heading, narrow_enough, shoot, violations
 
-SHOTS = os.environ.get("LATCHKEY_SCREENSHOTS")  # a folder, to look at them
 HOME = {"country_code": "DE", "street_address": "Karl-Heine-Str. 12", "postal_code": "04229", "city": "Leipzig"}
 NAME = {"name": "given_name", "label": {"en": "First name"}, "at_registration": "shown"}
 ABOUT = {"name": "about", "label": {"en": "About you"}}
@@ -221,14 +219,3 @@ class TestByPage:
         assert narrow_enough(page)
         assert not violations(page)
         shoot(page, "required-arabic")
-
-
-def at(page: Page, title: str, *, script: bool) -> None:
-    expect(heading(page)).to_have_text(title)
-    assert narrow_enough(page), title
-    assert not script or not violations(page), title
-
-
-def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}-{(page.viewport_size or {})['width']}.png", full_page=True)

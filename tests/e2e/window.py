@@ -1,14 +1,23 @@
 """A person's browser window in tests: remembers what went wrong in it, knows the ways through the pages."""
 
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Error, Locator, Page, expect
 from testkit.stack import PASSWORD, Product
 
 WIDE, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
+SHOTS = os.environ.get("LATCHKEY_SCREENSHOTS")  # a folder, to look at them
+SHAPES = pytest.mark.parametrize(
+    ("script", "size", "dark"),
+    [(True, WIDE, False), (False, PHONE, False), (True, NARROW, True)],
+    ids=["script", "no script", "320 px, dark"],
+)
 PATIENCE = 20_000  # milliseconds; a machine that has other things to do takes seconds for a page
 expect.set_options(timeout=PATIENCE)
 
@@ -80,3 +89,15 @@ def _whole(page: Page, look: Callable[[], Any]) -> Any:
             if "context was destroyed" not in str(error):
                 raise
     raise AssertionError("this page never stays")
+
+
+def at(page: Page, title: str, *, script: bool = True) -> None:
+    """On this page, which fits its window and has no barrier that axe knows."""
+    expect(heading(page)).to_have_text(title)
+    assert narrow_enough(page), title
+    assert not script or not violations(page), title
+
+
+def shoot(page: Page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name}-{(page.viewport_size or {})['width']}.png", full_page=True)
