@@ -1,12 +1,8 @@
 """A person at the OpenID provider of the local run, as a browser of theirs sees it: its page, its form, and where it leads back to."""
 
-import re
-from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-
-_HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 
 
 class Elsewhere:
@@ -31,10 +27,6 @@ class Elsewhere:
         answer = self.http.post(f"{self.url}/authorize", data={**asked, **pressed})
         assert answer.status_code in {200, 303}, answer.text
         return str(answer.headers["location"]) if answer.status_code == 303 else answer.text
-
-    def form_of(self, page: str) -> dict[str, str]:
-        """The fields of a page that posts itself (form_post)."""
-        return {unescape(name): unescape(value) for name, value in _HIDDEN.findall(page)}
 
     def lie(self, lie: str | None, *, once: bool = True) -> None:
         """The provider's next answer, or all until it is taken back."""

@@ -27,7 +27,7 @@ from notifier.fraud.watch import Watch
 from notifier.intake.consumers import Consumers
 from notifier.intake.service import Intake
 from notifier.preferences import routes as preferences_routes
-from notifier.preferences.service import PreferencesOf
+from notifier.preferences.service import NotificationPreferences
 from notifier.receipts import routes as receipts_routes
 from notifier.receipts.service import Receipts
 from notifier.settings import NotifierSettings
@@ -145,7 +145,7 @@ async def build(r: Resources) -> Wired:
         receipts_routes.router(made.receipts),
         fraud_routes.router(made.watch),
         switches_routes.router(Switchboard(r.db)),
-        preferences_routes.router(PreferencesOf(r.db, configuration, Idempotency(r.keys))),
+        preferences_routes.router(NotificationPreferences(r.db, configuration, Idempotency(r.keys))),
         suppression_routes.router(Suppression(r.db, r.keys)),
         templates_routes.router(Templates(renderer, configuration, chain, r.clock, settings.origin)),
     ]

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from latchkey_contracts.configuration.self_service import Switch
 from latchkey_contracts.http.preferences import PreferenceChange
-from notifier.preferences.service import PreferencesOf
+from notifier.preferences.service import NotificationPreferences
 from servicekit.errors import FeatureDisabled, SessionRequired, ValidationFailed
 from servicekit.web.caller import Caller
 from servicekit.web.idempotency import Idempotency
@@ -21,8 +21,8 @@ def mira() -> Caller:
 
 
 @pytest.fixture
-def preferences(notifier: Notifier) -> PreferencesOf:
-    return PreferencesOf(notifier.db, notifier.configuration, Idempotency(notifier.keys))
+def preferences(notifier: Notifier) -> NotificationPreferences:
+    return NotificationPreferences(notifier.db, notifier.configuration, Idempotency(notifier.keys))
 
 
 def choose(*items: tuple[str, str, bool]) -> PreferenceChange:
@@ -31,7 +31,7 @@ def choose(*items: tuple[str, str, bool]) -> PreferenceChange:
     )
 
 
-async def shown(preferences: PreferencesOf, caller: Caller) -> dict[tuple[str, str], tuple[bool, bool]]:
+async def shown(preferences: NotificationPreferences, caller: Caller) -> dict[tuple[str, str], tuple[bool, bool]]:
     return {(one.kind, one.channel): (one.wanted, one.fixed) for one in (await preferences.read(caller)).items}
 
 

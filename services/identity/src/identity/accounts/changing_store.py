@@ -139,11 +139,6 @@ async def make_primary(tx: Tx, account_id: UUID, identifier: Identifier) -> None
     await tx.execute(_PRIMARY, account_id, identifier.kind, identifier.canonical)
 
 
-async def primary_no_more(tx: Tx, account_id: UUID, kind: IdentifierKind) -> None:
-    """Another one takes its place in this transaction."""
-    await tx.execute(_PRIMARY_NO_MORE, account_id, kind)
-
-
 async def moved(tx: Tx, account_id: UUID) -> None:
     """Where the account is reached has changed."""
     await tx.execute(_MOVED, account_id, tx.now)

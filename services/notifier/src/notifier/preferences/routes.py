@@ -4,10 +4,10 @@ from fastapi import APIRouter
 from latchkey_contracts.http.preferences import PreferenceChange, Preferences
 from servicekit.web.caller import CallerDep, allow
 
-from .service import PreferencesOf
+from .service import NotificationPreferences
 
 
-def router(preferences: PreferencesOf) -> APIRouter:
+def router(preferences: NotificationPreferences) -> APIRouter:
     routes = APIRouter(prefix="/v1/me/notification-preferences", dependencies=[allow("gateway")])
 
     @routes.get("")

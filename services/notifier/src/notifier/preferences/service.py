@@ -13,7 +13,7 @@ from . import rules, store
 from .store import Chosen
 
 
-class PreferencesOf:
+class NotificationPreferences:
     def __init__(self, db: Database, configuration: Configuration, idempotency: Idempotency) -> None:
         self._db = db
         self._configuration = configuration
